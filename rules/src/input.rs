@@ -1,0 +1,131 @@
+//! All that can happen to the engine. An input is appended to the journal first, then applied.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{Inventory, Reading, TerminalId, Timestamp};
+use crate::orders::{Action, OrderId, Outcome};
+use crate::output::AlarmId;
+use crate::policy::Policy;
+
+/// One thing that happened, at a time that the centre's clock gave. The engine's time never runs backwards: an earlier
+/// `at` counts as the latest seen.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Input {
+    /// The centre started. What it had in hand before is unknown until read back.
+    Started {
+        /// When.
+        at: Timestamp,
+    },
+    /// The supply tree is now this.
+    Inventory {
+        /// When.
+        at: Timestamp,
+        /// Checked by [`Inventory::check`].
+        inventory: Box<Inventory>,
+    },
+    /// The rules are now these.
+    Policy {
+        /// When.
+        at: Timestamp,
+        /// The rules.
+        policy: Box<Policy>,
+    },
+    /// A terminal's link came up (data transfer started and interrogated) or went down.
+    Link {
+        /// When.
+        at: Timestamp,
+        /// Whose.
+        terminal: TerminalId,
+        /// Up or down.
+        up: bool,
+    },
+    /// What a terminal reported in one go.
+    Readings {
+        /// Time of arrival of all of them.
+        at: Timestamp,
+        /// From whom.
+        terminal: TerminalId,
+        /// In the order of the wire.
+        readings: Vec<Reading>,
+    },
+    /// What became of a command that the engine gave to the dispatcher.
+    Outcome {
+        /// When.
+        at: Timestamp,
+        /// Which order.
+        order: OrderId,
+        /// What.
+        outcome: Outcome,
+    },
+    /// A person wants something.
+    Request {
+        /// When.
+        at: Timestamp,
+        /// Who, from where.
+        origin: Origin,
+        /// What.
+        request: Request,
+    },
+    /// Time passed.
+    Tick {
+        /// The time now.
+        at: Timestamp,
+    },
+}
+
+impl Input {
+    /// When it happened.
+    pub const fn at(&self) -> Timestamp {
+        match self {
+            Self::Started { at }
+            | Self::Inventory { at, .. }
+            | Self::Policy { at, .. }
+            | Self::Link { at, .. }
+            | Self::Readings { at, .. }
+            | Self::Outcome { at, .. }
+            | Self::Request { at, .. }
+            | Self::Tick { at } => *at,
+        }
+    }
+}
+
+/// Who asks, and from where: what the audit log keeps of a change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Origin {
+    /// The operator's name, as the token says.
+    pub operator: String,
+    /// The address that the request came from.
+    pub from: String,
+}
+
+/// What a person can ask of the centre.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "request")]
+pub enum Request {
+    /// Select a point of a terminal for an action; the terminal's check-back comes with the order's state.
+    Select {
+        /// The terminal.
+        terminal: TerminalId,
+        /// What is to be done.
+        action: Action,
+        /// Why, for the audit log; may be empty.
+        reason: String,
+    },
+    /// Execute the selected order. Only its own operator may.
+    Execute {
+        /// Which.
+        order: OrderId,
+    },
+    /// Withdraw a selected order.
+    Cancel {
+        /// Which.
+        order: OrderId,
+    },
+    /// Acknowledge an alarm.
+    AcknowledgeAlarm {
+        /// Which.
+        alarm: AlarmId,
+        /// A remark, may be empty.
+        comment: String,
+    },
+}

@@ -1,0 +1,437 @@
+//! All that the engine gives back: commands for the dispatcher, records for the store, answers to people.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::orders::{Command, Order, OrderId};
+
+/// One thing that follows from an input.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Output {
+    /// For the dispatcher: send this now. Never acted upon while a journal is replayed.
+    Command(Command),
+    /// An order is new or changed.
+    Order(Order),
+    /// An alarm is new or changed.
+    Alarm(Alarm),
+    /// Something happened that the record keeps.
+    Event(Event),
+    /// A person changed something, or tried to.
+    Audit(Audit),
+    /// The answer to the request of this input.
+    Reply(Result<Reply, Refusal>),
+}
+
+/// What a granted request came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reply")]
+pub enum Reply {
+    /// The order that the request made or moved.
+    Order {
+        /// Its number.
+        order: OrderId,
+    },
+    /// Done.
+    Done,
+}
+
+/// Why a request was not granted. Shown to the person as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "refusal")]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum Refusal {
+    #[error("terminal {terminal} is not in the inventory")]
+    UnknownTerminal { terminal: TerminalId },
+    #[error("terminal {terminal} has no round {round}")]
+    UnknownRound { terminal: TerminalId, round: RoundNo },
+    #[error("order {order} does not exist")]
+    UnknownOrder { order: OrderId },
+    #[error("alarm {alarm} does not exist, or has been cleared and acknowledged")]
+    UnknownAlarm { alarm: AlarmId },
+    #[error("{terminal}: the link is down; nothing was sent")]
+    LinkDown { terminal: TerminalId },
+    #[error("{terminal}: order {order} of {owner} has this point; wait for it or ask {owner} to cancel it")]
+    PointBusy { terminal: TerminalId, order: OrderId, owner: String },
+    #[error("{terminal}: its customer's supply is guaranteed and is never tripped")]
+    Guaranteed { terminal: TerminalId },
+    #[error("{terminal}: the trip would take the load to {left}, below the safety floor of {floor}")]
+    SafetyFloor { terminal: TerminalId, left: Power, floor: Power },
+    #[error("{terminal}: the load is not known (bad or old reading), so the safety floor of {floor} cannot be kept")]
+    FloorNotProvable { terminal: TerminalId, floor: Power },
+    #[error("{terminal}: round {round} is {position} already")]
+    AlreadyThere { terminal: TerminalId, round: RoundNo, position: SwitchPosition },
+    #[error("restoring round {round} of {terminal} would take {node} to {load}, above its limit of {limit}")]
+    OverLimit { terminal: TerminalId, round: RoundNo, node: NodeId, load: Power, limit: Power },
+    #[error("a cap of {cap} is below the safety floor of {floor}")]
+    CapBelowFloor { cap: Power, floor: Power },
+    #[error("order {order} is {state}: wanted a selected order")]
+    NotSelected { order: OrderId, state: String },
+    #[error("order {order} was selected by {owner}; only {owner} may go on with it")]
+    NotOwner { order: OrderId, owner: String },
+}
+
+/// Number of an alarm, rising from 1 over the whole life of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct AlarmId(pub u64);
+
+impl fmt::Display for AlarmId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "A{}", self.0)
+    }
+}
+
+/// How urgent an alarm is (ISA-18.2): about 5 / 15 / 80 % of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmPriority {
+    /// Act now.
+    High,
+    /// Act soon.
+    Medium,
+    /// Know it.
+    Low,
+}
+
+/// What an alarm is about; one alarm stands for each cause at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "cause")]
+pub enum AlarmCause {
+    /// A node's load is above its limit.
+    OverLimit {
+        /// The node.
+        node: NodeId,
+    },
+    /// A node's load is above its warning level.
+    Warning {
+        /// The node.
+        node: NodeId,
+    },
+    /// A limited node's load cannot be told from good and fresh readings: its limit is not being watched.
+    LoadUnknown {
+        /// The node.
+        node: NodeId,
+    },
+    /// The limit rule cannot bring the load down: no candidates are left, or passes had no effect.
+    LimitFutile {
+        /// The node.
+        node: NodeId,
+    },
+    /// A terminal's link is down.
+    LinkDown {
+        /// The terminal.
+        terminal: TerminalId,
+    },
+    /// A round was tripped but its power or position did not follow.
+    NoEffect {
+        /// The terminal.
+        terminal: TerminalId,
+        /// The round.
+        round: RoundNo,
+    },
+    /// A terminal's or meter's cover is open.
+    CoverOpen {
+        /// The terminal.
+        terminal: TerminalId,
+    },
+}
+
+impl AlarmCause {
+    /// How urgent it is.
+    pub const fn priority(self) -> AlarmPriority {
+        match self {
+            Self::OverLimit { .. } | Self::LimitFutile { .. } => AlarmPriority::High,
+            Self::LoadUnknown { .. } | Self::NoEffect { .. } | Self::CoverOpen { .. } => AlarmPriority::Medium,
+            Self::Warning { .. } | Self::LinkDown { .. } => AlarmPriority::Low,
+        }
+    }
+}
+
+impl fmt::Display for AlarmCause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OverLimit { node } => write!(f, "{node}: load over limit"),
+            Self::Warning { node } => write!(f, "{node}: load near limit"),
+            Self::LoadUnknown { node } => write!(f, "{node}: load unknown, limit not watched"),
+            Self::LimitFutile { node } => write!(f, "{node}: shedding does not bring the load down, operator needed"),
+            Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
+            Self::NoEffect { terminal, round } => write!(f, "{terminal}: round {round} did not respond"),
+            Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
+        }
+    }
+}
+
+/// Where an alarm stands (ISA-18.2 / IEC 62682).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AlarmState {
+    /// Standing, seen by nobody.
+    Unacknowledged,
+    /// Standing, seen.
+    Acknowledged,
+    /// Gone, seen by nobody.
+    ReturnedUnacknowledged,
+    /// Gone and seen: no longer shown.
+    Normal,
+}
+
+impl fmt::Display for AlarmState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Unacknowledged => "unacknowledged",
+            Self::Acknowledged => "acknowledged",
+            Self::ReturnedUnacknowledged => "returned",
+            Self::Normal => "normal",
+        })
+    }
+}
+
+/// An alarm.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Alarm {
+    /// Its number.
+    pub id: AlarmId,
+    /// What about.
+    pub cause: AlarmCause,
+    /// How urgent.
+    pub priority: AlarmPriority,
+    /// Where it stands.
+    pub state: AlarmState,
+    /// When it was first raised.
+    pub raised_at: Timestamp,
+    /// When it last changed.
+    pub changed_at: Timestamp,
+    /// What was so when it was raised, with figures.
+    pub detail: String,
+    /// Who acknowledged it, with the remark.
+    pub acknowledged_by: Option<String>,
+    /// The remark.
+    pub comment: String,
+}
+
+/// One entry of the record of what happened.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Event {
+    /// When the centre took note.
+    pub at: Timestamp,
+    /// When the terminal says it happened, for a terminal's own events.
+    pub source_time: Option<Timestamp>,
+    /// What.
+    pub what: Happening,
+}
+
+/// What happened. `Display` gives the sentence that an operator reads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "event")]
+#[allow(missing_docs, reason = "the fields are named in full and Display says the rest")]
+pub enum Happening {
+    /// The centre started.
+    Started,
+    /// The supply tree was loaded.
+    InventoryLoaded { nodes: u32, customers: u32, terminals: u32 },
+    /// The rules were loaded.
+    PolicyLoaded { limits: u32 },
+    /// A link came up or went down.
+    Link { terminal: TerminalId, up: bool },
+    /// A switch changed its position.
+    Switch { terminal: TerminalId, round: RoundNo, position: SwitchPosition },
+    /// A cover was opened or closed.
+    Cover { terminal: TerminalId, open: bool },
+    /// A node's load rose above its limit.
+    Breach { node: NodeId, load: Power, limit: Power },
+    /// A node's load is back below its limit.
+    BreachOver { node: NodeId, load: Power, lasted: Span, peak: Power },
+    /// A plan to shed was made: what is shed and what was spared, each with its reason.
+    Planned {
+        node: NodeId,
+        pass: u8,
+        load: Power,
+        wanted: Power,
+        expected: Power,
+        shed: Vec<Choice>,
+        spared: Vec<Finding>,
+    },
+    /// The checker refused a plan. Nothing of it was executed.
+    PlanRefused { node: NodeId, violation: String },
+    /// The effect of a plan was measured.
+    Verified { node: NodeId, expected: Power, measured: Power, load: Power },
+    /// A round was tripped and did not respond; it is not counted on again in this breach.
+    NoResponse { terminal: TerminalId, round: RoundNo, expected: Power, measured: Power },
+    /// The rule stopped: the operator must act.
+    Futile { node: NodeId, passes: u8, load: Power, limit: Power },
+    /// A stage of restoration began.
+    Restoring { node: NodeId, stage: u16, load: Power, restored: Vec<Choice>, left: u32 },
+    /// A stage of restoration waits because it would take a node above its limit.
+    RestoreHeld { node: NodeId, terminal: TerminalId, round: RoundNo, would_be: Power, limit: Power },
+    /// Every round that the rule shed is back.
+    Restored { node: NodeId, rounds: u32, shed_for: Span },
+}
+
+/// A round that a plan switches, with why it was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Choice {
+    /// The terminal.
+    pub terminal: TerminalId,
+    /// The round.
+    pub round: RoundNo,
+    /// Power expected to go away, or to come back, cold-load pick-up included.
+    pub power: Power,
+    /// Why this one.
+    pub reason: Reason,
+}
+
+/// Why a round was chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "reason")]
+#[allow(missing_docs, reason = "Display says it")]
+pub enum Reason {
+    /// The least important class that had load to give, and within it the one curtailed least so far.
+    LeastImportant { class: u8, curtailed_wh: i64 },
+    /// Of the last ones that would do, the one that sheds the least too much.
+    BestFit { class: u8 },
+    /// The most important class still off, and within it the one off longest.
+    MostImportant { class: u8, off_for: Span },
+}
+
+/// Why a round was *not* chosen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "finding")]
+#[allow(missing_docs, reason = "Display says it")]
+pub enum Finding {
+    Guaranteed { terminal: TerminalId },
+    GuaranteeAtTerminal { terminal: TerminalId },
+    LinkDown { terminal: TerminalId },
+    ReadingTooOld { terminal: TerminalId },
+    ReadingBad { terminal: TerminalId },
+    SafetyFloor { terminal: TerminalId, round: RoundNo, left: Power, floor: Power },
+    AlreadyOpen { terminal: TerminalId, round: RoundNo },
+    PositionUnknown { terminal: TerminalId, round: RoundNo },
+    NoLoad { terminal: TerminalId, round: RoundNo },
+    OrderUnderWay { terminal: TerminalId, round: RoundNo, order: OrderId },
+    DidNotRespond { terminal: TerminalId, round: RoundNo },
+    NotNeeded { terminal: TerminalId, round: RoundNo },
+}
+
+/// One entry of the audit log: who, when, from where, what, before and after.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub who: String,
+    /// From which address.
+    pub from: String,
+    /// What was wanted.
+    pub action: String,
+    /// What it was about: an order, an alarm, a terminal.
+    pub object: String,
+    /// Its state before.
+    pub before: String,
+    /// Its state after, or why it was refused.
+    pub after: String,
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::LeastImportant { class, curtailed_wh } => {
+                write!(f, "class {class}, curtailed {:.1} kWh so far", *curtailed_wh as f64 / 1_000.0)
+            }
+            Self::BestFit { class } => write!(f, "class {class}, closest fit"),
+            Self::MostImportant { class, off_for } => write!(f, "class {class}, off for {off_for}"),
+        }
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Guaranteed { terminal } => write!(f, "{terminal}: guaranteed customer"),
+            Self::GuaranteeAtTerminal { terminal } => write!(f, "{terminal}: supply guarantee set at the terminal"),
+            Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
+            Self::ReadingTooOld { terminal } => write!(f, "{terminal}: reading too old"),
+            Self::ReadingBad { terminal } => write!(f, "{terminal}: reading of bad quality"),
+            Self::SafetyFloor { terminal, round, left, floor } => {
+                write!(f, "{terminal} round {round}: would leave {left}, safety floor {floor}")
+            }
+            Self::AlreadyOpen { terminal, round } => write!(f, "{terminal} round {round}: open already"),
+            Self::PositionUnknown { terminal, round } => {
+                write!(f, "{terminal} round {round}: switch position not known")
+            }
+            Self::NoLoad { terminal, round } => write!(f, "{terminal} round {round}: no load to shed"),
+            Self::OrderUnderWay { terminal, round, order } => {
+                write!(f, "{terminal} round {round}: order {order} under way")
+            }
+            Self::DidNotRespond { terminal, round } => write!(f, "{terminal} round {round}: did not respond before"),
+            Self::NotNeeded { terminal, round } => write!(f, "{terminal} round {round}: not needed"),
+        }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} round {} ({}; {})", self.terminal, self.round, self.power, self.reason)
+    }
+}
+
+struct Listed<'a, T>(&'a [T]);
+
+impl<T: fmt::Display> fmt::Display for Listed<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, item) in self.0.iter().enumerate() {
+            f.write_str(if n == 0 { "" } else { ", " })?;
+            item.fmt(f)?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Happening {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Started => f.write_str("centre started"),
+            Self::InventoryLoaded { nodes, customers, terminals } => {
+                write!(f, "supply tree loaded: {nodes} nodes, {customers} customers, {terminals} terminals")
+            }
+            Self::PolicyLoaded { limits } => write!(f, "rules loaded: {limits} limits"),
+            Self::Link { terminal, up: true } => write!(f, "{terminal}: link up"),
+            Self::Link { terminal, up: false } => write!(f, "{terminal}: link down"),
+            Self::Switch { terminal, round, position } => write!(f, "{terminal}: round {round} is {position}"),
+            Self::Cover { terminal, open } => {
+                write!(f, "{terminal}: cover {}", if *open { "opened" } else { "closed" })
+            }
+            Self::Breach { node, load, limit } => write!(f, "{node}: {load} is over the limit of {limit}"),
+            Self::BreachOver { node, load, lasted, peak } => {
+                write!(f, "{node}: back at {load} after {lasted}, peak {peak}")
+            }
+            Self::Planned { node, pass, load, wanted, expected, shed, spared } => write!(
+                f,
+                "{node}: plan {pass} at {load}: {wanted} wanted, shedding {expected} in {} rounds: {}; {} spared",
+                shed.len(),
+                Listed(shed),
+                spared.len()
+            ),
+            Self::PlanRefused { node, violation } => write!(f, "{node}: plan refused by the checker: {violation}"),
+            Self::Verified { node, expected, measured, load } => {
+                write!(f, "{node}: shed {measured} of {expected} expected, load now {load}")
+            }
+            Self::NoResponse { terminal, round, expected, measured } => {
+                write!(f, "{terminal}: round {round} did not respond: {measured} of {expected} expected")
+            }
+            Self::Futile { node, passes, load, limit } => {
+                write!(f, "{node}: stopped after {passes} plans, still {load} of {limit}: operator needed")
+            }
+            Self::Restoring { node, stage, load, restored, left } => {
+                write!(f, "{node}: restoration stage {stage} at {load}: {}; {left} left", Listed(restored))
+            }
+            Self::RestoreHeld { node, terminal, round, would_be, limit } => {
+                write!(f, "{node}: restoration waits: {terminal} round {round} would take it to {would_be} of {limit}")
+            }
+            Self::Restored { node, rounds, shed_for } => {
+                write!(f, "{node}: all {rounds} rounds restored after {shed_for}")
+            }
+        }
+    }
+}

@@ -1,0 +1,66 @@
+//! What people lay down for the centre to keep: limits of nodes, and how to shed and restore.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{NodeId, Power, Span};
+
+/// The rules in force. Parsed and checked by the centre's `config`; here every figure is in range.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Policy {
+    /// At most one for each node.
+    pub limits: Vec<LimitRule>,
+    /// A reading older than this decides nothing.
+    pub reading_age_max: Span,
+    /// How long an order may live before it must have been executed.
+    pub order_expiry: Span,
+    /// How long a confirmed select holds until execute or cancellation, operator's thinking time included.
+    pub select_timeout: Span,
+}
+
+/// How one node (a feeder, a transformer area) is kept under its limit.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitRule {
+    /// The node.
+    pub node: NodeId,
+    /// Its load must not stay above this.
+    pub limit: Power,
+    /// A warning alarm stands from this share of the limit, 1..=100 %.
+    pub warning_percent: u8,
+    /// The load must have been above the limit for this long before anything is shed.
+    pub delay: Span,
+    /// A breach ends, and a plan aims, this far below the limit, in 0..=50 % of it.
+    pub hysteresis_percent: u8,
+    /// How long after the last trip of a plan its effect is judged.
+    pub verify_after: Span,
+    /// A round that lost less than this share of the power expected did not respond, 1..=100 %.
+    pub effect_percent_min: u8,
+    /// Plans in a row for one breach before the rule stops and calls the operator, at least 1.
+    pub passes_max: u8,
+    /// A round that was shed stays so for at least this long.
+    pub off_time_min: Span,
+    /// Restoration may begin once the load has stayed at or below this share of the limit, 1..=100 % …
+    pub restore_below_percent: u8,
+    /// … for this long.
+    pub restore_hold: Span,
+    /// Between one stage of restoration and the next.
+    pub restore_step: Span,
+    /// A round comes back with this share of the power that it had at its trip, at least 100 % (cold-load pick-up).
+    pub cold_load_percent: u16,
+}
+
+impl LimitRule {
+    /// Load at which the warning stands.
+    pub fn warning(&self) -> Power {
+        self.limit.percent(i64::from(self.warning_percent))
+    }
+
+    /// Load that a plan aims at and below which a breach is over.
+    pub fn target(&self) -> Power {
+        self.limit.percent(100 - i64::from(self.hysteresis_percent))
+    }
+
+    /// Load at or below which restoration may begin.
+    pub fn restore_below(&self) -> Power {
+        self.limit.percent(i64::from(self.restore_below_percent))
+    }
+}

@@ -1,0 +1,198 @@
+//! The picture of the engine's state that operators see: what the API serves and the console draws.
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    CustomerId, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, SwitchPosition, TerminalId,
+    Timestamp,
+};
+use crate::orders::Order;
+use crate::output::{Alarm, Event};
+
+/// Everything on the overview, at one instant.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// The engine's time.
+    pub now: Timestamp,
+    /// The nodes, each directly behind its parent (depth first), siblings by id.
+    pub nodes: Vec<NodeView>,
+    /// The terminals by id.
+    pub terminals: Vec<TerminalView>,
+    /// Alarms that are not normal: by priority, then newest first.
+    pub alarms: Vec<Alarm>,
+    /// The newest orders first, at most [`View::ORDERS_MAX`].
+    pub orders: Vec<Order>,
+    /// The newest events first, at most [`View::EVENTS_MAX`].
+    pub events: Vec<Event>,
+}
+
+impl View {
+    /// Orders shown at most.
+    pub const ORDERS_MAX: usize = 200;
+    /// Events shown at most.
+    pub const EVENTS_MAX: usize = 200;
+}
+
+/// A node with its load.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct NodeView {
+    /// Which.
+    pub id: NodeId,
+    /// What it is.
+    pub kind: NodeKind,
+    /// As people call it.
+    pub name: String,
+    /// What supplies it.
+    pub parent: Option<NodeId>,
+    /// 0 for a region, one more for each step down.
+    pub depth: u8,
+    /// Its load, and where that comes from.
+    pub load: Load,
+    /// Its limit, where a rule gives one.
+    pub limit: Option<Power>,
+    /// Its warning level, where a rule gives one.
+    pub warning: Option<Power>,
+    /// Where its limit rule stands.
+    pub state: LimitState,
+    /// Rounds that the rule shed and has not restored.
+    pub rounds_shed: u32,
+    /// Terminals at and below it.
+    pub terminals: u32,
+    /// Of these, with a link.
+    pub links_up: u32,
+}
+
+impl NodeView {
+    /// Limit minus load, where both are known.
+    pub fn headroom(&self) -> Option<Power> {
+        Some(self.limit? - self.load.power()?)
+    }
+}
+
+/// The load of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "from")]
+pub enum Load {
+    /// Measured at its head.
+    Measured {
+        /// The load.
+        power: Power,
+    },
+    /// Summed over all that lies below, each part good and fresh.
+    Summed {
+        /// The load.
+        power: Power,
+    },
+    /// Not to be told from good and fresh readings: decides nothing.
+    #[default]
+    Unknown,
+}
+
+impl Load {
+    /// The load, if known.
+    pub const fn power(self) -> Option<Power> {
+        match self {
+            Self::Measured { power } | Self::Summed { power } => Some(power),
+            Self::Unknown => None,
+        }
+    }
+}
+
+/// Where the limit rule of a node stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitState {
+    /// No rule.
+    #[default]
+    Unlimited,
+    /// Below the warning level.
+    Normal,
+    /// Above the warning level.
+    Warning,
+    /// Above the limit, the delay is running.
+    Over,
+    /// A plan's orders are on their way.
+    Shedding,
+    /// The trips are done, the effect is awaited.
+    Verifying,
+    /// Below the limit with rounds off.
+    Holding,
+    /// Rounds come back in stages.
+    Restoring,
+    /// The rule stopped: the operator must act.
+    Futile,
+}
+
+/// A terminal in a line.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TerminalView {
+    /// Which.
+    pub id: TerminalId,
+    /// Whose.
+    pub customer: Option<CustomerId>,
+    /// The customer's name, or the name of the node that it measures.
+    pub name: String,
+    /// The node that supplies it or that it measures.
+    pub node: Option<NodeId>,
+    /// Whether its link is up.
+    pub link_up: bool,
+    /// Its last active power, whatever its quality.
+    pub power: Option<Power>,
+    /// Quality of that.
+    pub quality: Quality,
+    /// Whether that is older than a decision allows.
+    pub stale: bool,
+    /// When that arrived.
+    pub arrived_at: Option<Timestamp>,
+    /// The customer's contract.
+    pub contract: Option<Power>,
+    /// Guaranteed supply, by inventory or at the terminal.
+    pub guaranteed: bool,
+    /// Below this nothing is tripped.
+    pub safety_floor: Power,
+    /// The customer's class.
+    pub priority: Option<PriorityClass>,
+    /// Its rounds.
+    pub rounds: Vec<RoundView>,
+}
+
+/// One round.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RoundView {
+    /// Which.
+    pub round: RoundNo,
+    /// What hangs on it.
+    pub name: String,
+    /// Its switch; none while never reported.
+    pub position: Option<SwitchPosition>,
+    /// Power behind it.
+    pub power: Option<Power>,
+    /// The node whose rule shed it, until restored.
+    pub shed_by: Option<NodeId>,
+    /// Whether an operator's own trip holds it off: no rule restores it.
+    pub held_by_operator: bool,
+}
+
+/// A terminal in full: all its points.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TerminalDetail {
+    /// The line.
+    pub summary: TerminalView,
+    /// Its last values, by kind.
+    pub points: Vec<PointView>,
+    /// Its orders, newest first.
+    pub orders: Vec<Order>,
+    /// Its alarms that are not normal.
+    pub alarms: Vec<Alarm>,
+}
+
+/// A point's last value with all that is known of it (`quality-kept`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PointView {
+    /// As reported.
+    pub reading: Reading,
+    /// When it arrived.
+    pub arrived_at: Timestamp,
+    /// Older than a decision allows.
+    pub stale: bool,
+}
