@@ -3,8 +3,10 @@
 //! Read `apci` (frames), then `asdu` (messages).
 
 pub mod apci;
+pub mod apdu_flow;
 pub mod asdu;
 pub mod config;
+pub mod controlling;
 pub mod error;
 pub mod time;
 
