@@ -298,6 +298,29 @@ fn an_unknown_type_is_answered_with_cause_44_and_the_link_stays() {
 }
 
 #[test]
+fn an_event_that_was_not_acknowledged_comes_again_on_the_next_link() {
+    let now = Instant::now();
+    let mut session = controlled::Session::new(StationConfig::new(1), Switch { closed: true, moved: true }, now);
+    let event = [3, 1, 3, 0, 1, 0, 10, 0, 0, 2];
+    let later = now + Duration::from_secs(1);
+    let mut times_sent = 0;
+    // Lost, acknowledged, then gone.
+    for acknowledge in [false, true, true] {
+        session.on_connected(later);
+        session.on_bytes(later, &frame(Frame::U(Control::StartAct)));
+        session.on_deadline(later);
+        let bytes = session.next_output().unwrap();
+        times_sent += usize::from(bytes.ends_with(&event));
+        if acknowledge {
+            // Up to the end: on the first link M_EI_NA_1 went before.
+            session.on_bytes(later, &frame(Frame::S { receive: u16::from(bytes.ends_with(&event)) }));
+        }
+        session.on_disconnected();
+    }
+    assert_eq!(times_sent, 2);
+}
+
+#[test]
 fn an_execute_without_a_select_is_refused_by_the_station() {
     let now = Instant::now();
     let mut session = controlled::Session::new(StationConfig::new(1), Switch { closed: true, moved: false }, now);
