@@ -1,1 +1,3 @@
-//! x
+//! The centre.
+
+pub mod journal;
