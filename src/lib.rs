@@ -1,3 +1,4 @@
 //! The centre.
 
 pub mod journal;
+pub mod store;
