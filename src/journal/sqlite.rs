@@ -113,6 +113,8 @@ impl Journal {
         }
         let file = self.file.clone();
         let mut wanted = after.plus(1);
+        // Whether a batch that ends before the wanted position was seen: what is missing then was not forgotten.
+        let mut passed = false;
         let query = sqlx::query(
             "SELECT first, count, crc, bytes FROM batch
              WHERE first >= coalesce((SELECT max(first) FROM batch WHERE first <= ?1), 0) ORDER BY first",
@@ -128,12 +130,16 @@ impl Journal {
             let inputs = match batch {
                 Ok(inputs) if first <= wanted => inputs,
                 Ok(_) | Err(_) if !found.is_empty() => break,
-                // Nothing at or before the wanted position is left: retention took it, damage takes no beginnings.
+                Ok(_) if passed => {
+                    return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
+                }
+                // Nothing at or before the wanted position is left: retention takes the beginning.
                 Ok(_) => return Err(JournalError::Forgotten { file, wanted, oldest: first }),
                 Err(why) => return Err(damaged(why)),
             };
             let positions = (first.0..).map(Position);
             found.extend(positions.zip(inputs).filter(|(position, _)| *position >= wanted).take(max - found.len()));
+            passed = true;
             wanted = found.last().map_or(wanted, |(position, _)| position.plus(1));
         }
         drop(rows);

@@ -187,7 +187,8 @@ async fn a_missing_batch_is_not_jumped_over() {
     let lose = "DELETE FROM batch WHERE first = 4";
     sqlx::raw_sql(lose).execute(journal.connection().await.unwrap()).await.unwrap();
     assert_eq!(inputs(journal.read_from(Position::START, 100).await.unwrap()), ticks(1..4));
-    assert!(journal.read_from(Position(3), 100).await.is_err());
+    let error = journal.read_from(Position(3), 100).await.unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { position: Position(4), .. }), "{error}");
 }
 
 #[tokio::test]
