@@ -119,3 +119,29 @@ async fn the_writer_stores_everything_before_it_ends() {
     let stored = Backlog { stored: Position(5), waiting: 0, readings: 10, failing: None };
     assert_eq!(*seen.borrow(), stored);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_writer_outlives_an_outage_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).await.unwrap();
+    // Holds for this connection only: the next one may write again.
+    sqlx::raw_sql("PRAGMA query_only = 1").execute(store.connection()).await.unwrap();
+    let (send, receive) = mpsc::channel(8);
+    let (backlog, mut seen) = watch::channel(Backlog::default());
+    for entry in entries() {
+        send.send(entry).await.unwrap();
+    }
+    drop(send);
+    let mut writing = Box::pin(run_writer(store, receive, backlog));
+    tokio::select! {
+        biased;
+        failing = seen.wait_for(|backlog| backlog.failing.is_some()) => {
+            let backlog = failing.unwrap().clone();
+            assert_eq!((backlog.stored, backlog.waiting), (Position(0), 5));
+        }
+        _ = &mut writing => panic!("the outage was not noticed"),
+    }
+    assert_eq!(writing.await.position(), Position(5));
+    let stored = Backlog { stored: Position(5), waiting: 0, readings: 10, failing: None };
+    assert_eq!(*seen.borrow(), stored);
+}
