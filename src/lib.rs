@@ -1,1 +1,4 @@
-//! x
+//! The centre.
+
+pub mod journal;
+pub mod store;

@@ -1,0 +1,254 @@
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Instant;
+
+use headroom_rules::input::{Input, Origin, Request};
+use headroom_rules::model::{Inventory, PointKind, Quality, Reading, RoundNo, Timestamp};
+use headroom_rules::orders::{Action, NotSent, OrderId, Outcome, Step};
+use tokio::sync::{mpsc, watch};
+
+use super::*;
+
+fn tick(ms: i64) -> Input {
+    Input::Tick { at: Timestamp::new(ms) }
+}
+
+fn ticks(range: std::ops::Range<i64>) -> Vec<Input> {
+    range.map(tick).collect()
+}
+
+fn one_of_each() -> Vec<Input> {
+    let (at, terminal) = (Timestamp::new(1_700_000_000_000), "T-0142".parse().unwrap());
+    let reading = |point, source_time| Reading {
+        point,
+        value: -4_310_200,
+        quality: Quality::NOT_TOPICAL.with(Quality::SUBSTITUTED),
+        source_time,
+        cause: 20,
+    };
+    let origin = Origin { operator: "wang".into(), from: "10.0.0.7:4711".into() };
+    let action = Action::Trip { round: RoundNo::ALL[2] };
+    vec![
+        Input::Started { at },
+        Input::Inventory { at, inventory: Box::new(Inventory::default()) },
+        Input::Link { at, terminal, up: true },
+        Input::Readings {
+            at,
+            terminal,
+            readings: vec![
+                reading(PointKind::ActivePower, None),
+                reading(PointKind::RoundPosition(RoundNo::ALL[7]), Some(at)),
+            ],
+        },
+        Input::Outcome {
+            at,
+            order: OrderId(7),
+            outcome: Outcome::NotSent { step: Step::Execute, why: NotSent::Expired },
+        },
+        Input::Request {
+            at,
+            origin,
+            request: Request::Select { terminal, action, reason: "maintenance, 检修".into() },
+        },
+        tick(5),
+    ]
+}
+
+/// What a killed process leaves: the files as they are, with nothing closed.
+fn as_if_killed(folder: &Path) -> tempfile::TempDir {
+    let copy = tempfile::tempdir().unwrap();
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        // The shared-memory index is rebuilt from the write-ahead log, as after a power cut.
+        if !path.to_string_lossy().ends_with("-shm") {
+            std::fs::copy(&path, copy.path().join(path.file_name().unwrap())).unwrap();
+        }
+    }
+    copy
+}
+
+fn inputs(read: Vec<(Position, Input)>) -> Vec<Input> {
+    read.into_iter().map(|(_, input)| input).collect()
+}
+
+#[tokio::test]
+async fn every_kind_of_input_comes_back_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    assert_eq!(journal.end(), Position::START);
+    assert!(journal.read_from(Position::START, 10).await.unwrap().is_empty());
+    assert_eq!(journal.append(&one_of_each()).await.unwrap(), Position(7));
+    assert_eq!(inputs(journal.read_from(Position::START, 10).await.unwrap()), one_of_each());
+}
+
+#[tokio::test]
+async fn reading_starts_and_stops_inside_batches() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    journal.append(&ticks(1..4)).await.unwrap();
+    journal.append(&ticks(4..9)).await.unwrap();
+    let read = journal.read_from(Position(1), 4).await.unwrap();
+    assert_eq!(read, (2..6).map(|n| (Position(n), tick(n as i64))).collect::<Vec<_>>());
+    assert_eq!(inputs(journal.read_from(Position(5), 100).await.unwrap()), ticks(6..9));
+    assert!(journal.read_from(Position(8), 100).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn what_was_acknowledged_is_there_after_a_kill() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path()).await.unwrap();
+    let (submit, submissions) = mpsc::channel(64);
+    let (next, mut committed) = mpsc::channel(64);
+    let writer = tokio::spawn(write(journal, submissions, next, watch::channel(Health::Good).0));
+    let acknowledged = Arc::new(Mutex::new(Vec::new()));
+    for n in 1..=20 {
+        let acknowledge = acknowledged.clone();
+        let durable: Box<dyn FnOnce() + Send> = Box::new(move || acknowledge.lock().unwrap().push(tick(n)));
+        let submission = Submission { input: tick(n), durable: Some(durable), reply: None, received: Instant::now() };
+        submit.send(submission).await.unwrap();
+        if n % 5 == 0 {
+            let last = committed.recv().await.unwrap().last().unwrap().position;
+            let told = acknowledged.lock().unwrap().clone();
+            assert!(told.len() as u64 >= last.0, "acknowledged before it goes on");
+            let crashed = as_if_killed(folder.path());
+            let mut again = Journal::open(crashed.path()).await.unwrap();
+            let kept = inputs(again.read_from(Position::START, 100).await.unwrap());
+            assert_eq!(kept.get(..told.len()), Some(told.as_slice()));
+        }
+    }
+    drop(submit);
+    while committed.recv().await.is_some() {}
+    assert_eq!(writer.await.unwrap().end(), Position(20));
+    assert_eq!(*acknowledged.lock().unwrap(), ticks(1..21));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_stops_acknowledgement_and_loses_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    journal.append(&ticks(1..3)).await.unwrap();
+    // SQLite's own "disk full": no page may be added. It holds for this connection only, so the next one has room.
+    sqlx::raw_sql("PRAGMA max_page_count = 1").execute(journal.connection().await.unwrap()).await.unwrap();
+    let (submit, submissions) = mpsc::channel(8);
+    let (next, mut committed) = mpsc::channel(8);
+    let (health, mut seen) = watch::channel(Health::Good);
+    // Big enough not to fit into the pages that are there.
+    let big = Input::Request {
+        at: Timestamp::new(3),
+        origin: Origin { operator: "w".repeat(100_000), from: String::new() },
+        request: Request::Cancel { order: OrderId(1) },
+    };
+    let told = Arc::new(Mutex::new(0));
+    let count = told.clone();
+    let durable: Box<dyn FnOnce() + Send> = Box::new(move || *count.lock().unwrap() += 1);
+    let received = Instant::now();
+    submit.send(Submission { input: big.clone(), durable: Some(durable), reply: None, received }).await.unwrap();
+    drop(submit);
+    let mut writing = Box::pin(write(journal, submissions, next, health));
+    tokio::select! {
+        biased;
+        changed = seen.changed() => changed.unwrap(),
+        _ = &mut writing => panic!("the full disk was not noticed"),
+    }
+    let Health::Failing { error, .. } = seen.borrow_and_update().clone() else { panic!("not failing") };
+    assert!(error.contains("journal.db") && error.contains("cannot append") && error.contains("full"), "{error}");
+    assert_eq!(*told.lock().unwrap(), 0, "nothing acknowledged while the disk is full");
+    assert!(committed.try_recv().is_err());
+    let mut journal = writing.await;
+    assert_eq!(*told.lock().unwrap(), 1);
+    assert_eq!(*seen.borrow(), Health::Good);
+    assert_eq!(committed.recv().await.unwrap()[0].position, Position(3));
+    assert_eq!(inputs(journal.read_from(Position(2), 9).await.unwrap()), [big]);
+}
+
+#[tokio::test]
+async fn a_damaged_batch_is_named_and_everything_before_it_is_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    for start in [1, 4, 7] {
+        journal.append(&ticks(start..start + 3)).await.unwrap();
+    }
+    let flip = "UPDATE batch SET bytes = substr(bytes, 1, length(bytes) - 1) WHERE first = 4";
+    sqlx::raw_sql(flip).execute(journal.connection().await.unwrap()).await.unwrap();
+    assert_eq!(inputs(journal.read_from(Position::START, 100).await.unwrap()), ticks(1..4));
+    let error = journal.read_from(Position(3), 100).await.unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { position: Position(4), .. }), "{error}");
+    assert!(error.to_string().contains("journal.db: the batch from position 4 on is damaged"), "{error}");
+    assert_eq!(inputs(journal.read_from(Position(6), 100).await.unwrap()), ticks(7..10));
+}
+
+#[tokio::test]
+async fn a_missing_batch_is_not_jumped_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    for start in [1, 4, 7] {
+        journal.append(&ticks(start..start + 3)).await.unwrap();
+    }
+    let lose = "DELETE FROM batch WHERE first = 4";
+    sqlx::raw_sql(lose).execute(journal.connection().await.unwrap()).await.unwrap();
+    assert_eq!(inputs(journal.read_from(Position::START, 100).await.unwrap()), ticks(1..4));
+    let error = journal.read_from(Position(3), 100).await.unwrap_err();
+    assert!(matches!(error, JournalError::Damaged { position: Position(4), .. }), "{error}");
+}
+
+#[tokio::test]
+async fn a_second_opener_is_refused_until_the_first_is_gone() {
+    let folder = tempfile::tempdir().unwrap();
+    let first = Journal::open(folder.path()).await.unwrap();
+    let error = Journal::open(folder.path()).await.unwrap_err();
+    assert!(error.to_string().contains("another headroom process has it open"), "{error}");
+    drop(first);
+    Journal::open(folder.path()).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_folder_that_cannot_be_written_to_is_said_at_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("a-file");
+    std::fs::write(&file, "").unwrap();
+    let error = Journal::open(&file.join("data")).await.unwrap_err();
+    let text = error.to_string();
+    assert!(text.contains("a-file/data: cannot write there; make it a folder that this user may write to"), "{text}");
+}
+
+#[tokio::test]
+async fn a_journal_of_a_newer_version_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 9").execute(journal.connection().await.unwrap()).await.unwrap();
+    drop(journal);
+    let error = Journal::open(folder.path()).await.unwrap_err();
+    assert!(error.to_string().contains("newer version (format 9"), "{error}");
+}
+
+#[tokio::test]
+async fn the_newest_whole_snapshot_is_taken_and_two_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    assert_eq!(journal.newest_snapshot().await.unwrap(), None);
+    for n in 1..=3u8 {
+        journal.save_snapshot(Position(n.into()), &[n; 9]).await.unwrap();
+    }
+    assert_eq!(journal.newest_snapshot().await.unwrap(), Some((Position(3), vec![3; 9])));
+    for (position, left) in [(3, Some((Position(2), vec![2; 9]))), (2, None)] {
+        let damage = sqlx::query("UPDATE snapshot SET bytes = x'00' WHERE position = ?").bind(position);
+        damage.execute(journal.connection().await.unwrap()).await.unwrap();
+        assert_eq!(journal.newest_snapshot().await.unwrap(), left);
+    }
+}
+
+#[tokio::test]
+async fn forgotten_inputs_are_refused_and_positions_go_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    journal.append(&ticks(1..4)).await.unwrap();
+    journal.append(&ticks(4..7)).await.unwrap();
+    journal.forget_until(Position(5)).await.unwrap();
+    let error = journal.read_from(Position::START, 9).await.unwrap_err();
+    assert!(matches!(error, JournalError::Forgotten { oldest: Position(4), .. }), "{error}");
+    journal.forget_until(Position(100)).await.unwrap();
+    drop(journal);
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    assert_eq!(journal.append(&[tick(7)]).await.unwrap(), Position(7));
+    assert_eq!(inputs(journal.read_from(Position(3), 9).await.unwrap()), ticks(4..8));
+}

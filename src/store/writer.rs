@@ -1,0 +1,111 @@
+//! Storing behind the engine's back, in big transactions, through any outage.
+
+use std::time::Duration;
+
+use headroom_rules::input::Input;
+use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use super::{Entry, Store, StoreError};
+use crate::journal::Position;
+
+/// Most readings in one transaction, up to the last entry's own.
+pub const READINGS_MAX: usize = 20_000;
+/// Most entries in one transaction.
+const ENTRIES_MAX: usize = 20_000;
+/// How long an entry waits for company.
+const WINDOW: Duration = Duration::from_millis(200);
+/// Pause after the first failed write; it doubles from one to the next.
+const RETRY_FIRST: Duration = Duration::from_millis(250);
+/// Longest pause between two tries.
+const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// How the store keeps up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Backlog {
+    /// Everything up to here is stored.
+    pub stored: Position,
+    /// Entries that wait, the batch being written included.
+    pub waiting: usize,
+    /// Readings stored since the start.
+    pub readings: u64,
+    /// Why the store takes nothing at the moment, in a sentence with its causes.
+    pub failing: Option<String>,
+}
+
+/// Stores entries until every sender is gone and the last one is stored, then gives the store back.
+///
+/// On an error the batch is kept and tried again (250 ms, doubling to 5 s) for as long as it takes. Meanwhile
+/// `entries` fills up. Whoever feeds it must not let the engine wait there: what does not fit can be read again from
+/// the journal after [`Backlog::stored`].
+pub async fn run_writer(
+    mut store: Store,
+    mut entries: mpsc::Receiver<Entry>,
+    backlog: watch::Sender<Backlog>,
+) -> Store {
+    backlog.send_modify(|backlog| backlog.stored = store.position());
+    while let Some(batch) = collect(&mut entries).await {
+        let mut pause = RETRY_FIRST;
+        let mut failing = false;
+        backlog.send_modify(|backlog| backlog.waiting = batch.len() + entries.len());
+        loop {
+            match store.write(&batch).await {
+                Ok(count) => {
+                    if failing {
+                        tracing::info!(position = %store.position(), "the store takes entries again");
+                    }
+                    backlog.send_modify(|backlog| {
+                        backlog.stored = store.position();
+                        backlog.waiting = entries.len();
+                        backlog.readings += count.readings;
+                        backlog.failing = None;
+                    });
+                    break;
+                }
+                Err(error) => {
+                    let error = sentence(&error);
+                    if !failing {
+                        tracing::error!(%error, "the store takes nothing: entries wait, the journal has them");
+                    }
+                    failing = true;
+                    backlog.send_modify(|backlog| {
+                        backlog.waiting = batch.len() + entries.len();
+                        backlog.failing = Some(error);
+                    });
+                    sleep(pause).await;
+                    pause = (pause * 2).min(RETRY_MAX);
+                }
+            }
+        }
+    }
+    store
+}
+
+/// The next batch; none when every sender is gone.
+async fn collect(entries: &mut mpsc::Receiver<Entry>) -> Option<Vec<Entry>> {
+    let mut batch = vec![entries.recv().await?];
+    let mut readings = batch.iter().map(readings_of).sum::<usize>();
+    let until = Instant::now() + WINDOW;
+    while readings < READINGS_MAX && batch.len() < ENTRIES_MAX {
+        let Ok(Some(entry)) = timeout_at(until, entries.recv()).await else { break };
+        readings += readings_of(&entry);
+        batch.push(entry);
+    }
+    Some(batch)
+}
+
+fn readings_of(entry: &Entry) -> usize {
+    if let Input::Readings { readings, .. } = &entry.input { readings.len() } else { 0 }
+}
+
+/// An error with its causes, in one line.
+fn sentence(error: &StoreError) -> String {
+    let mut text = error.to_string();
+    let mut cause = std::error::Error::source(error);
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}
