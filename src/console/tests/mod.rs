@@ -1,6 +1,7 @@
 //! What the console does and shows, on a centre made by hand.
 
 mod behaviour;
+mod http;
 mod screens;
 
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};

@@ -142,7 +142,7 @@ fn draw_points(state: &State, frame: &mut Frame, area: Rect) {
             let style = state.theme.quality(point.reading.quality, point.stale);
             let quality = text::quality(point.reading.quality, point.stale);
             Line::from(vec![
-                Span::styled(format!(" {}", text::fit(&point.reading.point.to_string(), 15)), state.theme.normal()),
+                Span::styled(format!(" {}", text::fit(&point.reading.point.to_string(), 16)), state.theme.normal()),
                 Span::styled(format!("{} ", text::right(&point_value(point), 11)), state.theme.normal()),
                 Span::styled(format!("{quality} {}", text::age(state.now(), point.arrived_at)), style),
             ])

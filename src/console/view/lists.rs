@@ -120,7 +120,7 @@ pub(super) fn draw_alarms(state: &State, frame: &mut Frame, body: Rect) {
         row(state, frame, rows, at, index == state.alarms.index, vec![Span::styled(line, style)]);
     }
     let selected = state.view.alarms.get(state.alarms.index);
-    full_text(state, frame, full, selected.map(alarm_text).unwrap_or_default());
+    full_text(state, frame, full, &selected.map(alarm_text).unwrap_or_default());
 }
 
 fn alarm_text(alarm: &Alarm) -> Vec<String> {
@@ -182,7 +182,7 @@ pub(super) fn draw_orders(state: &State, frame: &mut Frame, body: Rect) {
         row(state, frame, rows, at, index == state.orders.index, line);
     }
     let selected = state.view.orders.get(state.orders.index);
-    full_text(state, frame, full, selected.map(order_text).unwrap_or_default());
+    full_text(state, frame, full, &selected.map(order_text).unwrap_or_default());
 }
 
 /// An order in full.
@@ -199,7 +199,7 @@ pub(super) fn order_text(order: &Order) -> Vec<String> {
     lines
 }
 
-fn full_text(state: &State, frame: &mut Frame, area: Rect, paragraphs: Vec<String>) {
+fn full_text(state: &State, frame: &mut Frame, area: Rect, paragraphs: &[String]) {
     heading(state, frame, area, &"─".repeat(usize::from(area.width)));
     let width = usize::from(area.width).saturating_sub(2);
     let lines: Vec<Line> = paragraphs
@@ -234,7 +234,9 @@ pub(crate) fn event_lines(state: &State) -> Vec<EventLine> {
     let mut lines = Vec::new();
     for (index, event) in state.view.events.iter().enumerate() {
         let mut push = |indent: &str, paragraph: &str| {
-            for line in text::wrap(paragraph, width.saturating_sub(indent.len())) {
+            let cells = text::width(indent);
+            for (n, line) in text::wrap(paragraph, width.saturating_sub(cells)).into_iter().enumerate() {
+                let indent = if n == 0 { indent.to_owned() } else { " ".repeat(cells) };
                 lines.push(EventLine { event: index, text: format!("{indent}{line}") });
             }
         };

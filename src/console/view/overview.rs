@@ -71,7 +71,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
 fn node_spans<'a>(state: &State, node: &NodeView, name: usize, bar: usize) -> Vec<Span<'a>> {
     let theme = state.theme;
     let unwatched = node.limit.is_some() && node.load == Load::Unknown;
-    let (shape, words) = if unwatched { ("?", "LOAD UNKNOWN") } else { limit_mark(node.state) };
+    let (shape, words) = if unwatched { ("?", "NOT WATCHED") } else { limit_mark(node.state) };
     let style = if unwatched { theme.medium() } else { theme.limit(node.state) };
     let twig = match (state.has_children(node.id), state.collapsed.contains(&node.id)) {
         (true, true) => "▸",
