@@ -1,4 +1,8 @@
-//! The centre.
+//! The centre of Headroom: what lies around the pure engine of `headroom-rules`.
+//!
+//! [`journal`] keeps every input before anybody acts on it, [`store`] what follows from them for years, and [`console`] is
+//! the operators' screen, a client of the HTTP API. ops/ARCHITECTURE.md has the whole picture.
 
+pub mod console;
 pub mod journal;
 pub mod store;

@@ -1,0 +1,133 @@
+//! The centre's HTTP API, from the console's side.
+
+use std::time::Duration;
+
+use headroom_rules::input::Request;
+use headroom_rules::model::{PointKind, TerminalId};
+use headroom_rules::view::View;
+use reqwest::{Method, StatusCode};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::message::{About, Answer, Asked, Message, TrendPoint};
+
+/// A centre on the same network answers in milliseconds; after this it counts as not answering.
+const TIMEOUT: Duration = Duration::from_secs(3);
+/// The trend reaches this far back, seconds of the centre's time.
+const TREND_S: u32 = 3_600;
+
+/// Why the centre did not give what was asked.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ClientError {
+    #[error("{url}: no connection; check --url and that the centre runs")]
+    Unreachable { url: String, source: reqwest::Error },
+    #[error("{url}: no answer within {} s", TIMEOUT.as_secs())]
+    TimedOut { url: String },
+    #[error("the centre does not accept the token (401): check --token")]
+    Unauthorized,
+    #[error("{0}")]
+    Refused(String),
+    #[error("{url}: answered {status}: {text}")]
+    Status { url: String, status: StatusCode, text: String },
+    #[error("{url}: the answer cannot be read: console and centre are of different versions, or this is not a centre")]
+    Unreadable { url: String, source: reqwest::Error },
+}
+
+#[derive(Deserialize)]
+struct Trend {
+    points: Vec<TrendPoint>,
+}
+
+#[derive(Deserialize)]
+struct Refused {
+    error: String,
+}
+
+#[derive(Clone)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: String,
+    token: String,
+}
+
+impl Client {
+    pub(crate) fn new(url: &str, token: String) -> anyhow::Result<Self> {
+        anyhow::ensure!(url.starts_with("http://"), "\"{url}\" is no address of a centre: wanted http://HOST:PORT");
+        // A proxy for the web has no business between console and centre.
+        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token })
+    }
+
+    async fn call<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Request>,
+    ) -> Result<T, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let mut request = self.http.request(method, &url).bearer_auth(&self.token);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        let response = request.send().await.map_err(|source| {
+            if source.is_timeout() {
+                ClientError::TimedOut { url: self.base.clone() }
+            } else {
+                ClientError::Unreachable { url: self.base.clone(), source }
+            }
+        })?;
+        let status = response.status();
+        if status.is_success() {
+            return response.json().await.map_err(|source| ClientError::Unreadable { url, source });
+        }
+        let text = response.text().await.unwrap_or_default();
+        let sentence = serde_json::from_str::<Refused>(&text).map(|refused| refused.error);
+        Err(match (status, sentence) {
+            (StatusCode::UNAUTHORIZED, _) => ClientError::Unauthorized,
+            (StatusCode::CONFLICT, Ok(sentence)) => ClientError::Refused(sentence),
+            (status, sentence) => {
+                let text = sentence.unwrap_or(text).chars().take(200).collect();
+                ClientError::Status { url, status, text }
+            }
+        })
+    }
+
+    pub(crate) async fn about(&self) -> Result<About, ClientError> {
+        self.call(Method::GET, "/api/v1/about", None).await
+    }
+
+    pub(crate) async fn view(&self) -> Result<View, ClientError> {
+        self.call(Method::GET, "/api/v1/view", None).await
+    }
+
+    pub(crate) async fn detail(&self, id: TerminalId) -> Message {
+        match self.call(Method::GET, &format!("/api/v1/terminals/{id}"), None).await {
+            Ok(detail) => Message::Detail(Box::new(detail)),
+            Err(error) => Message::DetailLost(id, error.to_string()),
+        }
+    }
+
+    pub(crate) async fn trend(&self, id: TerminalId) -> Message {
+        let point = PointKind::ActivePower.code();
+        match self
+            .call(Method::GET, &format!("/api/v1/terminals/{id}/trend?point={point}&span_s={TREND_S}"), None)
+            .await
+        {
+            Ok(Trend { points }) => Message::Trend(id, points),
+            Err(error) => Message::DetailLost(id, error.to_string()),
+        }
+    }
+
+    pub(crate) async fn ask(&self, asked: Asked, request: Request) -> Message {
+        let answer = match self.call(Method::POST, "/api/v1/requests", Some(&request)).await {
+            Ok(reply) => Answer::Granted(reply),
+            Err(error @ (ClientError::Refused(_) | ClientError::Unauthorized)) => Answer::Refused(error.to_string()),
+            // A client error was turned away before it reached the engine.
+            Err(error @ ClientError::Status { status, .. }) if status.is_client_error() => {
+                Answer::Refused(error.to_string())
+            }
+            Err(error) => Answer::Unanswered(error.to_string()),
+        };
+        Message::Answer(asked, answer)
+    }
+}

@@ -1,0 +1,200 @@
+//! The one table of keys: `update` looks up commands in it, the command bar and the help are drawn from it.
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use headroom_rules::orders::OrderState;
+
+use super::state::{Overlay, Screen, Stage, State};
+
+/// What the console is doing, as far as keys go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Context {
+    Overview,
+    Terminals,
+    Detail,
+    Alarms,
+    Orders,
+    Events,
+    Filter,
+    Comment,
+    Help,
+    Quit,
+    Review,
+    /// The select is under way.
+    Waiting,
+    /// The terminal's check-back is here.
+    CheckBack,
+    /// Executing, or asking the centre: nothing can be taken back.
+    Following,
+    Done,
+}
+
+use Context::{
+    Alarms, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Orders, Overview, Quit, Review,
+    Terminals, Waiting,
+};
+
+const SCREENS: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events];
+
+/// What a key asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    Up,
+    Down,
+    PageUp,
+    PageDown,
+    Top,
+    Bottom,
+    Open,
+    Collapse,
+    Expand,
+    Back,
+    Go(Screen),
+    NextScreen,
+    PreviousScreen,
+    StartFilter,
+    EndFilter,
+    ClearFilter,
+    Acknowledge,
+    SendComment,
+    Trip,
+    Restore,
+    Cap,
+    OtherField,
+    Select,
+    Execute,
+    Withdraw,
+    Close,
+    Help,
+    AskQuit,
+    QuitNow,
+    WithdrawAll,
+}
+
+/// One line of the table.
+pub(crate) struct Binding {
+    pub(crate) keys: &'static [KeyCode],
+    /// As the bar and the help name the keys.
+    pub(crate) label: &'static str,
+    pub(crate) help: &'static str,
+    pub(crate) command: Command,
+    pub(crate) contexts: &'static [Context],
+    /// Whether the command bar shows it; the help shows all.
+    pub(crate) in_bar: bool,
+}
+
+const fn bar(
+    keys: &'static [KeyCode],
+    label: &'static str,
+    help: &'static str,
+    command: Command,
+    contexts: &'static [Context],
+) -> Binding {
+    Binding { keys, label, help, command, contexts, in_bar: true }
+}
+
+const fn quiet(
+    keys: &'static [KeyCode],
+    label: &'static str,
+    help: &'static str,
+    command: Command,
+    contexts: &'static [Context],
+) -> Binding {
+    Binding { keys, label, help, command, contexts, in_bar: false }
+}
+
+/// All keys, in the order in which the bar shows them.
+pub(crate) const TABLE: &[Binding] = &[
+    bar(&[KeyCode::Char('x')], "x", "execute", Command::Execute, &[CheckBack]),
+    bar(&[KeyCode::Enter], "Enter", "select at the terminal", Command::Select, &[Review]),
+    bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[Review]),
+    bar(&[KeyCode::Esc], "Esc", "withdraw the select", Command::Withdraw, &[Waiting, CheckBack]),
+    bar(&[KeyCode::Esc], "Esc", "close, the order goes on", Command::Close, &[Following]),
+    bar(&[KeyCode::Esc], "Esc", "close", Command::Close, &[Review, Done, Help, Comment]),
+    quiet(&[KeyCode::Enter], "Enter", "close", Command::Close, &[Done]),
+    bar(&[KeyCode::Enter], "Enter", "acknowledge", Command::SendComment, &[Comment]),
+    bar(&[KeyCode::Char('y')], "y", "quit, let the selects expire", Command::QuitNow, &[Quit]),
+    bar(&[KeyCode::Char('w')], "w", "withdraw them", Command::WithdrawAll, &[Quit]),
+    bar(&[KeyCode::Esc], "Esc", "stay", Command::Close, &[Quit]),
+    bar(&[KeyCode::Enter], "Enter", "keep the filter", Command::EndFilter, &[Filter]),
+    bar(&[KeyCode::Esc], "Esc", "clear the filter", Command::ClearFilter, &[Filter]),
+    bar(&[KeyCode::Enter], "Enter", "list terminals", Command::Open, &[Overview]),
+    bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Terminals]),
+    bar(&[KeyCode::Enter], "Enter", "show terminal", Command::Open, &[Alarms]),
+    bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Orders]),
+    bar(&[KeyCode::Enter], "Enter", "expand", Command::Open, &[Events]),
+    bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "collapse", Command::Collapse, &[Overview]),
+    bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "expand", Command::Expand, &[Overview]),
+    bar(&[KeyCode::Char('/')], "/", "filter", Command::StartFilter, &[Terminals]),
+    bar(&[KeyCode::Char('t')], "t", "trip round", Command::Trip, &[Detail]),
+    bar(&[KeyCode::Char('r')], "r", "restore round", Command::Restore, &[Detail]),
+    bar(&[KeyCode::Char('c')], "c", "cap power", Command::Cap, &[Detail]),
+    bar(&[KeyCode::Char('a')], "a", "acknowledge", Command::Acknowledge, &[Alarms]),
+    bar(&[KeyCode::Esc, KeyCode::Backspace], "Esc", "back", Command::Back, &[Terminals, Detail]),
+    bar(&[KeyCode::Char('?'), KeyCode::F(1)], "?", "help", Command::Help, SCREENS),
+    bar(&[KeyCode::Char('q')], "q", "quit", Command::AskQuit, SCREENS),
+    quiet(&[KeyCode::Char('?'), KeyCode::Char('q')], "?", "close", Command::Close, &[Help]),
+    bar(&[KeyCode::Char('1')], "1..5", "screens", Command::Go(Screen::Overview), SCREENS),
+    quiet(&[KeyCode::Char('2')], "2", "terminals", Command::Go(Screen::Terminals), SCREENS),
+    quiet(&[KeyCode::Char('3')], "3", "alarms", Command::Go(Screen::Alarms), SCREENS),
+    quiet(&[KeyCode::Char('4')], "4", "orders", Command::Go(Screen::Orders), SCREENS),
+    quiet(&[KeyCode::Char('5')], "5", "events", Command::Go(Screen::Events), SCREENS),
+    quiet(&[KeyCode::Tab], "Tab", "next screen", Command::NextScreen, SCREENS),
+    quiet(&[KeyCode::BackTab], "Shift-Tab", "previous screen", Command::PreviousScreen, SCREENS),
+    quiet(&[KeyCode::Up, KeyCode::Char('k')], "↑ k", "up", Command::Up, UP_DOWN),
+    quiet(&[KeyCode::Down, KeyCode::Char('j')], "↓ j", "down", Command::Down, UP_DOWN),
+    quiet(&[KeyCode::PageUp], "PgUp", "page up", Command::PageUp, UP_DOWN),
+    quiet(&[KeyCode::PageDown], "PgDn", "page down", Command::PageDown, UP_DOWN),
+    quiet(&[KeyCode::Home, KeyCode::Char('g')], "Home g", "first line", Command::Top, SCREENS),
+    quiet(&[KeyCode::End, KeyCode::Char('G')], "End G", "last line", Command::Bottom, SCREENS),
+];
+
+const UP_DOWN: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Help];
+
+/// What the console is doing now.
+pub(crate) fn context(state: &State) -> Context {
+    match &state.overlay {
+        Some(Overlay::Help { .. }) => Help,
+        Some(Overlay::Quit) => Quit,
+        Some(Overlay::Comment { .. }) => Comment,
+        Some(Overlay::Dialogue(dialogue)) => match dialogue.stage {
+            Stage::Review => Review,
+            Stage::Ended { .. } => Done,
+            Stage::Asking => Following,
+            Stage::Following { order, executing, cancelling } => match state.order(order).map(|o| o.state) {
+                Some(at) if at.is_final() => Done,
+                _ if executing || cancelling => Following,
+                None | Some(OrderState::Selecting) => Waiting,
+                Some(OrderState::Selected) if state.checked_back().is_some() => CheckBack,
+                Some(OrderState::Selected) => Waiting,
+                Some(_) => Following,
+            },
+        },
+        None if state.filtering && state.screen == Screen::Terminals => Filter,
+        None => match state.screen {
+            Screen::Overview => Overview,
+            Screen::Terminals => Terminals,
+            Screen::Detail(_) => Detail,
+            Screen::Alarms => Alarms,
+            Screen::Orders => Orders,
+            Screen::Events => Events,
+        },
+    }
+}
+
+/// What can be pressed now.
+pub(crate) fn bindings(context: Context) -> impl Iterator<Item = &'static Binding> {
+    TABLE.iter().filter(move |binding| binding.contexts.contains(&context))
+}
+
+/// The command of a key, if it has one now. Keys with Ctrl or Alt are nobody's: they are not to trip anything.
+pub(crate) fn command(context: Context, key: KeyEvent) -> Option<Command> {
+    if key.modifiers.intersects(KeyModifiers::CONTROL | KeyModifiers::ALT) {
+        return None;
+    }
+    bindings(context).find(|binding| binding.keys.contains(&key.code)).map(|binding| binding.command)
+}
+
+/// Whether what is typed goes into a field.
+pub(crate) const fn is_typing(context: Context) -> bool {
+    matches!(context, Filter | Comment | Review)
+}

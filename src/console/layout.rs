@@ -1,0 +1,121 @@
+//! Where things are on the screen, for drawing and for the mouse alike.
+
+use ratatui::layout::{Constraint, Layout, Rect};
+
+use super::keys;
+use super::state::{Overlay, Screen, Stage, State};
+
+/// The screen's standing parts.
+pub(crate) struct Areas {
+    pub(crate) tabs: Rect,
+    pub(crate) status: Rect,
+    pub(crate) body: Rect,
+    pub(crate) notice: Rect,
+    pub(crate) bar: Rect,
+}
+
+pub(crate) fn areas(state: &State, area: Rect) -> Areas {
+    let notice = match &state.notice {
+        Some((text, _)) => {
+            u16::try_from(super::view::text::wrap(text, usize::from(area.width.max(4)) - 2).len()).unwrap_or(1).min(3)
+        }
+        None => 0,
+    };
+    let [tabs, status, body, notice, bar] = Layout::vertical([
+        Constraint::Length(1),
+        Constraint::Length(1),
+        Constraint::Min(0),
+        Constraint::Length(notice),
+        Constraint::Length(1),
+    ])
+    .areas(area);
+    Areas { tabs, status, body, notice, bar }
+}
+
+/// Supply tree above, events below: the tree takes what it needs, up to two thirds.
+pub(crate) fn overview(state: &State, body: Rect) -> (Rect, Rect) {
+    let wanted = u16::try_from(state.shown_nodes().len()).unwrap_or(u16::MAX).saturating_add(1);
+    let most = (body.height.saturating_mul(2) / 3).max(3);
+    let [tree, feed] = Layout::vertical([Constraint::Length(wanted.min(most)), Constraint::Min(0)]).areas(body);
+    (tree, feed)
+}
+
+/// A list above, the selected line in full below.
+pub(crate) fn list_and_text(body: Rect) -> (Rect, Rect) {
+    let [list, text] = Layout::vertical([Constraint::Min(3), Constraint::Length(6)]).areas(body);
+    (list, text)
+}
+
+/// Head, rounds, trend, points, orders of a terminal.
+pub(crate) struct DetailAreas {
+    pub(crate) head: Rect,
+    pub(crate) rounds: Rect,
+    pub(crate) trend: Rect,
+    pub(crate) points: Rect,
+    pub(crate) orders: Rect,
+}
+
+pub(crate) fn detail(body: Rect, rounds: usize) -> DetailAreas {
+    let [head, rest] = Layout::vertical([Constraint::Length(3), Constraint::Min(0)]).areas(body);
+    let [left, right] = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(rest);
+    let rounds = u16::try_from(rounds.max(1)).unwrap_or(8).saturating_add(1).min(9);
+    let [rounds, points] = Layout::vertical([Constraint::Length(rounds), Constraint::Min(3)]).areas(left);
+    let orders = if right.height > 30 { 12 } else { right.height / 3 };
+    let [trend, orders] = Layout::vertical([Constraint::Min(3), Constraint::Length(orders)]).areas(right);
+    DetailAreas { head, rounds, trend, points, orders }
+}
+
+/// The rows of the screen's list, without its heading.
+pub(crate) fn rows(state: &State) -> Rect {
+    let body = areas(state, Rect::new(0, 0, state.size.0, state.size.1)).body;
+    let below_heading = |area: Rect| Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
+    match state.screen {
+        Screen::Overview => below_heading(overview(state, body).0),
+        Screen::Terminals => {
+            let area = below_heading(body);
+            Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
+        }
+        Screen::Detail(id) => {
+            let rounds = state.terminal(id).map_or(0, |t| t.rounds.len());
+            below_heading(detail(body, rounds).rounds)
+        }
+        Screen::Alarms | Screen::Orders => below_heading(list_and_text(body).0),
+        Screen::Events => below_heading(body),
+    }
+}
+
+/// The names of the screens in the top line with the column where each begins.
+pub(crate) fn tabs(state: &State) -> Vec<(u16, String, Screen)> {
+    let alarms = state.view.alarms.len();
+    let named = [
+        ("1 Overview".to_owned(), Screen::Overview),
+        ("2 Terminals".to_owned(), Screen::Terminals),
+        (if alarms == 0 { "3 Alarms".to_owned() } else { format!("3 Alarms {alarms}") }, Screen::Alarms),
+        ("4 Orders".to_owned(), Screen::Orders),
+        ("5 Events".to_owned(), Screen::Events),
+    ];
+    let mut at = 11;
+    named
+        .into_iter()
+        .map(|(name, screen)| {
+            let start = at;
+            at += u16::try_from(name.len()).unwrap_or(0) + 3;
+            (start, name, screen)
+        })
+        .collect()
+}
+
+/// Where an overlay lies.
+pub(crate) fn overlay(overlay: &Overlay, area: Rect) -> Rect {
+    let (width, height) = match overlay {
+        Overlay::Help { .. } => (66, u16::try_from(keys::TABLE.len()).unwrap_or(40) + 14),
+        Overlay::Quit => (64, 9),
+        Overlay::Comment { .. } => (64, 8),
+        Overlay::Dialogue(dialogue) => match dialogue.stage {
+            Stage::Ended { .. } => (70, 13),
+            _ => (70, 19),
+        },
+    };
+    let (width, height) = (width.min(area.width), height.min(area.height.saturating_sub(2)));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+}

@@ -1,0 +1,78 @@
+//! What comes into [`update`](super::update::update) and what goes out of it.
+
+use crossterm::event::{KeyEvent, MouseEvent};
+use headroom_rules::input::Request;
+use headroom_rules::model::TerminalId;
+use headroom_rules::orders::OrderId;
+use headroom_rules::output::{AlarmId, Reply};
+use headroom_rules::view::{TerminalDetail, View};
+use serde::Deserialize;
+
+/// What the centre says of itself and of whom the token names.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+pub(crate) struct About {
+    pub(crate) software: String,
+    pub(crate) operator: String,
+    /// Seconds of the centre's time to one second on the wall.
+    pub(crate) time_factor: f64,
+}
+
+/// One value of a trend.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+pub(crate) struct TrendPoint {
+    /// ms since the epoch.
+    pub(crate) t: i64,
+    /// In the point's base unit.
+    pub(crate) v: f64,
+    /// Quality bits.
+    pub(crate) q: u8,
+}
+
+/// What a request to the centre was for, so that its answer finds its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Asked {
+    Select,
+    Execute(OrderId),
+    Cancel(OrderId),
+    Acknowledge(AlarmId),
+}
+
+/// How a request ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Granted(Reply),
+    /// The centre's own sentence.
+    Refused(String),
+    /// No answer: the centre may have taken it or not.
+    Unanswered(String),
+}
+
+/// One thing that happened to the console.
+#[derive(Clone, Debug)]
+pub(crate) enum Message {
+    /// Milliseconds on the wall clock since the console started.
+    Clock(u64),
+    Key(KeyEvent),
+    Mouse(MouseEvent),
+    Resize(u16, u16),
+    View(Box<View>),
+    Detail(Box<TerminalDetail>),
+    Trend(TerminalId, Vec<TrendPoint>),
+    About(About),
+    /// The view could not be fetched, with why.
+    Lost(String),
+    /// A terminal's detail or trend could not be fetched, with why.
+    DetailLost(TerminalId, String),
+    Answer(Asked, Answer),
+}
+
+/// One thing for the runtime to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Effect {
+    FetchAbout,
+    FetchView,
+    FetchDetail(TerminalId),
+    FetchTrend(TerminalId),
+    Ask(Asked, Request),
+    Quit,
+}

@@ -1,0 +1,104 @@
+//! The operator's console: a client of the centre's HTTP API.
+//!
+//! Read `state` (all that it knows), `keys` (the one table of keys), `update` (what happens: pure), `dialogue` (select,
+//! check-back, execute), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
+//!
+//! **Invariant:** an execute is sent only while the centre answers and only for an order whose select the terminal
+//! confirmed as it was reviewed.
+
+mod client;
+mod dialogue;
+mod keys;
+mod layout;
+mod message;
+mod runtime;
+mod state;
+#[cfg(test)]
+mod tests;
+mod theme;
+mod update;
+mod view;
+
+use std::io::{IsTerminal, Write, stdin, stdout};
+
+use anyhow::Context;
+use ratatui::Terminal;
+use ratatui::backend::TestBackend;
+use ratatui::buffer::Buffer;
+
+use client::Client;
+use message::Message;
+use state::State;
+use theme::Theme;
+
+/// What the console is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The centre's address, `http://HOST:PORT`.
+    pub url: String,
+    /// The operator's token.
+    pub token: String,
+    /// Print one overview frame as text and end.
+    pub once: bool,
+    /// Print the view as JSON and end.
+    pub json: bool,
+    /// Columns and rows of the one frame; 80x24 without it.
+    pub size: Option<(u16, u16)>,
+}
+
+/// Runs the console.
+///
+/// # Errors
+/// When there is no terminal to draw on, when the terminal fails, and, for `once` and `json`, when the centre does not
+/// answer. An interactive console waits for the centre instead.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    let client = Client::new(&options.url, options.token)?;
+    if options.json {
+        let view = client.view().await?;
+        writeln!(stdout(), "{}", serde_json::to_string_pretty(&view)?)?;
+        return Ok(());
+    }
+    if options.once {
+        let mut state = State::new(Theme { colour: false }, options.size.unwrap_or((80, 24)));
+        let about = client.about().await?;
+        let view = client.view().await?;
+        update::update(&mut state, Message::About(about));
+        update::update(&mut state, Message::View(Box::new(view)));
+        write!(stdout(), "{}", frame_text(&state)?)?;
+        return Ok(());
+    }
+    anyhow::ensure!(
+        stdin().is_terminal() && stdout().is_terminal(),
+        "this is not a terminal: use --once for one frame as text or --json"
+    );
+    // The theme heeds NO_COLOR by meaning; crossterm would strip colours by its own rule.
+    let colour = std::env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());
+    crossterm::style::force_color_output(true);
+    let state = State::new(Theme { colour }, (80, 24));
+    runtime::interactive(state, client).await.context("the console's terminal failed")
+}
+
+/// One frame as plain text, without spaces at the ends of lines.
+fn frame_text(state: &State) -> anyhow::Result<String> {
+    let buffer = frame_buffer(state)?;
+    let mut text = String::new();
+    for y in 0..buffer.area.height {
+        let mut line = String::new();
+        let mut x = 0;
+        while x < buffer.area.width {
+            let symbol = buffer.cell((x, y)).map_or(" ", |cell| cell.symbol());
+            line.push_str(symbol);
+            // A wide character fills the cell behind it too.
+            x += u16::try_from(view::text::width(symbol)).unwrap_or(1).max(1);
+        }
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    Ok(text)
+}
+
+fn frame_buffer(state: &State) -> anyhow::Result<Buffer> {
+    let mut terminal = Terminal::new(TestBackend::new(state.size.0, state.size.1))?;
+    terminal.draw(|frame| view::draw(state, frame))?;
+    Ok(terminal.backend().buffer().clone())
+}

@@ -1,0 +1,246 @@
+//! What follows from what happens.
+
+use super::*;
+use crate::console::frame_text;
+use crate::console::keys::{Context, context};
+use crate::console::state::{Connection, Screen};
+use crossterm::event::{KeyEventKind, MouseButton, MouseEvent, MouseEventKind};
+
+const SIZE: (u16, u16) = (80, 24);
+
+fn shows(state: &State, text: &str) -> bool {
+    frame_text(state).unwrap().contains(text)
+}
+
+#[test]
+fn execute_is_not_offered_before_check_back() {
+    let mut state = after_select(SIZE);
+    for at in [None, Some(OrderState::Selecting)] {
+        if let Some(at) = at {
+            order_is(&mut state, at, "");
+        }
+        assert_eq!(context(&state), Context::Waiting);
+        assert!(asks(&keys(&mut state, "x")).is_empty());
+        assert!(!shows(&state, "execute"));
+    }
+    order_is(&mut state, OrderState::Selected, "");
+    assert!(shows(&state, "CHECK-BACK"));
+    assert_eq!(asks(&keys(&mut state, "x")), [&Request::Execute { order: OrderId(12) }]);
+}
+
+#[test]
+fn execute_is_sent_once() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    assert_eq!(asks(&keys(&mut state, "xxx")).len(), 1);
+    update(&mut state, Message::Answer(Asked::Execute(OrderId(12)), Answer::Unanswered("no answer".into())));
+    assert!(asks(&keys(&mut state, "x")).is_empty(), "an execute without an answer may have been sent");
+}
+
+#[test]
+fn a_key_held_down_executes_nothing() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    let held = KeyEvent::new_with_kind(KeyCode::Char('x'), KeyModifiers::NONE, KeyEventKind::Repeat);
+    assert!(update(&mut state, Message::Key(held)).is_empty());
+}
+
+#[test]
+fn a_check_back_of_something_else_is_not_executed() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    refresh(&mut state, |view| view.orders[0].action = Action::Trip { round: RoundNo::ALL[1] });
+    assert!(asks(&keys(&mut state, "x")).is_empty());
+    assert!(shows(&state, "not what was asked"));
+}
+
+#[test]
+fn execute_is_not_offered_while_the_centre_does_not_answer() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    update(&mut state, Message::Lost("refused".into()));
+    assert!(asks(&keys(&mut state, "x")).is_empty());
+}
+
+#[test]
+fn execute_is_not_offered_after_the_select_ran_out() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    refresh(&mut state, |view| view.now = view.orders[0].expires_at);
+    assert!(asks(&keys(&mut state, "x")).is_empty());
+    assert!(shows(&state, "run out"));
+}
+
+#[test]
+fn escape_withdraws_a_select() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    assert_eq!(asks(&press(&mut state, KeyCode::Esc)), [&Request::Cancel { order: OrderId(12) }]);
+    order_is(&mut state, OrderState::Cancelled, "");
+    assert!(shows(&state, "Nothing was switched"));
+    press(&mut state, KeyCode::Esc);
+    assert_eq!(context(&state), Context::Detail);
+}
+
+#[test]
+fn refusal_is_shown_as_a_sentence() {
+    let mut state = at_terminal(SIZE);
+    keys(&mut state, "t");
+    press(&mut state, KeyCode::Enter);
+    let sentence = "T2: the link is down; nothing was sent";
+    update(&mut state, Message::Answer(Asked::Select, Answer::Refused(sentence.into())));
+    assert!(shows(&state, sentence));
+    assert_eq!(context(&state), Context::Done);
+}
+
+#[test]
+fn a_refused_acknowledgement_is_shown_as_a_sentence() {
+    let mut state = console(SIZE);
+    update(
+        &mut state,
+        Message::Answer(Asked::Acknowledge(AlarmId(7)), Answer::Refused("alarm A7 does not exist".into())),
+    );
+    assert!(shows(&state, "alarm A7 does not exist"));
+}
+
+#[test]
+fn selection_survives_a_refresh() {
+    let mut state = console(SIZE);
+    keys(&mut state, "3");
+    press(&mut state, KeyCode::Down);
+    assert_eq!(state.alarms.key, Some(AlarmId(5)));
+    refresh(&mut state, |view| {
+        let new = alarm(9, AlarmCause::CoverOpen { terminal: "T1".parse().unwrap() }, AlarmState::Unacknowledged, 1);
+        view.alarms.insert(0, new);
+    });
+    assert_eq!((state.alarms.key, state.alarms.index), (Some(AlarmId(5)), 2));
+}
+
+#[test]
+fn a_remark_goes_with_the_acknowledgement_of_the_alarm_that_was_chosen() {
+    let mut state = console(SIZE);
+    keys(&mut state, "3a");
+    refresh(&mut state, |view| view.alarms.reverse());
+    keys(&mut state, "seen, quit");
+    let effects = press(&mut state, KeyCode::Enter);
+    let wanted = Request::AcknowledgeAlarm { alarm: AlarmId(7), comment: "seen, quit".into() };
+    assert_eq!(asks(&effects), [&wanted]);
+}
+
+#[test]
+fn quitting_asks_while_an_order_of_mine_is_selected() {
+    let mut state = console(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    assert!(keys(&mut state, "q").is_empty());
+    assert_eq!(context(&state), Context::Quit);
+    assert_eq!(keys(&mut state, "y"), [Effect::Quit]);
+}
+
+#[test]
+fn quitting_does_not_ask_for_the_orders_of_others() {
+    let mut state = console(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    refresh(&mut state, |view| view.orders[0].issuer = Issuer::Operator { name: "li".into() });
+    assert_eq!(keys(&mut state, "q"), [Effect::Quit]);
+}
+
+#[test]
+fn a_cap_that_is_no_number_is_not_sent() {
+    for (typed, cap) in [
+        ("", None),
+        ("12x", None),
+        ("-5", None),
+        ("1.2345", None),
+        ("250", Some(250_000)),
+        ("62.5", Some(62_500)),
+        ("0", Some(0)),
+    ] {
+        let mut state = at_terminal(SIZE);
+        keys(&mut state, "c");
+        keys(&mut state, typed);
+        let effects = press(&mut state, KeyCode::Enter);
+        let wanted = cap.map(|w| Request::Select {
+            terminal: "T2".parse().unwrap(),
+            action: Action::SetCap { cap: Power::new(w) },
+            reason: String::new(),
+        });
+        assert_eq!(asks(&effects), wanted.iter().collect::<Vec<_>>(), "{typed}");
+    }
+}
+
+#[test]
+fn the_view_is_asked_for_every_half_second_and_never_twice_at_once() {
+    let mut state = console(SIZE);
+    assert!(!update(&mut state, Message::Clock(499)).contains(&Effect::FetchView));
+    assert!(update(&mut state, Message::Clock(500)).contains(&Effect::FetchView));
+    assert!(!update(&mut state, Message::Clock(1_000)).contains(&Effect::FetchView));
+    update(&mut state, Message::Lost("refused".into()));
+    assert!(update(&mut state, Message::Clock(1_001)).contains(&Effect::FetchView));
+}
+
+#[test]
+fn a_view_that_is_not_renewed_counts_as_old() {
+    let mut state = console(SIZE);
+    update(&mut state, Message::Clock(2_500));
+    assert!(state.live());
+    update(&mut state, Message::Clock(9_000));
+    assert!(matches!(state.connection, Connection::Lost { since: 0, .. }));
+    assert!(shows(&state, "9 s OLD"));
+    update(&mut state, Message::View(Box::new(a_view())));
+    assert!(state.live());
+}
+
+#[test]
+fn a_node_leads_to_the_terminals_below_it() {
+    let mut state = console(SIZE);
+    state.nodes.key = Some("F03".parse().unwrap());
+    update(&mut state, Message::Clock(1));
+    press(&mut state, KeyCode::Enter);
+    let ids: Vec<_> = state.shown_terminals().iter().map(|t| t.id.to_string()).collect();
+    assert_eq!(ids, ["T1", "T2"]);
+}
+
+#[test]
+fn typing_into_the_filter_runs_no_commands() {
+    let mut state = console(SIZE);
+    keys(&mut state, "2/");
+    assert!(keys(&mut state, "qst").is_empty());
+    assert_eq!(state.filter.value(), "qst");
+    assert_eq!(state.screen, Screen::Terminals);
+}
+
+#[test]
+fn a_collapsed_node_hides_what_is_below_it() {
+    let mut state = console(SIZE);
+    press(&mut state, KeyCode::Left);
+    assert_eq!(state.shown_nodes().len(), 1);
+    press(&mut state, KeyCode::Right);
+    assert_eq!(state.shown_nodes().len(), 6);
+}
+
+#[test]
+fn a_click_selects_a_row_and_a_tab() {
+    let mut state = console(SIZE);
+    let click = |column, row| {
+        Message::Mouse(MouseEvent {
+            kind: MouseEventKind::Down(MouseButton::Left),
+            column,
+            row,
+            modifiers: KeyModifiers::NONE,
+        })
+    };
+    update(&mut state, click(5, 5));
+    assert_eq!(state.nodes.key, Some("F03".parse().unwrap()));
+    update(&mut state, click(27, 0));
+    assert_eq!(state.screen, Screen::Terminals);
+}
+
+#[test]
+fn a_click_behind_a_dialogue_does_nothing() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    let click =
+        MouseEvent { kind: MouseEventKind::Down(MouseButton::Left), column: 12, row: 0, modifiers: KeyModifiers::NONE };
+    assert!(update(&mut state, Message::Mouse(click)).is_empty());
+    assert_eq!(context(&state), Context::CheckBack);
+}

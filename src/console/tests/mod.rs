@@ -1,0 +1,252 @@
+//! What the console does and shows, on a centre made by hand.
+
+mod behaviour;
+mod http;
+mod screens;
+
+use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
+use headroom_rules::input::Request;
+use headroom_rules::model::{
+    NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, Timestamp,
+};
+use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
+use headroom_rules::output::{
+    Alarm, AlarmCause, AlarmId, AlarmState, Choice, Event, Finding, Happening, Reason, Reply,
+};
+use headroom_rules::view::{LimitState, Load, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
+
+use super::message::{About, Answer, Asked, Effect, Message, TrendPoint};
+use super::state::State;
+use super::theme::Theme;
+use super::update::update;
+
+/// 2026-01-31 18:05:12 UTC.
+const NOW: Timestamp = Timestamp::new(1_769_882_712_000);
+
+fn ago(seconds: i64) -> Timestamp {
+    NOW.after(Span::from_s(-seconds))
+}
+
+fn node(id: &str, kind: NodeKind, parent: Option<&str>, depth: u8, load: i32, limit: Option<i32>) -> NodeView {
+    NodeView {
+        id: id.parse().unwrap(),
+        kind,
+        name: format!("{kind} {id}"),
+        parent: parent.map(|p| p.parse().unwrap()),
+        depth,
+        load: Load::Measured { power: Power::from_kw(load) },
+        limit: limit.map(Power::from_kw),
+        warning: limit.map(|l| Power::from_kw(l).percent(90)),
+        state: if limit.is_some() { LimitState::Normal } else { LimitState::Unlimited },
+        rounds_shed: 0,
+        terminals: 2,
+        links_up: 2,
+    }
+}
+
+fn terminal(id: &str, name: &str, node: &str, kw: i32) -> TerminalView {
+    let round = |n: usize, name: &str, kw: i32, position| RoundView {
+        round: RoundNo::ALL[n - 1],
+        name: name.into(),
+        position: Some(position),
+        power: Some(Power::from_kw(kw)),
+        shed_by: None,
+        held_by_operator: false,
+    };
+    TerminalView {
+        id: id.parse().unwrap(),
+        customer: Some(format!("C-{id}").parse().unwrap()),
+        name: name.into(),
+        node: Some(node.parse().unwrap()),
+        link_up: true,
+        power: Some(Power::from_kw(kw)),
+        quality: Quality::GOOD,
+        stale: false,
+        arrived_at: Some(ago(12)),
+        contract: Some(Power::from_kw(400)),
+        guaranteed: false,
+        safety_floor: Power::from_kw(30),
+        priority: Some(PriorityClass::try_from(4).unwrap()),
+        rounds: vec![round(1, "furnace", 120, SwitchPosition::Closed), round(2, "lighting", 0, SwitchPosition::Open)],
+    }
+}
+
+fn alarm(id: u64, cause: AlarmCause, state: AlarmState, seconds: i64) -> Alarm {
+    Alarm {
+        id: AlarmId(id),
+        cause,
+        priority: cause.priority(),
+        state,
+        raised_at: ago(seconds),
+        changed_at: ago(seconds),
+        detail: "as measured then".into(),
+        acknowledged_by: (state == AlarmState::Acknowledged).then(|| "li".into()),
+        comment: String::new(),
+    }
+}
+
+fn order(id: u64, state: OrderState, detail: &str) -> Order {
+    Order {
+        id: OrderId(id),
+        terminal: "T2".parse().unwrap(),
+        action: Action::Trip { round: RoundNo::ALL[0] },
+        issuer: Issuer::Operator { name: "wang".into() },
+        reason: "maintenance".into(),
+        state,
+        detail: detail.into(),
+        issued_at: ago(20),
+        changed_at: ago(10),
+        expires_at: NOW.after(Span::from_s(600)),
+        power_before: None,
+        power_after: None,
+    }
+}
+
+fn a_view() -> View {
+    let f03: NodeId = "F03".parse().unwrap();
+    let mut over = node("F03", NodeKind::Feeder, Some("S1"), 2, 4_310, Some(4_000));
+    over.state = LimitState::Over;
+    let mut holding = node("F04", NodeKind::Feeder, Some("S1"), 2, 2_700, Some(3_000));
+    (holding.state, holding.rounds_shed, holding.links_up) = (LimitState::Holding, 3, 1);
+    let mut unknown = node("F05", NodeKind::Feeder, Some("S1"), 2, 0, Some(1_000));
+    unknown.load = Load::Unknown;
+    let mut hospital = terminal("T1", "City hospital", "F03", 210);
+    hospital.guaranteed = true;
+    let mut silent = terminal("T3", "第三钢铁厂", "F04", 95);
+    (silent.link_up, silent.stale, silent.quality) = (false, true, Quality::NOT_TOPICAL);
+    silent.rounds[0].shed_by = Some("F04".parse().unwrap());
+    let round = RoundNo::ALL[0];
+    let choice = |id: &str, kw| Choice {
+        terminal: id.parse().unwrap(),
+        round,
+        power: Power::from_kw(kw),
+        reason: Reason::LeastImportant { class: 5, curtailed_wh: 12_400 },
+    };
+    View {
+        now: NOW,
+        nodes: vec![
+            node("R", NodeKind::Region, None, 0, 8_210, None),
+            node("S1", NodeKind::Substation, Some("R"), 1, 8_210, None),
+            over,
+            holding,
+            unknown,
+            node("F06", NodeKind::Feeder, Some("S1"), 2, 1_200, Some(2_500)),
+        ],
+        terminals: vec![hospital, terminal("T2", "Steelworks", "F03", 310), silent],
+        alarms: vec![
+            alarm(7, AlarmCause::OverLimit { node: f03 }, AlarmState::Unacknowledged, 45),
+            alarm(5, AlarmCause::LoadUnknown { node: "F05".parse().unwrap() }, AlarmState::Acknowledged, 700),
+            alarm(
+                4,
+                AlarmCause::LinkDown { terminal: "T3".parse().unwrap() },
+                AlarmState::ReturnedUnacknowledged,
+                4_000,
+            ),
+        ],
+        orders: vec![order(11, OrderState::Confirmed, "switch open, 0.3 kW left")],
+        events: vec![
+            Event {
+                at: ago(5),
+                source_time: None,
+                what: Happening::Planned {
+                    node: f03,
+                    pass: 1,
+                    load: Power::from_kw(4_310),
+                    wanted: Power::from_kw(390),
+                    expected: Power::from_kw(415),
+                    shed: vec![choice("T2", 120), choice("T8", 295)],
+                    spared: vec![
+                        Finding::Guaranteed { terminal: "T1".parse().unwrap() },
+                        Finding::LinkDown { terminal: "T3".parse().unwrap() },
+                    ],
+                },
+            },
+            Event {
+                at: ago(45),
+                source_time: None,
+                what: Happening::Breach { node: f03, load: Power::from_kw(4_310), limit: Power::from_kw(4_000) },
+            },
+            Event { at: ago(90), source_time: None, what: Happening::PolicyLoaded { limits: 4 } },
+            Event { at: ago(95), source_time: None, what: Happening::Started },
+        ],
+    }
+}
+
+fn a_detail() -> TerminalDetail {
+    let point = |point, value, quality| PointView {
+        reading: Reading { point, value, quality, source_time: None, cause: 3 },
+        arrived_at: ago(12),
+        stale: false,
+    };
+    TerminalDetail {
+        summary: a_view().terminals[1].clone(),
+        points: vec![
+            point(PointKind::ActivePower, 310_000, Quality::GOOD),
+            point(PointKind::VoltageA, 231_400, Quality::GOOD),
+            point(PointKind::CurrentA, 0, Quality::INVALID.with(Quality::NOT_TOPICAL)),
+            point(PointKind::RoundPosition(RoundNo::ALL[0]), 2, Quality::GOOD),
+            point(PointKind::SupplyGuarantee, 0, Quality::SUBSTITUTED),
+        ],
+        orders: vec![order(11, OrderState::Confirmed, "")],
+        alarms: Vec::new(),
+    }
+}
+
+fn trend() -> Vec<TrendPoint> {
+    (0..60).map(|n| TrendPoint { t: ago(3_600 - n * 60).get(), v: 200_000.0 + 2_000.0 * n as f64, q: 0 }).collect()
+}
+
+/// A console that the centre has answered.
+fn console(size: (u16, u16)) -> State {
+    let mut state = State::new(Theme { colour: true }, size);
+    update(&mut state, Message::Clock(0));
+    let about = About { software: "headroom 0.1.0".into(), operator: "wang".into(), time_factor: 60.0 };
+    update(&mut state, Message::About(about));
+    update(&mut state, Message::View(Box::new(a_view())));
+    state
+}
+
+fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
+    update(state, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
+}
+
+fn keys(state: &mut State, text: &str) -> Vec<Effect> {
+    text.chars().flat_map(|c| press(state, KeyCode::Char(c))).collect()
+}
+
+fn refresh(state: &mut State, change: impl FnOnce(&mut View)) {
+    let mut view = state.view.clone();
+    change(&mut view);
+    update(state, Message::View(Box::new(view)));
+}
+
+/// The console with the Steelworks' terminal open.
+fn at_terminal(size: (u16, u16)) -> State {
+    let mut state = console(size);
+    keys(&mut state, "2");
+    press(&mut state, KeyCode::Down);
+    press(&mut state, KeyCode::Enter);
+    update(&mut state, Message::Detail(Box::new(a_detail())));
+    update(&mut state, Message::Trend("T2".parse().unwrap(), trend()));
+    state
+}
+
+/// The console with a trip asked for, as order 12.
+fn after_select(size: (u16, u16)) -> State {
+    let mut state = at_terminal(size);
+    keys(&mut state, "t");
+    press(&mut state, KeyCode::Enter);
+    update(&mut state, Message::Answer(Asked::Select, Answer::Granted(Reply::Order { order: OrderId(12) })));
+    state
+}
+
+fn order_is(state: &mut State, at: OrderState, detail: &str) {
+    refresh(state, |view| {
+        view.orders.retain(|o| o.id != OrderId(12));
+        view.orders.insert(0, order(12, at, detail));
+    });
+}
+
+fn asks(effects: &[Effect]) -> Vec<&Request> {
+    effects.iter().filter_map(|e| if let Effect::Ask(_, request) = e { Some(request) } else { None }).collect()
+}

@@ -1,0 +1,105 @@
+//! Frames as an operator sees them.
+
+use super::*;
+use crate::console::{frame_buffer, frame_text};
+use insta::assert_snapshot;
+use ratatui::style::{Color, Modifier};
+
+const SMALL: (u16, u16) = (80, 24);
+const LARGE: (u16, u16) = (120, 40);
+
+#[track_caller]
+fn picture(name: &str, state: &State) {
+    assert_snapshot!(name, frame_text(state).unwrap());
+}
+
+#[test]
+fn every_screen_at_80x24_and_120x40() {
+    for (size, suffix) in [(SMALL, "80x24"), (LARGE, "120x40")] {
+        let mut state = console(size);
+        picture(&format!("overview_{suffix}"), &state);
+        for (key, name) in [("2", "terminals"), ("3", "alarms"), ("4", "orders"), ("5", "events")] {
+            keys(&mut state, key);
+            picture(&format!("{name}_{suffix}"), &state);
+        }
+        press(&mut state, KeyCode::Enter);
+        picture(&format!("events_expanded_{suffix}"), &state);
+        keys(&mut state, "?");
+        picture(&format!("help_{suffix}"), &state);
+        picture(&format!("detail_{suffix}"), &at_terminal(size));
+    }
+}
+
+#[test]
+fn the_stages_of_a_control_dialogue() {
+    let mut state = at_terminal(SMALL);
+    keys(&mut state, "t");
+    picture("dialogue_1_review", &state);
+    let mut state = after_select(SMALL);
+    picture("dialogue_2_waiting", &state);
+    order_is(&mut state, OrderState::Selected, "select confirmed");
+    picture("dialogue_3_check_back", &state);
+    keys(&mut state, "x");
+    order_is(&mut state, OrderState::Executed, "");
+    picture("dialogue_4_executed", &state);
+    order_is(&mut state, OrderState::Confirmed, "switch open, 0.3 kW left");
+    picture("dialogue_5_confirmed", &state);
+    order_is(&mut state, OrderState::Unknown, "link lost");
+    picture("dialogue_6_unknown", &state);
+}
+
+#[test]
+fn a_centre_that_stopped_answering() {
+    let mut state = console(SMALL);
+    update(&mut state, Message::Clock(14_000));
+    update(&mut state, Message::Lost("http://c:1: no connection".into()));
+    picture("disconnected", &state);
+}
+
+#[test]
+fn a_console_that_never_had_an_answer() {
+    let mut state = State::new(Theme { colour: true }, SMALL);
+    update(&mut state, Message::Lost("http://c:1: no connection".into()));
+    picture("never_connected", &state);
+}
+
+#[test]
+fn alarm_rows_have_their_colour_and_shape() {
+    let mut state = console(SMALL);
+    keys(&mut state, "3");
+    press(&mut state, KeyCode::End);
+    let buffer = frame_buffer(&state).unwrap();
+    let (high, medium) = (&buffer[(1, 3)], &buffer[(1, 4)]);
+    assert_eq!((high.symbol(), high.fg), ("▲", Color::LightRed));
+    assert!(high.modifier.contains(Modifier::BOLD));
+    assert_eq!((medium.symbol(), medium.fg), ("◆", Color::LightYellow));
+    assert!(!medium.modifier.contains(Modifier::BOLD), "an acknowledged alarm stands back");
+}
+
+#[test]
+fn without_colour_there_is_none_and_the_selection_is_reversed() {
+    let mut state = console(SMALL);
+    state.theme = Theme { colour: false };
+    keys(&mut state, "3");
+    press(&mut state, KeyCode::Down);
+    let buffer = frame_buffer(&state).unwrap();
+    assert!(buffer.content.iter().all(|cell| cell.fg == Color::Reset && cell.bg == Color::Reset));
+    assert!(buffer[(1, 4)].modifier.contains(Modifier::REVERSED | Modifier::BOLD));
+    assert!(!buffer[(1, 3)].modifier.contains(Modifier::REVERSED));
+}
+
+#[test]
+fn no_size_makes_a_frame_fail() {
+    for width in [1, 2, 20, 59, 60, 61, 79, 200] {
+        for height in [1, 2, 5, 15, 16, 17, 60] {
+            let mut state = after_select((width, height));
+            order_is(&mut state, OrderState::Selected, "");
+            frame_text(&state).unwrap();
+            for key in ["1", "2", "3", "4", "5", "?"] {
+                state.overlay = None;
+                keys(&mut state, key);
+                frame_text(&state).unwrap();
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Draws the state. Nothing here changes it.
+
+pub(crate) mod detail;
+pub(crate) mod lists;
+pub(crate) mod overlay;
+pub(crate) mod overview;
+pub(crate) mod text;
+
+use headroom_rules::output::AlarmPriority;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::keys;
+use super::layout;
+use super::state::{Connection, Screen, State};
+use super::theme::priority_mark;
+
+/// The smallest screen that holds anything to be trusted.
+const SMALLEST: (u16, u16) = (60, 16);
+
+/// Draws one frame.
+pub(crate) fn draw(state: &State, frame: &mut Frame) {
+    let area = frame.area();
+    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
+        let text = format!("{}x{} is too small: wanted {}x{} or more", area.width, area.height, SMALLEST.0, SMALLEST.1);
+        frame.render_widget(Paragraph::new(text), area);
+        return;
+    }
+    let areas = layout::areas(state, area);
+    draw_tabs(state, frame, areas.tabs);
+    draw_status(state, frame, areas.status);
+    match state.screen {
+        Screen::Overview => overview::draw(state, frame, areas.body),
+        Screen::Terminals => lists::draw_terminals(state, frame, areas.body),
+        Screen::Detail(id) => detail::draw(state, frame, areas.body, id),
+        Screen::Alarms => lists::draw_alarms(state, frame, areas.body),
+        Screen::Orders => lists::draw_orders(state, frame, areas.body),
+        Screen::Events => lists::draw_events(state, frame, areas.body),
+    }
+    if let Some((notice, _)) = &state.notice {
+        let lines: Vec<Line> = text::wrap(notice, usize::from(area.width) - 2)
+            .into_iter()
+            .map(|line| Line::styled(format!("! {line}"), state.theme.medium()))
+            .collect();
+        frame.render_widget(Paragraph::new(lines), areas.notice);
+    }
+    draw_bar(state, frame, areas.bar);
+    overlay::draw(state, frame, area);
+}
+
+fn draw_tabs(state: &State, frame: &mut Frame, area: Rect) {
+    let mut spans = vec![Span::styled(" Headroom  ", state.theme.title())];
+    for (_, name, screen) in layout::tabs(state) {
+        let here = screen == state.screen || screen == Screen::Terminals && matches!(state.screen, Screen::Detail(_));
+        spans.push(Span::styled(name, if here { state.theme.selected() } else { state.theme.normal() }));
+        spans.push(Span::raw("   "));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+fn draw_status(state: &State, frame: &mut Frame, area: Rect) {
+    let theme = state.theme;
+    let seconds = |ms: u64| ms / 1_000;
+    if let Connection::Lost { why, .. } = &state.connection {
+        let text = match state.age_ms() {
+            Some(age) => format!("✖ NO ANSWER: what is shown is {} s OLD ({why}); trying again", seconds(age)),
+            None => format!("✖ NO ANSWER: nothing to show yet ({why}); trying again"),
+        };
+        frame.render_widget(
+            Line::styled(text::fit(&format!(" {text}"), usize::from(area.width)), theme.high().patch(theme.selected())),
+            area,
+        );
+        return;
+    }
+    let mut spans = match state.connection {
+        Connection::Live => vec![Span::styled(" ● connected ", theme.normal())],
+        _ => vec![Span::styled(" ◌ connecting ", theme.medium())],
+    };
+    if state.received_at.is_some() {
+        let factor = state.time_factor();
+        let pace = if (factor - 1.0).abs() < 1e-9 { String::new() } else { format!(" x{factor}") };
+        spans.push(Span::styled(format!(" {}Z{pace}  ", text::date_clock(state.now())), theme.normal()));
+        spans.push(Span::styled("unacked", theme.quiet()));
+        for priority in [AlarmPriority::High, AlarmPriority::Medium, AlarmPriority::Low] {
+            let count = state.unacknowledged(priority);
+            let (shape, name) = priority_mark(priority);
+            let style = match (count, priority) {
+                (0, _) => theme.quiet(),
+                (_, AlarmPriority::High) => theme.high(),
+                (_, AlarmPriority::Medium) => theme.medium(),
+                (_, AlarmPriority::Low) => theme.low(),
+            };
+            spans.push(Span::styled(format!(" {shape}{name} {count}"), style));
+        }
+    }
+    if let Some(about) = &state.about {
+        spans.push(Span::styled(format!("  {}", about.operator), theme.normal()));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+fn draw_bar(state: &State, frame: &mut Frame, area: Rect) {
+    let mut spans = Vec::new();
+    let mut left = usize::from(area.width);
+    for binding in keys::bindings(keys::context(state)).filter(|binding| binding.in_bar) {
+        let cells = text::width(binding.label) + text::width(binding.help) + 4;
+        if cells > left {
+            break;
+        }
+        left -= cells;
+        spans.push(Span::raw(" "));
+        spans.push(Span::styled(binding.label, state.theme.selected()));
+        spans.push(Span::styled(format!(" {}  ", binding.help), state.theme.normal()));
+    }
+    frame.render_widget(Line::from(spans), area);
+}
+
+/// A heading over a list.
+fn heading(state: &State, frame: &mut Frame, area: Rect, text: &str) {
+    let line = Line::styled(text::fit(text, usize::from(area.width)), state.theme.title());
+    frame.render_widget(line, Rect { height: area.height.min(1), ..area });
+}
+
+/// One line of a list, reversed when selected.
+fn row(state: &State, frame: &mut Frame, area: Rect, at: usize, selected: bool, spans: Vec<Span<'_>>) {
+    let Ok(at) = u16::try_from(at) else { return };
+    if at >= area.height {
+        return;
+    }
+    let style = if selected { state.theme.selected() } else { Style::new() };
+    let line = Rect { y: area.y + at, height: 1, ..area };
+    frame.render_widget(Line::from(spans), line);
+    frame.buffer_mut().set_style(line, style);
+}
+
+/// The area without its first line.
+fn below(area: Rect) -> Rect {
+    Rect { y: area.y + area.height.min(1), height: area.height.saturating_sub(1), ..area }
+}

@@ -1,0 +1,226 @@
+//! What lies over the body: help, quitting, an acknowledgement's remark, the control dialogue.
+
+use headroom_rules::model::Power;
+use headroom_rules::orders::OrderState;
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::style::Style;
+use ratatui::text::Line;
+use ratatui::widgets::{Block, Clear, Paragraph};
+
+use super::text;
+use crate::console::keys;
+use crate::console::layout;
+use crate::console::state::{Dialogue, Overlay, Stage, State, Wish};
+
+type Lines = Vec<(String, Style)>;
+
+pub(super) fn draw(state: &State, frame: &mut Frame, area: Rect) {
+    let Some(overlay) = &state.overlay else { return };
+    let area = layout::overlay(overlay, area);
+    let (title, lines, scroll) = match overlay {
+        Overlay::Help { scroll } => ("Keys", help(state), *scroll),
+        Overlay::Quit => ("Quit?", quit(state), 0),
+        Overlay::Comment { alarm, input } => {
+            let cause = state.view.alarms.iter().find(|a| a.id == *alarm).map(|a| a.cause.to_string());
+            let lines = vec![
+                (format!("{alarm} {}", cause.unwrap_or_default()), state.theme.strong()),
+                ("A remark, if wanted:".to_owned(), state.theme.normal()),
+                (format!("> {}▏", input.value()), state.theme.strong()),
+            ];
+            ("Acknowledge", lines, 0)
+        }
+        Overlay::Dialogue(dialogue) => ("Control", control(state, dialogue), 0),
+    };
+    let width = usize::from(area.width).saturating_sub(4);
+    let lines: Vec<Line> = lines
+        .into_iter()
+        .flat_map(|(paragraph, style)| {
+            // Columns of the help are already cut; wrapping would take their gaps out.
+            if text::width(&paragraph) <= width {
+                vec![Line::styled(paragraph, style)]
+            } else {
+                text::wrap(&paragraph, width).into_iter().map(|line| Line::styled(line, style)).collect()
+            }
+        })
+        .collect();
+    let block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(lines).block(block).scroll((scroll, 0)), area);
+}
+
+/// The table of keys, screen by screen.
+fn help(state: &State) -> Lines {
+    use keys::Context::{
+        Alarms, CheckBack, Comment, Detail, Events, Filter, Orders, Overview, Quit, Review, Terminals,
+    };
+    let everywhere = |b: &keys::Binding| b.contexts.contains(&Overview) && b.contexts.contains(&Events);
+    let line = |b: &keys::Binding| (format!("  {}{}", text::fit(b.label, 11), b.help), state.theme.normal());
+    let mut lines = vec![("Everywhere".to_owned(), state.theme.title())];
+    lines.extend(keys::TABLE.iter().filter(|b| everywhere(b)).map(line));
+    for (name, context) in [
+        ("Overview", Overview),
+        ("Terminals", Terminals),
+        ("Filter", Filter),
+        ("Terminal", Detail),
+        ("Control: review", Review),
+        ("Control: checked back", CheckBack),
+        ("Alarms", Alarms),
+        ("Acknowledge", Comment),
+        ("Orders", Orders),
+        ("Events", Events),
+        ("Quit", Quit),
+    ] {
+        lines.push((name.to_owned(), state.theme.title()));
+        lines.extend(keys::bindings(context).filter(|b| !everywhere(b)).map(line));
+    }
+    lines
+}
+
+fn quit(state: &State) -> Lines {
+    let mut lines = vec![("Orders of yours are selected and not executed:".to_owned(), state.theme.strong())];
+    for order in state.my_selected() {
+        lines.push((format!("  {} {}: {}", order.id, order.terminal, order.action), state.theme.normal()));
+    }
+    lines.push(("y: quit, they expire by themselves.  w: withdraw them now.".to_owned(), state.theme.normal()));
+    lines
+}
+
+fn control(state: &State, dialogue: &Dialogue) -> Lines {
+    let theme = state.theme;
+    let mut lines = review(state, dialogue);
+    lines.push((String::new(), theme.normal()));
+    match &dialogue.stage {
+        Stage::Review => {
+            let caret = |here: bool| if here { "▏" } else { "" };
+            if dialogue.wish == Wish::Cap {
+                let text = format!("Cap in kW (0 lifts it): {}{}", dialogue.cap.value(), caret(dialogue.in_cap));
+                lines.push((text, theme.strong()));
+            }
+            let text = format!("Why, for the audit log: {}{}", dialogue.reason.value(), caret(!dialogue.in_cap));
+            lines.push((text, theme.strong()));
+            lines.push(("Nothing has been sent yet.".to_owned(), theme.normal()));
+        }
+        Stage::Asking => lines.push(("◌ Asking the centre to select …".to_owned(), theme.active())),
+        Stage::Ended { sentence } => lines.push((format!("✖ {sentence}"), theme.medium())),
+        Stage::Following { order: id, executing, cancelling } => {
+            lines.extend(following(state, *id, *executing, *cancelling));
+        }
+    }
+    if let Some(note) = &dialogue.note {
+        lines.push((format!("! {note}"), theme.medium()));
+    }
+    lines
+}
+
+/// What is going to happen, to whom.
+fn review(state: &State, dialogue: &Dialogue) -> Lines {
+    let theme = state.theme;
+    let wish = match (dialogue.action, dialogue.wish) {
+        (Some(action), _) => action.to_string(),
+        (None, Wish::Trip(round)) => format!("trip round {round}"),
+        (None, Wish::Restore(round)) => format!("restore round {round}"),
+        (None, Wish::Cap) => "set the power cap".to_owned(),
+    };
+    let mut lines = vec![(format!("{}: {wish}", dialogue.terminal), theme.strong())];
+    let Some(terminal) = state.terminal(dialogue.terminal) else {
+        lines.push(("This terminal is not in the view any more.".to_owned(), theme.medium()));
+        return lines;
+    };
+    let customer = terminal.customer.as_ref().map_or("none", |c| c.as_str());
+    let class = terminal.priority.map_or_else(|| "—".to_owned(), |class| class.to_string());
+    lines.push((format!("Customer     {} ({customer}), class {class}", terminal.name), theme.normal()));
+    lines.push(if terminal.guaranteed {
+        ("Guaranteed   YES: a trip will be refused".to_owned(), theme.medium())
+    } else {
+        ("Guaranteed   no".to_owned(), theme.normal())
+    });
+    lines.push((
+        format!(
+            "Load         {} kW ({}), contract {} kW, floor {}",
+            text::kw(terminal.power),
+            text::quality(terminal.quality, terminal.stale),
+            text::kw(terminal.contract),
+            terminal.safety_floor
+        ),
+        theme.normal(),
+    ));
+    if !terminal.link_up {
+        lines.push(("Link         ✖ DOWN: the select will be refused".to_owned(), theme.medium()));
+    }
+    let (Wish::Trip(number) | Wish::Restore(number)) = dialogue.wish else { return lines };
+    let Some(round) = terminal.rounds.iter().find(|r| r.round == number) else { return lines };
+    let (shape, position) = text::position(round.position);
+    lines.push((
+        format!("Round {number}      {}: {shape} {position}, {} kW behind it", round.name, text::kw(round.power)),
+        theme.normal(),
+    ));
+    if let (Wish::Trip(_), Some(load), Some(power)) = (dialogue.wish, terminal.power, round.power) {
+        let left = load - power;
+        let (words, style) = if left < terminal.safety_floor {
+            ("BELOW the safety floor", theme.medium())
+        } else {
+            ("above the safety floor", theme.normal())
+        };
+        let left = if left < Power::ZERO { Power::ZERO } else { left };
+        lines.push((format!("Would leave  about {left}, {words}"), style));
+    }
+    lines
+}
+
+fn following(state: &State, id: headroom_rules::orders::OrderId, executing: bool, cancelling: bool) -> Lines {
+    let theme = state.theme;
+    let Some(order) = state.order(id) else {
+        return vec![(format!("◌ {id}: waiting for the terminal's check-back …"), theme.active())];
+    };
+    let left = order.expires_at.since(state.now());
+    let countdown = format!("expires in {} s ({left} of the centre's time)", state.wall_s(left));
+    let detail = if order.detail.is_empty() { String::new() } else { format!(": {}", order.detail) };
+    let style = theme.order(order.state);
+    let mut lines = vec![(format!("{id} is {}{detail}", order.state), style)];
+    match order.state {
+        OrderState::Selecting => {
+            lines.push((format!("◌ Waiting for the terminal's check-back; {countdown}"), theme.active()));
+        }
+        OrderState::Selected if executing => {
+            lines.push(("◌ Asking the centre to execute …".to_owned(), theme.active()))
+        }
+        OrderState::Selected if cancelling => lines.push(("◌ Withdrawing the select …".to_owned(), theme.active())),
+        OrderState::Selected if state.checked_back().is_some() => {
+            lines.push((format!("✔ CHECK-BACK: {} confirmed: {}", order.terminal, order.action), theme.strong()));
+            lines.push((format!("x executes it now, Esc withdraws it; {countdown}"), theme.strong()));
+        }
+        OrderState::Selected if !state.live() => {
+            lines.push(("The centre does not answer: execute is not offered.".to_owned(), theme.medium()));
+        }
+        OrderState::Selected if left.get() <= 0 => {
+            lines.push(("The select has run out: execute is not offered.".to_owned(), theme.medium()));
+        }
+        OrderState::Selected => lines.push((
+            format!("✖ The check-back is {} {}, not what was asked: withdraw it.", order.terminal, order.action),
+            theme.high(),
+        )),
+        OrderState::Executing => lines.push(("◌ The execute is under way …".to_owned(), theme.active())),
+        OrderState::Executed => {
+            lines.push(("◌ The terminal took it; its effect is being measured …".to_owned(), theme.active()))
+        }
+        OrderState::Unknown => lines.push((
+            "? Nobody knows whether it took effect: the point is being read, nothing is sent again.".to_owned(),
+            theme.medium(),
+        )),
+        OrderState::Confirmed => lines.push(("✔ The effect is confirmed.".to_owned(), theme.strong())),
+        OrderState::Refused | OrderState::Cancelled | OrderState::Expired => {
+            lines.push(("Nothing was switched.".to_owned(), theme.normal()));
+        }
+        OrderState::Failed => lines.push(("✖ It did not have the wanted effect.".to_owned(), theme.high())),
+    }
+    if order.power_before.is_some() || order.power_after.is_some() {
+        let text = format!(
+            "kW behind the round: before {}, after {}",
+            text::kw(order.power_before),
+            text::kw(order.power_after)
+        );
+        lines.push((text, theme.normal()));
+    }
+    lines
+}

@@ -1,0 +1,131 @@
+//! The supply tree with its headroom, and what happens.
+
+use headroom_rules::view::{LimitState, Load, NodeView};
+use ratatui::Frame;
+use ratatui::layout::Rect;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::Paragraph;
+
+use super::{below, heading, lists, row, text};
+use crate::console::layout;
+use crate::console::state::State;
+use crate::console::theme::limit_mark;
+
+/// Cells beside the name and the bar: load, limit, headroom, state, links, gaps.
+const FIXED: usize = 8 + 8 + 8 + 13 + 7 + 6;
+
+pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
+    let (tree, feed) = layout::overview(state, body);
+    let width = usize::from(tree.width);
+    let bar = (width.saturating_sub(FIXED) / 3).clamp(8, 40);
+    let name = width.saturating_sub(FIXED + bar);
+    heading(
+        state,
+        frame,
+        tree,
+        &format!(
+            "{} {} {} {} {} {} {}",
+            text::fit(" SUPPLY", name),
+            text::right("LOAD kW", 8),
+            text::right("LIMIT", 8),
+            text::right("HEADROOM", 8),
+            text::fit("", bar),
+            text::fit("STATE", 13),
+            text::right("LINKS", 7)
+        ),
+    );
+    let rows = below(tree);
+    let shown = state.shown_nodes();
+    if shown.is_empty() {
+        let words = if state.received_at.is_some() {
+            " The centre has no supply tree loaded."
+        } else {
+            " Waiting for the centre's first answer."
+        };
+        frame.render_widget(Line::raw(words), rows);
+    }
+    for (at, (index, node)) in
+        shown.iter().enumerate().skip(state.nodes.offset).take(usize::from(rows.height)).enumerate()
+    {
+        row(state, frame, rows, at, index == state.nodes.index, node_spans(state, node, name, bar));
+    }
+    heading(state, frame, feed, " EVENTS");
+    let feed = below(feed);
+    let mut lines = Vec::new();
+    for event in &state.view.events {
+        if lines.len() >= usize::from(feed.height) {
+            break;
+        }
+        let wrapped = text::wrap(&event.what.to_string(), usize::from(feed.width).saturating_sub(10));
+        for (n, line) in wrapped.into_iter().enumerate() {
+            let time = if n == 0 { text::clock(event.at) } else { String::new() };
+            lines.push(Line::from(vec![
+                Span::styled(format!(" {time:8} "), state.theme.quiet()),
+                Span::styled(line, lists::event_style(state, &event.what)),
+            ]));
+        }
+    }
+    frame.render_widget(Paragraph::new(lines), feed);
+}
+
+fn node_spans<'a>(state: &State, node: &NodeView, name: usize, bar: usize) -> Vec<Span<'a>> {
+    let theme = state.theme;
+    let unwatched = node.limit.is_some() && node.load == Load::Unknown;
+    let (shape, words) = if unwatched { ("?", "NOT WATCHED") } else { limit_mark(node.state) };
+    let style = if unwatched { theme.medium() } else { theme.limit(node.state) };
+    let twig = match (state.has_children(node.id), state.collapsed.contains(&node.id)) {
+        (true, true) => "▸",
+        (true, false) => "▾",
+        (false, _) => "·",
+    };
+    let label = format!(" {}{twig} {} {}", "  ".repeat(usize::from(node.depth.min(8))), node.id, node.name);
+    let shed = if node.rounds_shed > 0 { format!("{words} {}", node.rounds_shed) } else { words.to_owned() };
+    let load = match node.load {
+        Load::Summed { .. } => format!("Σ{}", text::kw(node.load.power())),
+        _ => text::kw(node.load.power()),
+    };
+    let headroom = node.headroom();
+    let links = if node.links_up < node.terminals { theme.low() } else { theme.quiet() };
+    let mark = if node.links_up < node.terminals { "!" } else { "" };
+    vec![
+        Span::styled(text::fit(&label, name), theme.normal()),
+        Span::raw(" "),
+        Span::styled(text::right(&load, 8), theme.normal()),
+        Span::styled(format!(" {} ", text::right(&text::kw(node.limit), 8)), theme.quiet()),
+        Span::styled(
+            text::right(&text::kw(headroom), 8),
+            if headroom.is_some_and(|h| h.get() < 0) { theme.high() } else { theme.normal() },
+        ),
+        Span::raw(" "),
+        Span::styled(bar_text(node, bar), style),
+        Span::raw(" "),
+        Span::styled(text::fit(&format!("{shape} {shed}"), 13), style),
+        Span::raw(" "),
+        Span::styled(text::right(&format!("{mark}{}/{}", node.links_up, node.terminals), 7), links),
+    ]
+}
+
+/// The load as a bar whose full length is 125 % of the limit, the limit marked with `┃`; empty without a limit.
+pub(crate) fn bar_text(node: &NodeView, cells: usize) -> String {
+    let Some(limit) = node.limit.filter(|limit| limit.get() > 0) else { return " ".repeat(cells) };
+    let mark = cells * 4 / 5;
+    let filled = match node.load.power() {
+        Some(load) => {
+            let share = i128::from(load.get().max(0)) * i128::try_from(mark).unwrap_or(0) / i128::from(limit.get());
+            // Above the limit at least one cell lies beyond the mark, however small the excess.
+            let least = if load > limit { mark + 1 } else { 0 };
+            usize::try_from(share).unwrap_or(cells).max(least).min(cells)
+        }
+        None => 0,
+    };
+    let over = node.state == LimitState::Over || filled > mark;
+    (0..cells)
+        .map(|cell| match cell {
+            _ if cell == mark => '┃',
+            _ if cell < mark && cell < filled => '█',
+            _ if cell <= filled && over && cell > mark => '▓',
+            _ if node.load == Load::Unknown => '?',
+            _ => '·',
+        })
+        .collect()
+}
