@@ -1,57 +1,23 @@
-//! IEC 60870-5-104: what a controlled station tells and is told.
+//! IEC 60870-5-104, both sides.
+//!
+//! Read `apci` (frames), `asdu` (messages), `apdu_flow` (sequence numbers, windows, timers), then `controlling` and
+//! `controlled` (the sessions, no I/O). `task` alone owns the sockets and the clock.
+//!
+//! **Invariants:** `select_before_execute`: an execute is never sent unless the same order's select was confirmed within
+//! `select_timeout`. `expired_never_sent`: a command is never sent from its expiry on. `durable_before_ack`: N(R) never
+//! passes what the application reported durable.
 
-use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
-use headroom_rules::orders::Step;
+pub mod apci;
+pub mod apdu_flow;
+pub mod asdu;
+pub mod config;
+pub mod controlled;
+pub mod controlling;
+pub mod error;
+mod task;
+pub mod time;
 
-/// A value as the wire types it.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum Value {
-    Single(bool),
-    Double(SwitchPosition),
-    Normalized(i16),
-    Scaled(i16),
-    Float(f32),
-    Counter(i32),
-}
-
-/// One information object.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub struct Object {
-    pub common_address: u16,
-    pub ioa: u32,
-    pub value: Value,
-    pub quality: Quality,
-    pub time: Option<Timestamp>,
-    pub cause: u8,
-}
-
-/// What a command wants.
-#[derive(Clone, Copy, Debug, PartialEq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum CommandValue {
-    Single(bool),
-    /// True is ON.
-    Double(bool),
-    SetFloat(f32),
-}
-
-/// What the station says to a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(missing_docs, reason = "the names say it")]
-pub enum CommandAnswer {
-    Accepted,
-    Refused,
-    UnknownObject,
-}
-
-/// The process behind a controlled station.
-#[allow(missing_docs, reason = "the names say it")]
-pub trait Station: Send + 'static {
-    fn interrogated(&mut self, out: &mut Vec<Object>);
-    fn counters(&mut self, out: &mut Vec<Object>);
-    fn spontaneous(&mut self, out: &mut Vec<Object>);
-    fn command(&mut self, ioa: u32, value: CommandValue, step: Step) -> CommandAnswer;
-    fn set_clock(&mut self, time: Timestamp);
-}
+pub use asdu::{Command, CommandValue, Object, Value};
+pub use config::{LinkConfig, StationConfig, Timers};
+pub use controlled::{CommandAnswer, Station};
+pub use task::{AckTicket, LinkHandler, run_controlled, run_controlling};

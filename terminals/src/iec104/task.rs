@@ -1,0 +1,315 @@
+//! The tasks that own the sockets and the clock.
+
+use std::future::{Future, pending};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use headroom_rules::model::Timestamp;
+use headroom_rules::orders::{NotSent, Outcome};
+use rand::RngExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::{sleep_until, timeout};
+
+use super::asdu::{Command, Object};
+use super::config::{LinkConfig, StationConfig};
+use super::controlled::{self, Station};
+use super::controlling::{Output, Session, State};
+
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
+const BACKOFF_MAX: Duration = Duration::from_secs(30);
+/// A link that lasted this long resets the back-off.
+const STEADY: Duration = Duration::from_secs(60);
+const READ_SIZE: usize = 16 * 1024;
+
+/// What a controlling link reports. Awaiting gives back-pressure to that link's socket only.
+pub trait LinkHandler: Send + 'static {
+    /// All objects decoded from one socket read.
+    fn objects(&mut self, objects: &[Object], ack: AckTicket) -> impl Future<Output = ()> + Send;
+    /// What became of a command.
+    fn outcome(&mut self, command: u64, outcome: Outcome) -> impl Future<Output = ()> + Send;
+    /// Data transfer started (`up`), or the link or an attempt ended.
+    fn link(&mut self, up: bool, reason: &str) -> impl Future<Output = ()> + Send;
+    /// Bytes that do not parse, or a message of an unknown type.
+    fn malformed(&mut self, bytes: &[u8], why: &str);
+    /// The command's bytes were written to the socket.
+    fn written(&mut self, command: u64);
+}
+
+#[derive(Debug, Default)]
+struct Acks {
+    durable: AtomicU64,
+    wake: Notify,
+}
+
+/// The right to acknowledge what was received up to and with one socket read. Tickets complete in order: completing one
+/// completes all that came before it on its link. Dropping acknowledges nothing.
+#[derive(Clone, Debug)]
+pub struct AckTicket {
+    acks: Arc<Acks>,
+    received: u64,
+}
+
+impl AckTicket {
+    /// All that it covers is stored.
+    pub fn durable(self) {
+        self.acks.durable.fetch_max(self.received, Ordering::AcqRel);
+        self.acks.wake.notify_one();
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // A sender that is gone can no longer ask for anything but the end.
+    let _ = stop.wait_for(|&stop| stop).await;
+}
+
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+async fn refuse<H: LinkHandler>(handler: &mut H, command: Command, why: NotSent) {
+    handler.outcome(command.id, Outcome::NotSent { step: command.step, why }).await;
+}
+
+/// Runs for ever: connects, serves, reconnects with exponential back-off and jitter; ends when `stop` turns true,
+/// closing with STOPDT.
+pub async fn run_controlling<H: LinkHandler>(
+    config: LinkConfig,
+    mut commands: mpsc::Receiver<Command>,
+    clock: impl Fn() -> Timestamp + Send + 'static,
+    mut handler: H,
+    mut stop: watch::Receiver<bool>,
+) {
+    let mut backoff = BACKOFF_MIN;
+    let mut open = true;
+    loop {
+        let dial = timeout(config.timers.t0(), TcpStream::connect(config.address.as_str()));
+        tokio::pin!(dial);
+        let dialled = loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break None,
+                command = commands.recv(), if open => match command {
+                    Some(command) => refuse(&mut handler, command, NotSent::NoLink).await,
+                    None => open = false,
+                },
+                result = &mut dial => break Some(result),
+            }
+        };
+        let since = now();
+        match dialled {
+            None => break,
+            Some(Ok(Ok(stream))) => {
+                let reason = serve(&config, stream, &mut commands, &mut open, &clock, &mut handler, &mut stop).await;
+                handler.link(false, &reason).await;
+            }
+            Some(Ok(Err(error))) => handler.link(false, &format!("connect to {}: {error}", config.address)).await,
+            Some(Err(_)) => {
+                let t0 = config.timers.t0().as_secs();
+                handler.link(false, &format!("connect to {}: no answer within t0 = {t0} s", config.address)).await;
+            }
+        }
+        if *stop.borrow() {
+            break;
+        }
+        if now().duration_since(since) >= STEADY {
+            backoff = BACKOFF_MIN;
+        }
+        let wait = backoff.mul_f64(rand::rng().random_range(0.5..=1.0));
+        backoff = (backoff * 2).min(BACKOFF_MAX);
+        let until = tokio::time::Instant::now() + wait;
+        loop {
+            tokio::select! {
+                biased;
+                () = stopped(&mut stop) => break,
+                command = commands.recv(), if open => match command {
+                    Some(command) => refuse(&mut handler, command, NotSent::NoLink).await,
+                    None => open = false,
+                },
+                () = sleep_until(until) => break,
+            }
+        }
+        if *stop.borrow() {
+            break;
+        }
+    }
+    commands.close();
+    while let Some(command) = commands.recv().await {
+        refuse(&mut handler, command, NotSent::Stopping).await;
+    }
+}
+
+/// Serves one connection, and tells why it ended.
+async fn serve<H: LinkHandler>(
+    config: &LinkConfig,
+    mut stream: TcpStream,
+    commands: &mut mpsc::Receiver<Command>,
+    open: &mut bool,
+    clock: &(impl Fn() -> Timestamp + Send + 'static),
+    handler: &mut H,
+    stop: &mut watch::Receiver<bool>,
+) -> String {
+    if let Err(error) = stream.set_nodelay(true) {
+        return format!("TCP_NODELAY at {}: {error}", config.address);
+    }
+    let acks = Arc::new(Acks::default());
+    let mut session = Session::new(config.clone(), now(), clock());
+    let mut buffer = vec![0; READ_SIZE];
+    let mut stopping = false;
+    loop {
+        if let Some(reason) = flush(config, &mut stream, &mut session, handler, &acks).await {
+            return reason;
+        }
+        let deadline = async {
+            match session.next_deadline() {
+                Some(at) => sleep_until(at.into()).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = stopped(stop), if !stopping => {
+                stopping = true;
+                session.stop(now());
+            }
+            () = acks.wake.notified() => session.durable(now(), acks.durable.load(Ordering::Acquire)),
+            command = commands.recv(), if *open => {
+                session.set_wall(clock());
+                match command {
+                    Some(command) => session.submit(now(), command),
+                    None => *open = false,
+                }
+            }
+            read = stream.read(&mut buffer) => {
+                session.set_wall(clock());
+                match read {
+                    Ok(0) => session.close("the peer closed the connection"),
+                    Ok(n) => session.on_bytes(now(), buffer.get(..n).unwrap_or(&[])),
+                    Err(error) => session.close(&format!("read: {error}")),
+                }
+            }
+            () = deadline => {
+                session.set_wall(clock());
+                session.on_deadline(now());
+            }
+        }
+    }
+}
+
+/// Writes and reports all that the session has; the reason once it is over.
+async fn flush<H: LinkHandler>(
+    config: &LinkConfig,
+    stream: &mut TcpStream,
+    session: &mut Session,
+    handler: &mut H,
+    acks: &Arc<Acks>,
+) -> Option<String> {
+    let mut objects = Vec::new();
+    let mut covered = 0;
+    let mut ended = None;
+    while let Some(output) = session.next_output() {
+        match output {
+            Output::Bytes(bytes) => {
+                // A peer that does not read for t1 would break t1 anyway.
+                let written = timeout(config.timers.t1(), stream.write_all(&bytes)).await;
+                match written {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => session.close(&format!("write: {error}")),
+                    Err(_) => session.close("write: the peer takes no bytes within t1"),
+                }
+            }
+            Output::Sent(command) => handler.written(command),
+            Output::Objects { objects: more, received } => {
+                objects.extend(more);
+                covered = received;
+            }
+            Output::Outcome { command, outcome } => {
+                report(handler, &mut objects, covered, acks).await;
+                handler.outcome(command, outcome).await;
+            }
+            Output::State(State::Started) => handler.link(true, "started").await,
+            Output::State(State::Closed { reason }) => ended = Some(reason),
+            Output::State(State::Connected | State::Interrogated) => {}
+            Output::Malformed { bytes, why } => handler.malformed(&bytes, &why),
+            Output::Unknown { bytes } => handler.malformed(&bytes, "type identification not supported"),
+        }
+    }
+    report(handler, &mut objects, covered, acks).await;
+    ended
+}
+
+/// Objects go before the outcome that followed them on the wire.
+async fn report<H: LinkHandler>(handler: &mut H, objects: &mut Vec<Object>, received: u64, acks: &Arc<Acks>) {
+    if !objects.is_empty() {
+        handler.objects(objects, AckTicket { acks: Arc::clone(acks), received }).await;
+        objects.clear();
+    }
+}
+
+/// Serves one controlled station on a bound listener until `stop`. One connection at a time: while one is live, a second
+/// is closed at once.
+pub async fn run_controlled<S: Station>(
+    listener: TcpListener,
+    config: StationConfig,
+    station: S,
+    mut stop: watch::Receiver<bool>,
+) {
+    let t1 = config.timers.t1();
+    let mut session = controlled::Session::new(config, station, now());
+    let mut stream: Option<TcpStream> = None;
+    let mut buffer = vec![0; READ_SIZE];
+    loop {
+        if let Some(open) = &mut stream {
+            let mut failed = session.closed().map(str::to_owned);
+            while let Some(bytes) = session.next_output() {
+                match timeout(t1, open.write_all(&bytes)).await {
+                    Ok(Ok(())) => {}
+                    Ok(Err(error)) => failed = Some(format!("write: {error}")),
+                    Err(_) => failed = Some("write: the peer takes no bytes within t1".to_owned()),
+                }
+                if failed.is_some() {
+                    break;
+                }
+            }
+            if let Some(reason) = failed {
+                tracing::debug!(%reason, "controlled station: link closed");
+                stream = None;
+                session.on_disconnected();
+            }
+        }
+        let deadline = session.next_deadline();
+        let read = async {
+            match &mut stream {
+                Some(open) => open.read(&mut buffer).await,
+                None => pending().await,
+            }
+        };
+        tokio::select! {
+            () = stopped(&mut stop) => return,
+            read = read => match read {
+                Ok(n) if n > 0 => session.on_bytes(now(), buffer.get(..n).unwrap_or(&[])),
+                _ => {
+                    stream = None;
+                    session.on_disconnected();
+                }
+            },
+            accepted = listener.accept() => match accepted {
+                Ok((new, _)) if stream.is_none() => {
+                    if let Err(error) = new.set_nodelay(true) {
+                        tracing::debug!(%error, "controlled station: TCP_NODELAY");
+                    }
+                    session.on_connected(now());
+                    stream = Some(new);
+                }
+                Ok((_, peer)) => tracing::debug!(%peer, "controlled station: refused, a link is live"),
+                Err(error) => {
+                    // Out of descriptors, for instance: without a pause this would spin.
+                    tracing::warn!(%error, "controlled station: accept failed; trying again in 1 s");
+                    tokio::time::sleep(BACKOFF_MIN).await;
+                }
+            },
+            () = sleep_until(deadline.into()) => session.on_deadline(now()),
+        }
+    }
+}
