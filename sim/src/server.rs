@@ -1,13 +1,20 @@
 //! The fleet on sockets: each terminal of a [`Fleet`] listens as a controlled station of IEC 60870-5-104, on one
 //! shared plant.
 
+use std::collections::BTreeMap;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use headroom_rules::local_control::LoopSettings;
-use headroom_rules::model::{Current, RoundNo, Span, Timestamp, Voltage};
+use headroom_rules::model::{Current, RoundNo, Span, TerminalId, Timestamp, Voltage};
 use headroom_terminals::agent::{Agent, AgentConfig, RoundSample, Sample, Site};
+use headroom_terminals::iec104::{StationConfig, run_controlled};
 use headroom_terminals::profile::Profile;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use crate::fleet::{Fleet, Post};
@@ -163,7 +170,7 @@ pub fn scan_interval(clock: &SimClock) -> Duration {
 }
 
 /// Lets the plant follow the clock until told to stop.
-pub async fn run_plant(plant: SharedPlant, clock: SimClock, mut stop: tokio::sync::watch::Receiver<bool>) {
+pub async fn run_plant(plant: SharedPlant, clock: SimClock, mut stop: watch::Receiver<bool>) {
     let mut tick = tokio::time::interval(scan_interval(&clock) / 2);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -173,6 +180,70 @@ pub async fn run_plant(plant: SharedPlant, clock: SimClock, mut stop: tokio::syn
             _ = tick.tick() => plant.lock().advance(clock.now()),
         }
     }
+}
+
+/// A fleet that listens.
+#[derive(Debug)]
+pub struct Running {
+    /// Where each terminal listens.
+    pub addresses: BTreeMap<TerminalId, SocketAddr>,
+    /// The plant behind all of them.
+    pub plant: SharedPlant,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Waits until all terminals and the plant have ended, which they do when told to stop.
+    pub async fn ended(self) {
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "simulated fleet: a task did not end by itself");
+            }
+        }
+    }
+}
+
+/// Listens on the loopback, on a free port for each terminal, until `stop` is true or its sender is gone.
+///
+/// # Errors
+/// When a port cannot be had, naming the terminal; 5000 terminals take more than the usual 1024 open files.
+pub async fn serve(fleet: Fleet, clock: SimClock, stop: watch::Receiver<bool>) -> io::Result<Running> {
+    serve_on(fleet, clock, Ipv4Addr::LOCALHOST.into(), None, stop).await
+}
+
+/// As [`serve`], on another address, and on ports that count up from `first_port` in the order of the fleet's links.
+///
+/// # Errors
+/// As [`serve`], and when the ports run out.
+pub async fn serve_on(
+    fleet: Fleet,
+    clock: SimClock,
+    host: IpAddr,
+    first_port: Option<u16>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<Running> {
+    let plant = SharedPlant::new(fleet.plant.clone());
+    let mut addresses = BTreeMap::new();
+    let mut listening = Vec::new();
+    for (number, (post, agent)) in agents(&fleet, &plant, clock).into_iter().enumerate() {
+        let terminal = post.terminal;
+        let port = first_port.map_or(Some(0), |first| first.checked_add(u16::try_from(number).ok()?));
+        let port = port.ok_or_else(|| {
+            io::Error::new(io::ErrorKind::InvalidInput, format!("{terminal}: no port is left: start at a lower one"))
+        })?;
+        let failed =
+            |error: io::Error| io::Error::new(error.kind(), format!("{terminal}: listen on {host}:{port}: {error}"));
+        let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+        addresses.insert(terminal, listener.local_addr().map_err(failed)?);
+        listening.push((post, agent, listener));
+    }
+    // Only when every port is had does anything run.
+    let mut tasks = vec![tokio::spawn(run_plant(plant.clone(), clock, stop.clone()))];
+    for (post, agent, listener) in listening {
+        let config = StationConfig { scan: scan_interval(&clock), ..StationConfig::new(post.common_address) };
+        tasks.push(tokio::spawn(run_controlled(listener, config, agent, stop.clone())));
+    }
+    Ok(Running { addresses, plant, tasks })
 }
 
 #[cfg(test)]
@@ -201,7 +272,7 @@ mod tests {
         let fleet = fleet();
         let plant = SharedPlant::new(fleet.plant.clone());
         let clock = SimClock::new(fleet.plant.start(), 60.0);
-        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let (stop, stopped) = watch::channel(false);
         let running = tokio::spawn(run_plant(plant.clone(), clock, stopped));
         let mut agents = agents(&fleet, &plant, clock);
         for (post, agent) in &mut agents {
@@ -224,5 +295,38 @@ mod tests {
         }
         stop.send(true).unwrap();
         running.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn every_terminal_answers_on_its_own_port_and_ends_when_told() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        const STARTDT_ACT: [u8; 6] = [0x68, 4, 0x07, 0, 0, 0];
+        const STARTDT_CON: [u8; 6] = [0x68, 4, 0x0B, 0, 0, 0];
+        let fleet = fleet();
+        let terminals: Vec<_> = fleet.links.iter().map(|(terminal, _)| *terminal).collect();
+        let clock = SimClock::new(fleet.plant.start(), 60.0);
+        let (stop, stopped) = watch::channel(false);
+        let running = serve(fleet, clock, stopped).await.unwrap();
+        assert!(running.addresses.keys().eq(std::collections::BTreeSet::from_iter(terminals).iter()));
+        for address in running.addresses.values() {
+            let mut link = tokio::net::TcpStream::connect(address).await.unwrap();
+            link.write_all(&STARTDT_ACT).await.unwrap();
+            let mut answer = [0; 6];
+            link.read_exact(&mut answer).await.unwrap();
+            assert_eq!(answer, STARTDT_CON);
+        }
+        stop.send(true).unwrap();
+        running.ended().await;
+    }
+
+    #[tokio::test]
+    async fn a_port_that_is_taken_is_named_with_its_terminal() {
+        let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let port = taken.local_addr().unwrap().port();
+        let fleet = fleet();
+        let clock = SimClock::new(fleet.plant.start(), 60.0);
+        let (_stop, stopped) = watch::channel(false);
+        let error = serve_on(fleet, clock, Ipv4Addr::LOCALHOST.into(), Some(port), stopped).await.unwrap_err();
+        assert!(error.to_string().starts_with(&format!("H-01: listen on 127.0.0.1:{port}: ")), "{error}");
     }
 }
