@@ -64,6 +64,16 @@ impl Flow {
         self.received
     }
 
+    /// I frames sent so far.
+    pub const fn sent(&self) -> u64 {
+        self.sent
+    }
+
+    /// I frames that the peer acknowledged.
+    pub fn acknowledged_by_peer(&self) -> u64 {
+        self.sent - self.sent_at.len() as u64
+    }
+
     /// Whether another I frame may be sent (k).
     pub fn window_open(&self) -> bool {
         self.sent_at.len() < usize::from(self.timers.k())
@@ -120,7 +130,7 @@ impl Flow {
     }
 
     fn on_ack(&mut self, receive: u16) -> Result<(), FlowError> {
-        let oldest = self.sent - self.sent_at.len() as u64;
+        let oldest = self.acknowledged_by_peer();
         let newly = usize::from(receive.wrapping_sub(wire(oldest)) & SEQ_MASK);
         if newly > self.sent_at.len() {
             return Err(FlowError::AckOfUnsent { got: receive, oldest: wire(oldest), next: wire(self.sent) });

@@ -52,6 +52,8 @@ struct Link {
     stopping: bool,
     /// Answers, in order, before anything spontaneous.
     answers: VecDeque<Vec<u8>>,
+    /// Spontaneous objects sent and not acknowledged, with the count of their APDU: a lost link sends them again.
+    in_flight: VecDeque<(u64, Vec<Object>)>,
     /// Selects held, with the value and the end. They belong to this connection.
     selected: BTreeMap<u32, (CommandValue, Instant)>,
 }
@@ -90,6 +92,7 @@ impl<S: Station> Session<S> {
 
     /// A connection was accepted; one that was there is forgotten.
     pub fn on_connected(&mut self, now: Instant) {
+        self.on_disconnected();
         self.closed = None;
         self.link = Some(Link {
             flow: Flow::new(self.config.timers, now),
@@ -97,13 +100,19 @@ impl<S: Station> Session<S> {
             started: false,
             stopping: false,
             answers: VecDeque::new(),
+            in_flight: VecDeque::new(),
             selected: BTreeMap::new(),
         });
     }
 
-    /// The connection is gone: selects are void, nothing half done is kept.
+    /// The connection is gone: selects and answers are void, unacknowledged spontaneous objects wait for the next one.
     pub fn on_disconnected(&mut self) {
-        self.link = None;
+        if let Some(link) = self.link.take() {
+            for object in link.in_flight.into_iter().rev().flat_map(|(_, objects)| objects.into_iter().rev()) {
+                self.pending.push_front(object);
+            }
+            self.bound_pending();
+        }
     }
 
     /// Why the socket is to be closed, if it is.
@@ -322,6 +331,10 @@ impl<S: Station> Session<S> {
             object.common_address = self.config.common_address;
             self.pending.push_back(object);
         }
+        self.bound_pending();
+    }
+
+    fn bound_pending(&mut self) {
         let excess = self.pending.len().saturating_sub(self.config.pending_max);
         self.pending.drain(..excess);
         self.dropped += excess as u64;
@@ -329,6 +342,10 @@ impl<S: Station> Session<S> {
 
     fn pump(&mut self, now: Instant) {
         let Some(link) = &mut self.link else { return };
+        let acknowledged = link.flow.acknowledged_by_peer();
+        while link.in_flight.front().is_some_and(|&(count, _)| count <= acknowledged) {
+            link.in_flight.pop_front();
+        }
         if link.stopping && link.flow.all_acknowledged() {
             link.stopping = false;
             link.flow.control(now, Control::StopCon);
@@ -352,7 +369,7 @@ impl<S: Station> Session<S> {
             let next: Vec<Object> = self.pending.iter().take(127).copied().collect();
             let Some((asdu, count)) = asdu::pack(&next).into_iter().next() else { break };
             link.flow.send(now, &asdu);
-            self.pending.drain(..count);
+            link.in_flight.push_back((link.flow.sent(), self.pending.drain(..count).collect()));
         }
     }
 

@@ -21,3 +21,6 @@ pub use asdu::{Command, CommandValue, Object, Value};
 pub use config::{LinkConfig, StationConfig, Timers};
 pub use controlled::{CommandAnswer, Station};
 pub use task::{AckTicket, LinkHandler, run_controlled, run_controlling};
+
+#[cfg(test)]
+mod tests;
