@@ -7,6 +7,7 @@
 //! inputs give the same outputs, bit for bit (`replay-equals-live`).
 
 pub mod input;
+pub mod local_control;
 pub mod model;
 pub mod orders;
 pub mod output;

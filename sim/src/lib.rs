@@ -1,1 +1,9 @@
-//! Placeholder.
+//! Headroom's simulated fleet: loads behind switches, feeders with losses, and a soft terminal on every customer.
+//!
+//! Read [`scenario`] (what happens), [`plant`] (loads, pure), [`fleet`] (who is supplied and measured), then [`server`]
+//! (its terminals).
+
+pub mod fleet;
+pub mod plant;
+pub mod scenario;
+pub mod server;

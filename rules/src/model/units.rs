@@ -172,7 +172,7 @@ impl fmt::Display for Span {
         let sign = if self.0 <= -1_000 { "-" } else { "" };
         match s {
             0..60 => write!(f, "{sign}{s} s"),
-            60..3_600 if s % 60 == 0 => write!(f, "{sign}{} min", s / 60),
+            60..3_600 if s.is_multiple_of(60) => write!(f, "{sign}{} min", s / 60),
             60..3_600 => write!(f, "{sign}{} min {:02} s", s / 60, s % 60),
             _ => write!(f, "{sign}{} h {:02} min", s / 3_600, s % 3_600 / 60),
         }

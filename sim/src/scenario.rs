@@ -1,0 +1,168 @@
+//! Scenarios: what happens to a fleet's load, from `scenarios/*.toml`.
+
+use headroom_rules::model::{Span, Timestamp};
+use serde::Deserialize;
+
+/// Minutes since the start, and load in percent.
+type Course = Vec<(f64, f64)>;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    about: String,
+    starts_at: String,
+    peak_feeders_percent: u8,
+    peak: Course,
+    others: Course,
+    stuck_switches_percent: u8,
+}
+
+/// What happens to the load of a fleet.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// In one line, for people.
+    pub about: String,
+    /// Time of day at the start.
+    pub starts_at: Span,
+    /// Share of the feeders that follow [`Self::peak`], 0..=100 %; the others follow [`Self::others`].
+    pub peak_feeders_percent: u8,
+    /// Load of the feeders that peak: minutes since the start, rising, and percent of the natural load.
+    pub peak: Course,
+    /// Load of the other feeders, likewise.
+    pub others: Course,
+    /// Share of the switches that never move, 0..=100 %.
+    pub stuck_switches_percent: u8,
+}
+
+/// What is wrong with a scenario.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum ScenarioError {
+    #[error("no scenario \"{name}\": wanted one of {known}", known = Scenario::NAMES.join(", "))]
+    Unknown { name: String },
+    #[error("scenario: not readable")]
+    Syntax(#[from] toml::de::Error),
+    #[error("scenario: starts_at = \"{0}\": wanted a time of day as \"18:30\"")]
+    Start(String),
+    #[error("scenario: {key} = {percent}: wanted 0 to 100")]
+    Percent { key: &'static str, percent: u8 },
+    #[error("scenario: {key}: wanted rising minutes of at least 0 and percents of 0 to 1000")]
+    Course { key: &'static str },
+}
+
+impl Scenario {
+    /// The scenarios that ship; the first is the default.
+    pub const NAMES: [&'static str; 3] = ["evening-peak", "quiet", "stuck-switch"];
+
+    /// The day on which every scenario plays: 2026-01-15T00:00:00Z.
+    const DAY: Timestamp = Timestamp::new(1_768_435_200_000);
+
+    /// One that ships.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn named(name: &str) -> Result<Self, ScenarioError> {
+        Self::parse(match name {
+            "evening-peak" => include_str!("../scenarios/evening-peak.toml"),
+            "quiet" => include_str!("../scenarios/quiet.toml"),
+            "stuck-switch" => include_str!("../scenarios/stuck-switch.toml"),
+            _ => return Err(ScenarioError::Unknown { name: name.to_owned() }),
+        })
+    }
+
+    /// From TOML.
+    ///
+    /// # Errors
+    /// The file is refused whole for an unknown key or a figure out of range.
+    pub fn parse(text: &str) -> Result<Self, ScenarioError> {
+        let raw: Raw = toml::from_str(text)?;
+        let starts_at = time_of_day(&raw.starts_at).ok_or(ScenarioError::Start(raw.starts_at))?;
+        for (key, percent) in
+            [("peak_feeders_percent", raw.peak_feeders_percent), ("stuck_switches_percent", raw.stuck_switches_percent)]
+        {
+            if percent > 100 {
+                return Err(ScenarioError::Percent { key, percent });
+            }
+        }
+        for (key, course) in [("peak", &raw.peak), ("others", &raw.others)] {
+            let rising = course.windows(2).all(|pair| pair[0].0 < pair[1].0);
+            let ranged = course.iter().all(|(minute, percent)| *minute >= 0.0 && (0.0..=1_000.0).contains(percent));
+            if !(rising && ranged) {
+                return Err(ScenarioError::Course { key });
+            }
+        }
+        Ok(Self {
+            about: raw.about,
+            starts_at,
+            peak_feeders_percent: raw.peak_feeders_percent,
+            peak: raw.peak,
+            others: raw.others,
+            stuck_switches_percent: raw.stuck_switches_percent,
+        })
+    }
+
+    /// The simulated instant at which the scenario starts, unless the caller wants another day.
+    pub const fn start(&self) -> Timestamp {
+        Self::DAY.after(self.starts_at)
+    }
+
+    /// How many of `feeders` peak: at most three, and at least one where any is to.
+    pub fn peak_feeders(&self, feeders: u32) -> u32 {
+        if self.peak_feeders_percent == 0 {
+            return 0;
+        }
+        (feeders * u32::from(self.peak_feeders_percent)).div_ceil(100).clamp(1, 3).min(feeders)
+    }
+
+    /// Factor on a feeder's natural load, `elapsed` after the start.
+    pub fn factor(&self, peaks: bool, elapsed: Span) -> f64 {
+        #[allow(clippy::cast_precision_loss, reason = "minutes of a simulation")]
+        let minute = elapsed.get() as f64 / 60_000.0;
+        let course = if peaks { &self.peak } else { &self.others };
+        let next = course.partition_point(|(at, _)| *at <= minute);
+        let percent = match (next.checked_sub(1).and_then(|at| course.get(at)), course.get(next)) {
+            (Some((m0, p0)), Some((m1, p1))) => p0 + (p1 - p0) * (minute - m0) / (m1 - m0),
+            (Some((_, percent)), None) | (None, Some((_, percent))) => *percent,
+            (None, None) => 100.0,
+        };
+        percent / 100.0
+    }
+}
+
+fn time_of_day(text: &str) -> Option<Span> {
+    let (hour, minute) = text.split_once(':')?;
+    let (hour, minute): (i64, i64) = (hour.parse().ok()?, minute.parse().ok()?);
+    ((0..24).contains(&hour) && (0..60).contains(&minute)).then(|| Span::from_s(hour * 3_600 + minute * 60))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_named_scenario_is_sound_and_others_are_refused() {
+        for name in Scenario::NAMES {
+            Scenario::named(name).unwrap();
+        }
+        assert!(Scenario::named("flood").unwrap_err().to_string().contains("wanted one of evening-peak, quiet"));
+    }
+
+    #[test]
+    fn a_course_runs_straight_between_its_points_and_holds_at_the_ends() {
+        let peak = Scenario::named("evening-peak").unwrap();
+        let at = |s: i64| (peak.factor(true, Span::from_s(s)) * 1_000.0).round();
+        assert_eq!([at(0), at(60), at(120), at(300), at(7_200)], [1_000.0, 1_000.0, 1_100.0, 1_200.0, 880.0]);
+        assert_eq!(Scenario::named("quiet").unwrap().factor(true, Span::from_s(5)), 1.0);
+        assert_eq!([1, 4, 8].map(|n| peak.peak_feeders(n)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_scenario_out_of_range_is_refused() {
+        let base = include_str!("../scenarios/quiet.toml");
+        for (from, to) in
+            [("10:00", "24:00"), ("= 0\npeak", "= 101\npeak"), ("others = []", "others = [[2.0, 1.0], [1.0, 1.0]]")]
+        {
+            assert!(Scenario::parse(&base.replace(from, to)).is_err(), "{to}");
+        }
+    }
+}

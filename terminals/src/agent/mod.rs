@@ -1,0 +1,324 @@
+//! The soft terminal: what a two-way load-monitoring terminal does between its site and its link. Pure: the site gives
+//! samples and the time, the link's [`Station`] doors take objects and commands.
+//!
+//! **Invariant:** no trip while supply guarantee is in force, whoever asks (`never-shed-protected`).
+
+use headroom_rules::local_control::{LocalControl, LoopSettings, LoopStep};
+use headroom_rules::model::{
+    Current, Energy, PointKind, Power, Quality, RoundNo, Span, SwitchPosition, Timestamp, Voltage,
+};
+use headroom_rules::orders::{Action, Step};
+
+use crate::iec104::{CommandAnswer, CommandValue, Object, Station};
+use crate::profile::Profile;
+
+#[cfg(test)]
+mod tests;
+
+/// Causes of transmission (IEC 60870-5-101, 7.2.3).
+mod cause {
+    pub(super) const PERIODIC: u8 = 1;
+    pub(super) const SPONTANEOUS: u8 = 3;
+    pub(super) const REMOTE: u8 = 11;
+    pub(super) const INTERROGATED: u8 = 20;
+    pub(super) const COUNTERS: u8 = 37;
+}
+
+/// One round as measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoundSample {
+    /// Active power behind the switch.
+    pub power: Power,
+    /// Where the switch stands.
+    pub position: SwitchPosition,
+}
+
+/// What a site measures at one instant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sample {
+    /// Total active power.
+    pub power: Power,
+    /// Total reactive power, var.
+    pub reactive_var: i64,
+    /// Of phases A, B, C.
+    pub voltage: [Voltage; 3],
+    /// Of phases A, B, C.
+    pub current: [Current; 3],
+    /// Register of imported energy.
+    pub energy: Energy,
+    /// Rounds 1..=8; none where nothing is wired.
+    pub rounds: [Option<RoundSample>; 8],
+    /// Whether the cover stands open.
+    pub cover_open: bool,
+}
+
+/// Meters, switches and clock of one site.
+pub trait Site: Send + 'static {
+    /// Measures everything now.
+    fn sample(&mut self) -> Sample;
+    /// The time now.
+    fn now(&self) -> Timestamp;
+    /// Drives a round's switch. Whether it moved shows in the samples that follow.
+    fn switch(&mut self, round: RoundNo, closed: bool);
+}
+
+/// How a terminal is set up.
+#[derive(Clone, Debug)]
+pub struct AgentConfig {
+    /// Address of all its objects.
+    pub common_address: u16,
+    /// Which point stands where.
+    pub profile: Profile,
+    /// Contract power: deadbands are shares of it.
+    pub contract: Power,
+    /// Supply guarantee: blocks every trip, remote or local.
+    pub guaranteed: bool,
+    /// No trip within this after start (power-on trip lock).
+    pub trip_lock: Span,
+    /// Active power is reported at least this often.
+    pub report_every: Span,
+    /// The loop on the power cap.
+    pub control: LoopSettings,
+}
+
+/// A terminal at work on a site.
+#[derive(Debug)]
+pub struct Agent<S> {
+    config: AgentConfig,
+    site: S,
+    control: LocalControl,
+    started: Timestamp,
+    /// Added to the site's time since the centre set the clock.
+    clock_offset: Span,
+    reported: Option<Sample>,
+    power_reported_at: Timestamp,
+    /// Rounds that a remote command drove and whose change has not been reported yet.
+    driven: [bool; 8],
+    /// The cap changed and has not been reported yet.
+    cap_changed: bool,
+}
+
+impl<S: Site> Agent<S> {
+    /// A terminal that powers up now.
+    pub fn new(config: AgentConfig, site: S) -> Self {
+        let started = site.now();
+        Self {
+            control: LocalControl::new(config.control),
+            config,
+            site,
+            started,
+            clock_offset: Span::ZERO,
+            reported: None,
+            power_reported_at: started,
+            driven: [false; 8],
+            cap_changed: false,
+        }
+    }
+
+    /// The site.
+    pub const fn site(&self) -> &S {
+        &self.site
+    }
+
+    /// The site, to be changed.
+    pub const fn site_mut(&mut self) -> &mut S {
+        &mut self.site
+    }
+
+    fn trips_blocked(&self, now: Timestamp) -> bool {
+        self.config.guaranteed || now.since(self.started) < self.config.trip_lock
+    }
+
+    fn tell(&self, out: &mut Vec<Object>, kind: PointKind, value: i64, cause: u8) {
+        let time = self.site.now().after(self.clock_offset);
+        let object =
+            self.config.profile.object(kind, self.config.common_address, value, Quality::GOOD, Some(time), cause);
+        out.extend(object);
+    }
+
+    fn states(&self, sample: &Sample) -> [(PointKind, i64); 3] {
+        [
+            (PointKind::CoverOpen, i64::from(sample.cover_open)),
+            (PointKind::SupplyGuarantee, i64::from(self.config.guaranteed)),
+            (PointKind::PowerCap, self.control.cap().map_or(0, Power::get)),
+        ]
+    }
+
+    /// Lets the closed loop judge a sample and drives the switch that it names.
+    fn keep_cap(&mut self, now: Timestamp, sample: &Sample) {
+        if self.trips_blocked(now) || self.control.cap().is_none() {
+            return;
+        }
+        let closed: Vec<_> = RoundNo::ALL
+            .iter()
+            .zip(&sample.rounds)
+            .filter_map(|(no, round)| round.filter(|r| r.position == SwitchPosition::Closed).map(|r| (*no, r.power)))
+            .collect();
+        if let LoopStep::Trip(round) = self.control.on_power(now, sample.power, &closed) {
+            self.site.switch(round, false);
+        }
+    }
+}
+
+/// The measurands of a sample, with the change that is worth a report.
+fn measurands(sample: &Sample, contract: Power) -> impl Iterator<Item = (PointKind, i64, i64)> {
+    const VOLTAGE_BAND_PERCENT: i64 = 2;
+    const NOMINAL_W_TO_MA: i64 = 660;
+    let one = contract.percent(1).get().max(1);
+    let two = contract.percent(2).get().max(1);
+    // 2 % of the current that the contract's power draws at 3 x 230 V: 1 kW is about 1.5 A in each phase.
+    let ampere_band = (contract.percent(2).get() * 1_000 / NOMINAL_W_TO_MA).max(1);
+    let [voltage_a, voltage_b, voltage_c] = sample.voltage.map(Voltage::get);
+    let [current_a, current_b, current_c] = sample.current.map(Current::get);
+    let voltage_band = |millivolts: i64| (millivolts * VOLTAGE_BAND_PERCENT / 100).max(1);
+    [
+        (PointKind::ActivePower, sample.power.get(), one),
+        (PointKind::VoltageA, voltage_a, voltage_band(voltage_a)),
+        (PointKind::VoltageB, voltage_b, voltage_band(voltage_b)),
+        (PointKind::VoltageC, voltage_c, voltage_band(voltage_c)),
+        (PointKind::CurrentA, current_a, ampere_band),
+        (PointKind::CurrentB, current_b, ampere_band),
+        (PointKind::CurrentC, current_c, ampere_band),
+        (PointKind::ReactivePower, sample.reactive_var, two),
+    ]
+    .into_iter()
+    .chain(
+        RoundNo::ALL
+            .into_iter()
+            .zip(sample.rounds)
+            .filter_map(move |(no, round)| round.map(|round| (PointKind::RoundPower(no), round.power.get(), one))),
+    )
+}
+
+/// Takes over one measurand from `new` into what was reported.
+fn keep(kind: PointKind, reported: &mut Sample, new: &Sample) {
+    let [va, vb, vc] = new.voltage;
+    let [ca, cb, cc] = new.current;
+    match kind {
+        PointKind::ActivePower => reported.power = new.power,
+        PointKind::ReactivePower => reported.reactive_var = new.reactive_var,
+        PointKind::VoltageA => reported.voltage[0] = va,
+        PointKind::VoltageB => reported.voltage[1] = vb,
+        PointKind::VoltageC => reported.voltage[2] = vc,
+        PointKind::CurrentA => reported.current[0] = ca,
+        PointKind::CurrentB => reported.current[1] = cb,
+        PointKind::CurrentC => reported.current[2] = cc,
+        PointKind::RoundPower(no) => {
+            let at = usize::from(no.get() - 1);
+            if let (Some(old), Some(new)) = (&mut reported.rounds[at], &new.rounds[at]) {
+                old.power = new.power;
+            }
+        }
+        _ => {}
+    }
+}
+
+impl<S: Site> Station for Agent<S> {
+    fn interrogated(&mut self, out: &mut Vec<Object>) {
+        let sample = self.site.sample();
+        for (kind, value, _) in measurands(&sample, self.config.contract) {
+            self.tell(out, kind, value, cause::INTERROGATED);
+        }
+        for (no, round) in RoundNo::ALL.into_iter().zip(&sample.rounds) {
+            if let Some(round) = round {
+                self.tell(out, PointKind::RoundPosition(no), round.position.value(), cause::INTERROGATED);
+            }
+        }
+        for (kind, value) in self.states(&sample) {
+            self.tell(out, kind, value, cause::INTERROGATED);
+        }
+        // What has just been told needs no spontaneous report.
+        self.reported = Some(sample);
+        self.power_reported_at = self.site.now();
+        self.driven = [false; 8];
+        self.cap_changed = false;
+    }
+
+    fn counters(&mut self, out: &mut Vec<Object>) {
+        let energy = self.site.sample().energy;
+        self.tell(out, PointKind::ImportEnergy, energy.get(), cause::COUNTERS);
+    }
+
+    fn spontaneous(&mut self, out: &mut Vec<Object>) {
+        let now = self.site.now();
+        let sample = self.site.sample();
+        self.keep_cap(now, &sample);
+        let Some(mut reported) = self.reported else {
+            // Nobody has interrogated yet: tell everything once, as changed.
+            self.interrogated(out);
+            out.iter_mut().for_each(|object| object.cause = cause::SPONTANEOUS);
+            return;
+        };
+        for (at, no) in RoundNo::ALL.into_iter().enumerate() {
+            let (Some(old), Some(new)) = (&mut reported.rounds[at], &sample.rounds[at]) else { continue };
+            if old.position != new.position {
+                old.position = new.position;
+                let cause = if self.driven[at] { cause::REMOTE } else { cause::SPONTANEOUS };
+                // A moving switch is not yet the command's return.
+                self.driven[at] &= new.position == SwitchPosition::Intermediate;
+                self.tell(out, PointKind::RoundPosition(no), new.position.value(), cause);
+            }
+        }
+        if reported.cover_open != sample.cover_open {
+            reported.cover_open = sample.cover_open;
+            self.tell(out, PointKind::CoverOpen, i64::from(sample.cover_open), cause::SPONTANEOUS);
+        }
+        if std::mem::take(&mut self.cap_changed) {
+            let cap = self.control.cap().map_or(0, Power::get);
+            self.tell(out, PointKind::PowerCap, cap, cause::REMOTE);
+        }
+        let before = reported;
+        let due = now.since(self.power_reported_at) >= self.config.report_every;
+        for ((kind, value, band), (_, old, _)) in
+            measurands(&sample, self.config.contract).zip(measurands(&before, self.config.contract))
+        {
+            let cause = if value.abs_diff(old) >= band.unsigned_abs() {
+                cause::SPONTANEOUS
+            } else if due && kind == PointKind::ActivePower {
+                cause::PERIODIC
+            } else {
+                continue;
+            };
+            self.tell(out, kind, value, cause);
+            keep(kind, &mut reported, &sample);
+            if kind == PointKind::ActivePower {
+                self.power_reported_at = now;
+            }
+        }
+        self.reported = Some(reported);
+    }
+
+    fn command(&mut self, ioa: u32, value: CommandValue, step: Step) -> CommandAnswer {
+        let Some(action) = self.config.profile.action(ioa, value) else { return CommandAnswer::UnknownObject };
+        let sample = self.site.sample();
+        if let Some(round) = action.round()
+            && sample.rounds[usize::from(round.get() - 1)].is_none()
+        {
+            return CommandAnswer::UnknownObject;
+        }
+        let moves = matches!(step, Step::Select | Step::Execute);
+        if moves && matches!(action, Action::Trip { .. }) && self.trips_blocked(self.site.now()) {
+            return CommandAnswer::Refused;
+        }
+        if moves && matches!(action, Action::SetCap { cap } if cap < Power::ZERO) {
+            return CommandAnswer::Refused;
+        }
+        if step == Step::Execute {
+            match action {
+                Action::Trip { round } | Action::Restore { round } => {
+                    self.driven[usize::from(round.get() - 1)] = true;
+                    self.site.switch(round, matches!(action, Action::Restore { .. }));
+                }
+                Action::SetCap { cap } => {
+                    self.control.set_cap(Some(cap));
+                    self.cap_changed = true;
+                }
+            }
+        }
+        CommandAnswer::Accepted
+    }
+
+    fn set_clock(&mut self, time: Timestamp) {
+        self.clock_offset = time.since(self.site.now());
+    }
+}

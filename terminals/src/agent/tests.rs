@@ -1,0 +1,146 @@
+use super::*;
+use crate::iec104::Value;
+
+struct Bench {
+    now: Timestamp,
+    sample: Sample,
+}
+
+impl Site for Bench {
+    fn sample(&mut self) -> Sample {
+        let mut sample = self.sample;
+        for round in sample.rounds.iter().flatten() {
+            sample.power += round.power;
+        }
+        sample
+    }
+    fn now(&self) -> Timestamp {
+        self.now
+    }
+    fn switch(&mut self, round: RoundNo, closed: bool) {
+        let (position, power) = if closed { (SwitchPosition::Closed, 20) } else { (SwitchPosition::Open, 0) };
+        self.sample.rounds[usize::from(round.get() - 1)] = Some(RoundSample { power: Power::from_kw(power), position });
+    }
+}
+
+/// 100 kW contract; 20 kW that cannot be switched and two rounds of 20 kW; started at 0, now at 10 min.
+fn agent(guaranteed: bool) -> Agent<Bench> {
+    let mut sample = Sample {
+        power: Power::from_kw(20),
+        reactive_var: 0,
+        voltage: [Voltage::new(230_000); 3],
+        current: [Current::new(60_000); 3],
+        energy: Energy::new(5_000),
+        rounds: [None; 8],
+        cover_open: false,
+    };
+    let closed = RoundSample { power: Power::from_kw(20), position: SwitchPosition::Closed };
+    sample.rounds[0] = Some(closed);
+    sample.rounds[1] = Some(closed);
+    let config = AgentConfig {
+        common_address: 9,
+        profile: Profile::standard(),
+        contract: Power::from_kw(100),
+        guaranteed,
+        trip_lock: Span::from_s(300),
+        report_every: Span::from_s(60),
+        control: LoopSettings { floor: Power::from_kw(30), window: Span::from_s(60), warning: Span::from_s(60) },
+    };
+    let mut agent = Agent::new(config, Bench { now: Timestamp::new(0), sample });
+    agent.site_mut().now = Timestamp::new(600_000);
+    agent.interrogated(&mut Vec::new());
+    agent
+}
+
+fn scan(agent: &mut Agent<Bench>) -> Vec<(u32, Value, u8)> {
+    let mut out = Vec::new();
+    agent.spontaneous(&mut out);
+    out.iter().map(|object| (object.ioa, object.value, object.cause)).collect()
+}
+
+#[test]
+fn a_change_within_the_deadband_is_not_reported_and_creeping_adds_up() {
+    let mut agent = agent(false);
+    assert_eq!(scan(&mut agent), []);
+    agent.site_mut().sample.power = Power::new(20_600);
+    assert_eq!(scan(&mut agent), []);
+    agent.site_mut().sample.power = Power::new(21_000);
+    assert_eq!(scan(&mut agent), [(2001, Value::Float(61.0), 3)]);
+    assert_eq!(scan(&mut agent), []);
+}
+
+#[test]
+fn active_power_is_reported_when_due_though_nothing_changed() {
+    let mut agent = agent(false);
+    agent.site_mut().now = Timestamp::new(660_000);
+    assert_eq!(scan(&mut agent), [(2001, Value::Float(60.0), 1)]);
+    assert_eq!(scan(&mut agent), []);
+}
+
+#[test]
+fn a_trip_moves_the_switch_at_execute_only_and_returns_time_tagged() {
+    let mut agent = agent(false);
+    assert_eq!(agent.command(6001, CommandValue::Double(false), Step::Select), CommandAnswer::Accepted);
+    assert_eq!(scan(&mut agent), []);
+    assert_eq!(agent.command(6001, CommandValue::Double(false), Step::Execute), CommandAnswer::Accepted);
+    let mut out = Vec::new();
+    agent.spontaneous(&mut out);
+    let position = out.iter().find(|object| object.ioa == 1001).unwrap();
+    assert_eq!((position.value, position.cause), (Value::Double(SwitchPosition::Open), 11));
+    assert_eq!(position.time, Some(Timestamp::new(600_000)));
+}
+
+#[test]
+fn a_guaranteed_customer_refuses_every_trip_remote_or_local() {
+    let mut agent = agent(true);
+    for step in [Step::Select, Step::Execute] {
+        assert_eq!(agent.command(6001, CommandValue::Double(false), step), CommandAnswer::Refused);
+    }
+    assert_eq!(agent.command(6101, CommandValue::SetFloat(10.0), Step::Execute), CommandAnswer::Accepted);
+    for s in 600..1_200 {
+        agent.site_mut().now = Timestamp::new(s * 1_000);
+        scan(&mut agent);
+    }
+    assert_eq!(agent.site_mut().sample().power, Power::from_kw(60));
+}
+
+#[test]
+fn the_power_on_lock_refuses_trips_and_permits_restoring() {
+    let mut agent = agent(false);
+    agent.site_mut().now = Timestamp::new(299_999);
+    assert_eq!(agent.command(6001, CommandValue::Double(false), Step::Execute), CommandAnswer::Refused);
+    assert_eq!(agent.command(6001, CommandValue::Double(true), Step::Execute), CommandAnswer::Accepted);
+}
+
+#[test]
+fn a_cap_trips_the_lowest_round_first_and_never_goes_under_the_floor() {
+    let mut agent = agent(false);
+    assert_eq!(agent.command(6101, CommandValue::SetFloat(10.0), Step::Execute), CommandAnswer::Accepted);
+    assert_eq!(scan(&mut agent), [(2101, Value::Float(10.0), 11)]);
+    let mut opened = Vec::new();
+    for s in 600..1_800 {
+        agent.site_mut().now = Timestamp::new(s * 1_000);
+        opened.extend(scan(&mut agent).iter().map(|told| told.0).filter(|ioa| (1001..=1008).contains(ioa)));
+    }
+    // The second trip would leave 20 kW of a floor of 30.
+    assert_eq!(opened, [1001]);
+}
+
+#[test]
+fn a_foreign_address_or_an_unwired_round_is_unknown() {
+    let mut agent = agent(false);
+    assert_eq!(agent.command(6003, CommandValue::Double(false), Step::Select), CommandAnswer::UnknownObject);
+    assert_eq!(agent.command(7000, CommandValue::Double(false), Step::Select), CommandAnswer::UnknownObject);
+}
+
+#[test]
+fn a_clock_that_was_set_is_what_time_tags_carry() {
+    let mut agent = agent(false);
+    agent.set_clock(Timestamp::new(1_000_000));
+    let mut out = Vec::new();
+    agent.counters(&mut out);
+    assert_eq!(
+        out.first().map(|object| (object.time, object.value)),
+        Some((Some(Timestamp::new(1_000_000)), Value::Counter(50)))
+    );
+}

@@ -1,0 +1,373 @@
+//! Point maps: which point of a terminal stands at which information object address, in which type and scale.
+
+use std::collections::BTreeMap;
+
+use headroom_rules::model::{PointKind, Power, Quality, Reading, RoundNo, SwitchPosition, Timestamp};
+use headroom_rules::orders::Action;
+use serde::Deserialize;
+
+use crate::iec104::{CommandValue, Object, Value};
+
+/// The type in which a point travels, without the time tag (IEC 60870-5-101, 7.3.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PointType {
+    /// Single-point information.
+    Single,
+    /// Double-point information.
+    Double,
+    /// Measured value, short floating point.
+    Float,
+    /// Measured value, scaled.
+    Scaled,
+    /// Measured value, normalized; one unit on the wire is 1/32768.
+    Normalized,
+    /// Integrated total.
+    Counter,
+}
+
+/// Where one point stands.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PointEntry {
+    /// Which point.
+    #[serde(rename = "point")]
+    pub kind: PointKind,
+    /// Information object address, 1..=0xFF_FFFF.
+    pub ioa: u32,
+    /// Its type.
+    #[serde(rename = "type")]
+    pub wire: PointType,
+    /// Base units (W, var, mV, mA, Wh) in one unit on the wire; without meaning for states.
+    #[serde(default = "one")]
+    pub scale: f64,
+}
+
+const fn one() -> f64 {
+    1.0
+}
+
+/// Where the power cap is set.
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CapCommand {
+    /// Information object address.
+    pub ioa: u32,
+    /// Watts in one unit on the wire.
+    pub scale: f64,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Raw {
+    points: Vec<PointEntry>,
+    #[serde(default)]
+    commands: RawCommands,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawCommands {
+    #[serde(default)]
+    rounds: Vec<RawRound>,
+    cap: Option<CapCommand>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawRound {
+    round: RoundNo,
+    ioa: u32,
+}
+
+/// What is wrong with a point map.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum ProfileError {
+    #[error("point map: not readable as TOML of points and commands")]
+    Syntax(#[from] toml::de::Error),
+    #[error("point map: address {ioa} of {what}: wanted 1 to 16777215")]
+    Address { ioa: u32, what: String },
+    #[error("point map: address {ioa} stands for {first} and for {second}: give each its own")]
+    AddressTwice { ioa: u32, first: String, second: String },
+    #[error("point map: {what} stands at two addresses: keep one")]
+    PointTwice { what: String },
+    #[error("point map: scale {scale} of {what}: wanted a finite number above 0")]
+    Scale { scale: f64, what: String },
+    #[error("point map: {point} cannot travel as {wire:?}")]
+    Type { point: PointKind, wire: PointType },
+}
+
+/// A checked point map.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Profile {
+    /// Sorted by address.
+    points: Vec<PointEntry>,
+    rounds: BTreeMap<RoundNo, u32>,
+    cap: Option<CapCommand>,
+}
+
+impl Profile {
+    /// The map that Headroom ships, `profiles/standard.toml`.
+    pub fn standard() -> Self {
+        // A test holds the shipped file sound; a build with a broken one maps nothing rather than something wrong.
+        Self::parse(include_str!("../profiles/standard.toml")).unwrap_or(Self {
+            points: Vec::new(),
+            rounds: BTreeMap::new(),
+            cap: None,
+        })
+    }
+
+    /// From TOML: `[[points]]` with `point`, `ioa`, `type`, `scale`; `[[commands.rounds]]` with `round`, `ioa`;
+    /// `commands.cap` with `ioa`, `scale`.
+    ///
+    /// # Errors
+    /// The file is refused whole for an unknown key, an address out of range or used twice, a point mapped twice, a
+    /// scale that is no positive number, or a type that cannot carry the point.
+    pub fn parse(text: &str) -> Result<Self, ProfileError> {
+        let Raw { mut points, commands } = toml::from_str(text)?;
+        let mut taken: BTreeMap<u32, String> = BTreeMap::new();
+        let mut take = |ioa: u32, what: String| {
+            if !(1..=0xFF_FFFF).contains(&ioa) {
+                return Err(ProfileError::Address { ioa, what });
+            }
+            match taken.insert(ioa, what.clone()) {
+                Some(first) => Err(ProfileError::AddressTwice { ioa, first, second: what }),
+                None => Ok(()),
+            }
+        };
+        let sound = |scale: f64| scale.is_finite() && scale > 0.0;
+        let mut kinds = std::collections::BTreeSet::new();
+        for entry in &points {
+            take(entry.ioa, entry.kind.to_string())?;
+            if !kinds.insert(entry.kind) {
+                return Err(ProfileError::PointTwice { what: entry.kind.to_string() });
+            }
+            if !sound(entry.scale) {
+                return Err(ProfileError::Scale { scale: entry.scale, what: entry.kind.to_string() });
+            }
+            let position = matches!(entry.kind, PointKind::RoundPosition(_));
+            let fits = match entry.wire {
+                PointType::Single => entry.kind.is_state(),
+                PointType::Double => position,
+                _ => !entry.kind.is_state(),
+            };
+            if !fits {
+                return Err(ProfileError::Type { point: entry.kind, wire: entry.wire });
+            }
+        }
+        let mut rounds = BTreeMap::new();
+        for RawRound { round, ioa } in commands.rounds {
+            let what = format!("the command of round {round}");
+            take(ioa, what.clone())?;
+            if rounds.insert(round, ioa).is_some() {
+                return Err(ProfileError::PointTwice { what });
+            }
+        }
+        if let Some(cap) = commands.cap {
+            let what = String::from("the command of the power cap");
+            take(cap.ioa, what.clone())?;
+            if !sound(cap.scale) {
+                return Err(ProfileError::Scale { scale: cap.scale, what });
+            }
+        }
+        points.sort_by_key(|entry| entry.ioa);
+        Ok(Self { points, rounds, cap: commands.cap })
+    }
+
+    /// All points, sorted by address.
+    pub fn points(&self) -> &[PointEntry] {
+        &self.points
+    }
+
+    /// What an object from the wire says; none for an address that is not in the map. A value of another type than
+    /// mapped, or no number, is INVALID; one that cannot be held is OVERFLOW.
+    pub fn reading(&self, object: &Object) -> Option<Reading> {
+        let at = self.points.binary_search_by_key(&object.ioa, |entry| entry.ioa).ok()?;
+        let entry = self.points.get(at)?;
+        let position = matches!(entry.kind, PointKind::RoundPosition(_));
+        let (value, mark) = match (entry.wire, object.value) {
+            (PointType::Single, Value::Single(on)) if position => {
+                (if on { SwitchPosition::Closed.value() } else { SwitchPosition::Open.value() }, Quality::GOOD)
+            }
+            (PointType::Single, Value::Single(on)) => (i64::from(on), Quality::GOOD),
+            (PointType::Double, Value::Double(position)) => (position.value(), Quality::GOOD),
+            (PointType::Float, Value::Float(value)) => scaled(f64::from(value), entry.scale),
+            (PointType::Scaled, Value::Scaled(value)) | (PointType::Normalized, Value::Normalized(value)) => {
+                scaled(f64::from(value), entry.scale)
+            }
+            (PointType::Counter, Value::Counter(value)) => scaled(f64::from(value), entry.scale),
+            _ => (0, Quality::INVALID),
+        };
+        Some(Reading {
+            point: entry.kind,
+            value,
+            quality: object.quality.with(mark),
+            source_time: object.time,
+            cause: object.cause,
+        })
+    }
+
+    /// The object that tells `value` (base units, or a state) of a point; none when the map has no such point. What
+    /// the wire's type cannot hold is sent as its largest with OVERFLOW.
+    pub fn object(
+        &self,
+        kind: PointKind,
+        common_address: u16,
+        value: i64,
+        quality: Quality,
+        time: Option<Timestamp>,
+        cause: u8,
+    ) -> Option<Object> {
+        let entry = self.points.iter().find(|entry| entry.kind == kind)?;
+        #[allow(clippy::cast_precision_loss, reason = "the wire holds less")]
+        let wire = value as f64 / entry.scale;
+        let (value, mark) = match entry.wire {
+            PointType::Single if matches!(kind, PointKind::RoundPosition(_)) => {
+                let mark = match SwitchPosition::from_value(value) {
+                    SwitchPosition::Open | SwitchPosition::Closed => Quality::GOOD,
+                    _ => Quality::INVALID,
+                };
+                (Value::Single(value == SwitchPosition::Closed.value()), mark)
+            }
+            PointType::Single => (Value::Single(value != 0), Quality::GOOD),
+            PointType::Double => (Value::Double(SwitchPosition::from_value(value)), Quality::GOOD),
+            #[allow(clippy::cast_possible_truncation, reason = "the wire's precision")]
+            PointType::Float => (Value::Float(wire as f32), Quality::GOOD),
+            PointType::Scaled => {
+                let (value, mark) = held::<i16>(wire, i16::MIN, i16::MAX);
+                (Value::Scaled(value), mark)
+            }
+            PointType::Normalized => {
+                let (value, mark) = held::<i16>(wire, i16::MIN, i16::MAX);
+                (Value::Normalized(value), mark)
+            }
+            PointType::Counter => {
+                let (value, mark) = held::<i32>(wire, i32::MIN, i32::MAX);
+                (Value::Counter(value), mark)
+            }
+        };
+        Some(Object { common_address, ioa: entry.ioa, value, quality: quality.with(mark), time, cause })
+    }
+
+    /// Where an action is commanded, and with what; none when the map has no such command.
+    pub fn command_address(&self, action: Action) -> Option<(u32, CommandValue)> {
+        match action {
+            Action::Trip { round } => Some((*self.rounds.get(&round)?, CommandValue::Double(false))),
+            Action::Restore { round } => Some((*self.rounds.get(&round)?, CommandValue::Double(true))),
+            Action::SetCap { cap: power } => {
+                let cap = self.cap?;
+                #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "the wire holds less")]
+                let value = (power.get() as f64 / cap.scale) as f32;
+                Some((cap.ioa, CommandValue::SetFloat(value)))
+            }
+        }
+    }
+
+    /// What a command from the wire wants; none for a foreign address, another type or no number.
+    pub fn action(&self, ioa: u32, value: CommandValue) -> Option<Action> {
+        match value {
+            CommandValue::Double(on) => {
+                let (&round, _) = self.rounds.iter().find(|(_, at)| **at == ioa)?;
+                Some(if on { Action::Restore { round } } else { Action::Trip { round } })
+            }
+            CommandValue::SetFloat(value) => {
+                let cap = self.cap.filter(|cap| cap.ioa == ioa)?;
+                let (watts, mark) = scaled(f64::from(value), cap.scale);
+                (mark == Quality::GOOD).then_some(Action::SetCap { cap: Power::new(watts) })
+            }
+            CommandValue::Single(_) => None,
+        }
+    }
+}
+
+/// Base units of a wire value.
+fn scaled(value: f64, scale: f64) -> (i64, Quality) {
+    const WHOLE_MAX: f64 = 9.0e18;
+    let base = value * scale;
+    if base.is_nan() {
+        (0, Quality::INVALID)
+    } else if base.abs() > WHOLE_MAX {
+        (if base < 0.0 { i64::MIN } else { i64::MAX }, Quality::OVERFLOW)
+    } else {
+        #[allow(clippy::cast_possible_truncation, reason = "bounds checked above")]
+        (base.round() as i64, Quality::GOOD)
+    }
+}
+
+/// The nearest whole number that the wire's type holds.
+fn held<T: Copy + TryFrom<i64> + Into<i64>>(value: f64, min: T, max: T) -> (T, Quality) {
+    let (whole, mark) = scaled(value, 1.0);
+    match T::try_from(whole) {
+        Ok(whole) => (whole, mark),
+        Err(_) => (if whole < min.into() { min } else { max }, Quality::OVERFLOW),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(ioa: u32, value: Value) -> Option<Reading> {
+        let object = Object { common_address: 1, ioa, value, quality: Quality::GOOD, time: None, cause: 3 };
+        Profile::standard().reading(&object)
+    }
+
+    #[test]
+    fn the_standard_map_is_sound_and_knows_every_point() {
+        let profile = Profile::parse(include_str!("../profiles/standard.toml")).unwrap();
+        assert_eq!(profile.points().len(), 12 + 16);
+        assert_eq!(profile, Profile::standard());
+    }
+
+    #[test]
+    fn every_point_comes_back_from_its_object() {
+        let profile = Profile::standard();
+        for entry in profile.points() {
+            let value = if entry.kind.is_state() { 1 } else { 123_400 };
+            let object = profile.object(entry.kind, 7, value, Quality::SUBSTITUTED, None, 20).unwrap();
+            let reading = profile.reading(&object).unwrap();
+            assert_eq!((reading.point, reading.value), (entry.kind, value));
+            assert_eq!((reading.quality, reading.cause), (Quality::SUBSTITUTED, 20));
+        }
+    }
+
+    #[test]
+    fn no_number_or_a_foreign_type_is_invalid_and_decides_nothing() {
+        assert_eq!(read(2001, Value::Float(1.5)).unwrap().value, 1_500);
+        for bad in [Value::Float(f32::NAN), Value::Scaled(3)] {
+            assert!(!read(2001, bad).unwrap().quality.decides());
+        }
+        assert!(read(2001, Value::Float(f32::INFINITY)).unwrap().quality.has(Quality::OVERFLOW));
+        assert_eq!(read(99, Value::Float(1.0)), None);
+    }
+
+    #[test]
+    fn every_action_comes_back_from_its_command() {
+        let profile = Profile::standard();
+        let actions = RoundNo::ALL
+            .iter()
+            .flat_map(|&round| [Action::Trip { round }, Action::Restore { round }])
+            .chain([Action::SetCap { cap: Power::from_kw(250) }, Action::SetCap { cap: Power::ZERO }]);
+        for action in actions {
+            let (ioa, value) = profile.command_address(action).unwrap();
+            assert_eq!(profile.action(ioa, value), Some(action));
+        }
+        assert_eq!(profile.action(6101, CommandValue::SetFloat(f32::NAN)), None);
+        assert_eq!(profile.action(6001, CommandValue::Single(true)), None);
+    }
+
+    #[test]
+    fn a_map_that_contradicts_itself_is_refused() {
+        let refused = |text: &str| Profile::parse(text).unwrap_err().to_string();
+        let point = |kind: &str, ioa: u32| format!("[[points]]\npoint = \"{kind}\"\nioa = {ioa}\ntype = \"float\"\n");
+        let twice = point("active_power", 5) + &point("reactive_power", 5);
+        assert_eq!(
+            refused(&twice),
+            "point map: address 5 stands for active power and for reactive power: give each its own"
+        );
+        assert!(refused(&point("active_power", 0)).contains("wanted 1 to 16777215"));
+        assert!(refused(&(point("active_power", 5) + "unit = \"kW\"\n")).contains("TOML"));
+        assert!(refused(&point("cover_open", 5)).contains("cannot travel"));
+    }
+}
