@@ -1,6 +1,6 @@
 """A controlled station on lib60870-C (c104): what `headroom serve` is tried against.
 
-Usage: c104_station.py PORT COMMON_ADDRESS. Says one JSON object a line on stdout for all that it is asked; on stdin
+Usage: c104_station.py PORT COMMON_ADDRESS MS, where MS is the time of the first values. Says one JSON object a line on stdout for all that it is asked; on stdin
 takes `power KW MS` (a spontaneous measured value with that time), `invalid` (the voltage, marked IV) and `quit`.
 """
 
@@ -35,7 +35,7 @@ command = station.add_point(
     command_mode=c104.CommandMode.SELECT_AND_EXECUTE,
 )
 
-START = 1_900_000_000_000
+START = int(sys.argv[3])
 power.info = c104.ShortInfo(actual=100.5, recorded_at=utc(START))
 voltage.info = c104.ShortInfo(actual=231.0)
 round_power.info = c104.ShortInfo(actual=40.0)
