@@ -1,7 +1,7 @@
 //! The pure part of Headroom: the model of what is supplied, and the engine that watches and limits it.
 //!
 //! Read [`model`] (units, ids, points, quality, supply tree), then [`input`] and [`output`] (what the engine takes and
-//! gives), then [`engine`]. [`view`] is the picture of the engine's state that operators see.
+//! gives). [`view`] is the picture of the engine's state that operators see.
 //!
 //! **Invariants:** nothing here reads a clock, draws a random number, does I/O or iterates in random order; the same
 //! inputs give the same outputs, bit for bit (`replay-equals-live`).

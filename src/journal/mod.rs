@@ -1,6 +1,6 @@
 //! The journal: every input, in order, on disk before anything is made of it.
 //!
-//! Read [`Journal`] (append a batch, read from a position, snapshots), then [`write`] (the group commit). `record` is
+//! Read [`Journal`] (append a batch, read from a position, snapshots), then [`fn@write`] (the group commit). `record` is
 //! what an input looks like on disk.
 //!
 //! **Invariants:** `durable-before-ack`: nobody is told that an input arrived before its batch is synced to disk;

@@ -4,7 +4,6 @@ Usage: c104_client.py PORT COMMON_ADDRESS. Interrogates, reads the counters, set
 round 1 and its return, executes without a select, and says what it saw as one JSON object.
 """
 
-import datetime
 import json
 import sys
 import threading
@@ -15,9 +14,10 @@ port, common_address = int(sys.argv[1]), int(sys.argv[2])
 client = c104.Client(tick_rate_ms=50)
 connection = client.add_connection(ip="127.0.0.1", port=port, init=c104.Init.NONE)
 station = connection.add_station(common_address=common_address)
-power = station.add_point(io_address=2001, type=c104.Type.M_ME_TF_1)
+# Interrogated values come without time, changes of a switch with it.
+power = station.add_point(io_address=2001, type=c104.Type.M_ME_NC_1)
 switch = station.add_point(io_address=1001, type=c104.Type.M_DP_TB_1)
-energy = station.add_point(io_address=3001, type=c104.Type.M_IT_TB_1)
+energy = station.add_point(io_address=3001, type=c104.Type.M_IT_NA_1)
 command = station.add_point(
     io_address=6001, type=c104.Type.C_DC_NA_1, command_mode=c104.CommandMode.SELECT_AND_EXECUTE
 )
@@ -33,10 +33,20 @@ def on_switch(point: c104.Point, previous_info: c104.Information, message: c104.
 
 def switched(wanted):
     with changed:
-        return changed.wait_for(lambda: positions and positions[-1][0] == str(wanted), timeout=20)
+        return changed.wait_for(lambda: bool(positions) and positions[-1][0] == str(wanted), timeout=30)
+
+
+interrogated = set()
+
+
+def on_receive_raw(connection: c104.Connection, data: bytes) -> None:
+    # An I-frame: octet 6 is the type, 8 the cause; 20 is interrogated, 37 a requested counter.
+    if len(data) > 8 and data[2] & 1 == 0 and data[8] & 0x3F in (20, 37):
+        interrogated.add(data[6])
 
 
 switch.on_receive(callable=on_switch)
+connection.on_receive_raw(callable=on_receive_raw)
 client.start()
 connected = threading.Event()
 
@@ -48,14 +58,12 @@ def on_state(connection: c104.Connection, state: c104.ConnectionState) -> None:
 
 connection.on_state_change(callable=on_state)
 connection.connect()
-result = {"connected": connection.is_connected or connected.wait(20)}
+result = {"connected": connected.wait(20)}
 result["interrogated"] = connection.interrogation(common_address=common_address)
 result["counted"] = connection.counter_interrogation(common_address=common_address)
 result["clock"] = connection.clock_sync(common_address=common_address)
-result["closed_at_first"] = switched(c104.Double.ON)
+result["interrogated_types"] = sorted(interrogated)
 result["power_kw"] = power.value
-result["power_quality"] = str(power.quality)
-result["power_time"] = power.recorded_at.astimezone(datetime.timezone.utc).isoformat() if power.recorded_at else None
 result["energy"] = int(energy.value) if energy.value is not None else None
 command.value = c104.Double.OFF
 result["trip_accepted"] = command.transmit(cause=c104.Cot.ACTIVATION)

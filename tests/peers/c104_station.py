@@ -40,7 +40,7 @@ power.info = c104.ShortInfo(actual=100.5, recorded_at=utc(START))
 voltage.info = c104.ShortInfo(actual=231.0)
 round_power.info = c104.ShortInfo(actual=40.0)
 switch.info = c104.DoubleInfo(state=c104.Double.ON, recorded_at=utc(START))
-energy.info = c104.BinaryCounterInfo(counter=12345, sequence=c104.UInt5(7), recorded_at=utc(START))
+energy.value = 12345
 
 
 def on_command(point: c104.Point, previous_info: c104.Information, message: c104.IncomingMessage) -> c104.ResponseState:
