@@ -1,1 +1,3 @@
-//! x
+//! The centre: configuration and HTTP API.
+
+pub mod config;
