@@ -1,8 +1,10 @@
 //! The centre of Headroom: what lies around the pure engine of `headroom-rules`.
 //!
-//! [`journal`] keeps every input before anybody acts on it, [`store`] what follows from them for years, and [`console`] is
-//! the operators' screen, a client of the HTTP API. ops/ARCHITECTURE.md has the whole picture.
+//! [`config`] reads what people wrote, [`journal`] keeps every input before anybody acts on it, [`store`] what follows from
+//! them for years, and [`console`] is the operators' screen, a client of the HTTP API. ops/ARCHITECTURE.md has the whole
+//! picture.
 
+pub mod config;
 pub mod console;
 pub mod journal;
 pub mod store;

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::console;
+use headroom::{config, console};
 
 /// A load-management centre: two-way terminals, limiting by readable rules, an operator's console.
 #[derive(Parser)]
@@ -19,6 +19,12 @@ struct Cli {
 enum Command {
     /// The operator's console on a centre's API
     Console(Console),
+    /// Reads configuration files and says what is wrong with them
+    Check {
+        /// serve.toml, fleet.toml, rules.toml, sim.toml or terminal.toml files
+        #[arg(required = true)]
+        files: Vec<PathBuf>,
+    },
 }
 
 #[derive(Args)]
@@ -65,8 +71,15 @@ fn read_token(file: &PathBuf) -> anyhow::Result<String> {
     Ok(token.to_owned())
 }
 
+fn check(files: &[PathBuf]) -> anyhow::Result<()> {
+    use std::io::Write as _;
+    let summary = config::check(files)?;
+    writeln!(std::io::stdout().lock(), "{summary}").context("the summary cannot be written")
+}
+
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Check { files } => check(&files),
         Command::Console(Console { url, token, token_file, once, json, size }) => {
             let token = token.map_or_else(|| read_token(&token_file), Ok)?;
             console::run(console::Options { url, token, once, json, size }).await

@@ -1,5 +1,6 @@
 //! The program as a process.
 
+use std::path::Path;
 use std::process::Command;
 
 #[test]
@@ -13,4 +14,21 @@ fn a_console_without_a_terminal_says_so_in_one_line() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(said.trim().lines().count(), 1, "{said}");
     assert!(said.contains("--once") && said.contains("--json"), "{said}");
+}
+
+#[test]
+fn check_reads_the_example_files_and_names_what_is_wrong_with_a_bad_one() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/examples");
+    let check = |file: &Path| Command::new(env!("CARGO_BIN_EXE_headroom")).arg("check").arg(file).output().unwrap();
+    for name in ["serve", "fleet", "sim", "terminal"] {
+        let output = check(&examples.join(name).with_extension("toml"));
+        assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let bad = folder.path().join("rules.toml");
+    std::fs::write(&bad, "[[limit]]\nnode = \"F\"\nlimit_kw = -4\n").unwrap();
+    let output = check(&bad);
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(said.contains("rules.toml:3") && said.contains("limit_kw"), "{said}");
 }

@@ -1,0 +1,22 @@
+//! Configuration files, parsed once: what comes out of here is consistent, and nothing is validated later.
+//!
+//! Read [`Centre`] (what `serve` runs on), [`Fleet`], [`rules`], then [`SimConfig`] and [`TerminalConfig`]. [`check`] reads
+//! any of them for a person.
+//!
+//! **Invariant:** a file with any fault is refused whole, with every fault found: file, line, key and what was wanted.
+
+mod check;
+mod error;
+mod fleet;
+mod reader;
+pub mod rules;
+mod serve;
+mod sim;
+#[cfg(test)]
+mod tests;
+
+pub use check::{Checked, Kind, Summary, check};
+pub use error::{ConfigError, ConfigErrors};
+pub use fleet::{Fleet, LinkEntry, STANDARD_PROFILE, profile_file};
+pub use serve::{Centre, Iec104Settings, OperatorEntry, ServeConfig};
+pub use sim::{LoadShape, RoundEntry, SimConfig, SiteConfig, TerminalConfig};

@@ -1,0 +1,165 @@
+//! `rules.toml`: limits, and how to shed and restore.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::path::Path;
+
+use headroom_rules::model::{Inventory, Power, Span};
+use headroom_rules::policy::{LimitRule, Policy};
+
+use super::error::ConfigErrors;
+use super::reader::{Section, Source, read_file};
+
+const S: &str = "whole number of seconds";
+const PERCENT: &str = "whole number of %";
+const DAY_S: i64 = 86_400;
+
+/// What a limit rule has where its entry says nothing else: figures customary with utilities, not quoted from a standard.
+struct Defaults;
+
+impl Defaults {
+    const READING_AGE_MAX_S: i64 = 120;
+    const ORDER_EXPIRY_S: i64 = 120;
+    const SELECT_TIMEOUT_S: i64 = 30;
+    const WARNING_PERCENT: u8 = 90;
+    const DELAY_S: i64 = 60;
+    const HYSTERESIS_PERCENT: u8 = 5;
+    /// The effect of a trip is measured two minutes later (Q/GDW 1376.1 control records).
+    const VERIFY_AFTER_S: i64 = 120;
+    const EFFECT_PERCENT_MIN: u8 = 50;
+    const PASSES_MAX: u8 = 3;
+    const OFF_TIME_MIN_S: i64 = 900;
+    const RESTORE_BELOW_PERCENT: u8 = 80;
+    const RESTORE_HOLD_S: i64 = 600;
+    const RESTORE_STEP_S: i64 = 120;
+    const COLD_LOAD_PERCENT: u16 = 150;
+}
+
+/// Reads rules. With a fleet, every limited node has to be in it.
+///
+/// # Errors
+/// Everything that is wrong with the file.
+pub fn read(file: &Path, fleet: Option<&Inventory>) -> Result<Policy, ConfigErrors> {
+    parse(file, &read_file(file)?, fleet)
+}
+
+/// As [`read`], from the text of `file`.
+///
+/// # Errors
+/// Everything that is wrong with it.
+pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Policy, ConfigErrors> {
+    Source::parse(file, text, |top| {
+        let mut policy = Policy {
+            limits: Vec::new(),
+            reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
+            order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
+            select_timeout: Span::from_s(Defaults::SELECT_TIMEOUT_S),
+        };
+        if let Some(section) = top.section("general") {
+            general(&section, &mut policy);
+        }
+        let mut lines = BTreeMap::new();
+        for section in top.sections("limit") {
+            let Some(rule) = limit(&section) else { continue };
+            if let Some(first) = lines.insert(rule.node, section.line_of("node")) {
+                section
+                    .fault("node", format_args!("has a limit at line {first} already: wanted one limit for each node"));
+            }
+            if fleet.is_some_and(|fleet| !fleet.nodes.contains_key(&rule.node)) {
+                section.fault("node", "not in the fleet: wanted the id of one of its nodes");
+            }
+            policy.limits.push(rule);
+        }
+        top.end();
+        Some(policy)
+    })
+}
+
+fn general(section: &Section<'_>, policy: &mut Policy) {
+    let span = |key, default: Span, range| Span::from_s(section.int_or(key, default.s(), S, range));
+    policy.reading_age_max = span("reading_age_max_s", policy.reading_age_max, 1..=DAY_S);
+    policy.order_expiry = span("order_expiry_s", policy.order_expiry, 1..=DAY_S);
+    policy.select_timeout = span("select_timeout_s", policy.select_timeout, 1..=3_600);
+    if policy.select_timeout > policy.order_expiry {
+        let key = if section.has("select_timeout_s") { "select_timeout_s" } else { "order_expiry_s" };
+        section.fault(key, "a select would outlive its order: wanted select_timeout_s at most order_expiry_s");
+    }
+    section.end();
+}
+
+fn limit(section: &Section<'_>) -> Option<LimitRule> {
+    let span = |key, default, range| Span::from_s(section.int_or(key, default, S, range));
+    let node = section.id("node");
+    let limit_kw = section.int("limit_kw", "whole number of kW", 1..=10_000_000);
+    let warning_percent = section.int_or("warning_percent", Defaults::WARNING_PERCENT, PERCENT, 1..=100);
+    let delay = span("delay_s", Defaults::DELAY_S, 0..=DAY_S);
+    let hysteresis_percent = section.int_or("hysteresis_percent", Defaults::HYSTERESIS_PERCENT, PERCENT, 0..=50);
+    let verify_after = span("verify_after_s", Defaults::VERIFY_AFTER_S, 1..=3_600);
+    let effect_percent_min = section.int_or("effect_percent_min", Defaults::EFFECT_PERCENT_MIN, PERCENT, 1..=100);
+    let passes_max = section.int_or("passes_max", Defaults::PASSES_MAX, "whole number of plans", 1..=50);
+    let off_time_min = span("off_time_min_s", Defaults::OFF_TIME_MIN_S, 0..=DAY_S);
+    let restore_below_percent =
+        section.int_or("restore_below_percent", Defaults::RESTORE_BELOW_PERCENT, PERCENT, 1..=100);
+    let restore_hold = span("restore_hold_s", Defaults::RESTORE_HOLD_S, 0..=DAY_S);
+    let restore_step = span("restore_step_s", Defaults::RESTORE_STEP_S, 1..=DAY_S);
+    let cold_load_percent = section.int_or("cold_load_percent", Defaults::COLD_LOAD_PERCENT, PERCENT, 100..=1_000);
+    section.end();
+    Some(LimitRule {
+        node: node?,
+        limit: Power::from_kw(limit_kw?),
+        warning_percent,
+        delay,
+        hysteresis_percent,
+        verify_after,
+        effect_percent_min,
+        passes_max,
+        off_time_min,
+        restore_below_percent,
+        restore_hold,
+        restore_step,
+        cold_load_percent,
+    })
+}
+
+/// A `rules.toml` with every figure written out. It parses back to the same when limits are whole kilowatts and spans
+/// whole seconds, as those of a file are; otherwise limits are rounded down and spans up.
+pub fn to_toml(policy: &Policy) -> String {
+    let mut text = format!(
+        "[general]\nreading_age_max_s = {}\norder_expiry_s = {}\nselect_timeout_s = {}\n",
+        whole_s(policy.reading_age_max),
+        whole_s(policy.order_expiry),
+        whole_s(policy.select_timeout)
+    );
+    for rule in &policy.limits {
+        let percent = [
+            ("warning_percent", u16::from(rule.warning_percent)),
+            ("hysteresis_percent", u16::from(rule.hysteresis_percent)),
+            ("effect_percent_min", u16::from(rule.effect_percent_min)),
+            ("passes_max", u16::from(rule.passes_max)),
+            ("restore_below_percent", u16::from(rule.restore_below_percent)),
+            ("cold_load_percent", rule.cold_load_percent),
+        ];
+        let spans = [
+            ("delay_s", rule.delay),
+            ("verify_after_s", rule.verify_after),
+            ("off_time_min_s", rule.off_time_min),
+            ("restore_hold_s", rule.restore_hold),
+            ("restore_step_s", rule.restore_step),
+        ];
+        let kw = (rule.limit.get() / 1_000).max(1);
+        // Writing to a string cannot fail.
+        let _ = write!(text, "\n[[limit]]\nnode = \"{}\"\nlimit_kw = {kw}\n", rule.node);
+        for (key, value) in percent {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+        for (key, value) in spans {
+            let _ = writeln!(text, "{key} = {}", whole_s(value));
+        }
+    }
+    text
+}
+
+fn whole_s(span: Span) -> i64 {
+    let ms = span.get();
+    ms / 1_000 + i64::from(ms % 1_000 > 0)
+}

@@ -1,0 +1,227 @@
+//! `serve.toml`: what the centre runs on.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use headroom_rules::policy::Policy;
+
+use super::error::ConfigErrors;
+use super::fleet::Fleet;
+use super::reader::{Section, Source, read_file};
+use super::rules;
+
+/// What the centre runs on. Paths stand as they are opened: those of the file are relative to its folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServeConfig {
+    /// The folder for everything that is kept.
+    pub data: PathBuf,
+    /// The fleet's file.
+    pub fleet: PathBuf,
+    /// The rules' file.
+    pub rules: PathBuf,
+    /// The API's address.
+    pub listen: SocketAddr,
+    /// Who may use the API. When empty, the centre makes a token of its own.
+    pub operators: Vec<OperatorEntry>,
+    /// How links to terminals behave.
+    pub iec104: Iec104Settings,
+    /// How long the store keeps readings, 1..=3660 days.
+    pub readings_keep_days: u32,
+}
+
+/// A person who may use the API.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OperatorEntry {
+    /// The name that the audit log shows, unique.
+    pub name: String,
+    /// SHA-256 of the token's text.
+    pub token_sha256: [u8; 32],
+}
+
+/// Windows, time-outs and cycles of every link, consistent: `w <= k`, `t2_s < t1_s` (IEC 60870-5-104, 9.6).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Iec104Settings {
+    /// Most unacknowledged I frames sent, 1..=32767.
+    pub k: u16,
+    /// Acknowledge at the latest after so many, 1..=k.
+    pub w: u16,
+    /// Connection establishment, 1..=255 s.
+    pub t0_s: u16,
+    /// Answer to a sent or test APDU, 1..=255 s.
+    pub t1_s: u16,
+    /// Acknowledgement without data, 1..=254 s.
+    pub t2_s: u16,
+    /// Test frames after an idle time, 1..=172800 s.
+    pub t3_s: u32,
+    /// Between general interrogations, 10..=86400 s.
+    pub interrogation_every_s: u32,
+    /// Between counter interrogations, 10..=86400 s.
+    pub counter_every_s: u32,
+    /// How long a confirmed select permits its execute, 1..=3600 s.
+    pub select_timeout_s: u32,
+    /// How long a command waits for its confirmation, 1..=600 s.
+    pub command_timeout_s: u32,
+}
+
+impl Default for Iec104Settings {
+    /// The standard's k, w, t0 to t3 (IEC 60870-5-104, 9.6), but t0 at its 30 s for slow radio links; interrogations each
+    /// quarter of an hour.
+    fn default() -> Self {
+        Self {
+            k: 12,
+            w: 8,
+            t0_s: 30,
+            t1_s: 15,
+            t2_s: 10,
+            t3_s: 20,
+            interrogation_every_s: 900,
+            counter_every_s: 900,
+            select_timeout_s: 30,
+            command_timeout_s: 10,
+        }
+    }
+}
+
+const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8104);
+const READINGS_KEEP_DAYS: u32 = 400;
+
+impl ServeConfig {
+    /// Reads one file, not those that it names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn read(file: &Path) -> Result<Self, ConfigErrors> {
+        Self::parse(file, &read_file(file)?)
+    }
+
+    /// Parses the text of `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigErrors> {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        Source::parse(file, text, |top| {
+            let path =
+                |key, default: &str| top.text_or(key, folder.join(default), "a path", |text| joined(folder, text));
+            let (data, fleet, rules) =
+                (path("data", "headroom-data"), path("fleet", "fleet.toml"), path("rules", "rules.toml"));
+            let listen = top.section("api").map_or(LISTEN, |api| {
+                let listen = api.text_or("listen", LISTEN, ADDRESS, |text| text.parse().ok());
+                api.end();
+                listen
+            });
+            let config = Self {
+                data,
+                fleet,
+                rules,
+                listen,
+                operators: operators(&top),
+                iec104: top.section("iec104").map(|section| iec104(&section)).unwrap_or_default(),
+                readings_keep_days: top.int_or(
+                    "readings_keep_days",
+                    READINGS_KEEP_DAYS,
+                    "whole number of days",
+                    1..=3_660,
+                ),
+            };
+            top.end();
+            Some(config)
+        })
+    }
+}
+
+pub(super) const ADDRESS: &str = "IP:PORT, as \"127.0.0.1:8104\"";
+
+fn joined(folder: &Path, text: &str) -> Option<PathBuf> {
+    (!text.is_empty() && !text.contains('\0')).then(|| folder.join(text))
+}
+
+fn operators(top: &Section<'_>) -> Vec<OperatorEntry> {
+    let mut names = BTreeMap::new();
+    let mut tokens = BTreeMap::new();
+    let mut operators = Vec::new();
+    for section in top.sections("operator") {
+        let name = section.label("name");
+        // A token pasted in place of its digest must not come back in an error.
+        let digest =
+            section.secret("token_sha256", "64 hexadecimal digits, as `headroom token NAME` prints them", hex32);
+        section.end();
+        let (Some(name), Some(token_sha256)) = (name, digest) else { continue };
+        if let Some(line) = names.insert(name.clone(), section.line_of("name")) {
+            section.fault("name", format_args!("taken at line {line}: wanted a name of its own"));
+        }
+        if let Some(line) = tokens.insert(token_sha256, section.line()) {
+            section.fault("name", format_args!("has the token of line {line}: wanted a token of its own"));
+        }
+        operators.push(OperatorEntry { name, token_sha256 });
+    }
+    operators
+}
+
+/// 32 bytes from 64 hexadecimal digits.
+fn hex32(text: &str) -> Option<[u8; 32]> {
+    if text.len() != 64 {
+        return None;
+    }
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        let mut digits = pair.iter().map(|&digit| char::from(digit).to_digit(16));
+        let (high, low) = (digits.next()??, digits.next()??);
+        *byte = u8::try_from(high << 4 | low).ok()?;
+    }
+    Some(bytes)
+}
+
+fn iec104(section: &Section<'_>) -> Iec104Settings {
+    let default = Iec104Settings::default();
+    let s = "whole number of seconds";
+    let settings = Iec104Settings {
+        k: section.int_or("k", default.k, "whole number of frames", 1..=32_767),
+        w: section.int_or("w", default.w, "whole number of frames", 1..=32_767),
+        t0_s: section.int_or("t0_s", default.t0_s, s, 1..=255),
+        t1_s: section.int_or("t1_s", default.t1_s, s, 1..=255),
+        t2_s: section.int_or("t2_s", default.t2_s, s, 1..=254),
+        t3_s: section.int_or("t3_s", default.t3_s, s, 1..=172_800),
+        interrogation_every_s: section.int_or("interrogation_every_s", default.interrogation_every_s, s, 10..=86_400),
+        counter_every_s: section.int_or("counter_every_s", default.counter_every_s, s, 10..=86_400),
+        select_timeout_s: section.int_or("select_timeout_s", default.select_timeout_s, s, 1..=3_600),
+        command_timeout_s: section.int_or("command_timeout_s", default.command_timeout_s, s, 1..=600),
+    };
+    if settings.w > settings.k {
+        let key = if section.has("w") { "w" } else { "k" };
+        let why = format!("w = {} is above k = {}: wanted w at most k", settings.w, settings.k);
+        section.fault(key, why);
+    }
+    if settings.t2_s >= settings.t1_s {
+        let key = if section.has("t2_s") { "t2_s" } else { "t1_s" };
+        let why = format!("t2_s = {} is not below t1_s = {}: wanted t2_s below t1_s", settings.t2_s, settings.t1_s);
+        section.fault(key, why);
+    }
+    section.end();
+    settings
+}
+
+/// A centre's three files together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Centre {
+    /// What it runs on.
+    pub serve: ServeConfig,
+    /// Whom it watches.
+    pub fleet: Fleet,
+    /// By which rules.
+    pub policy: Policy,
+}
+
+impl Centre {
+    /// Reads `serve.toml` and the fleet and the rules that it names.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the three. Rules are only read with a fleet to hold them against.
+    pub fn read(file: &Path) -> Result<Self, ConfigErrors> {
+        let serve = ServeConfig::read(file)?;
+        let fleet = Fleet::read(&serve.fleet)?;
+        let policy = rules::read(&serve.rules, Some(&fleet.inventory))?;
+        Ok(Self { serve, fleet, policy })
+    }
+}

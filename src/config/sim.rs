@@ -1,0 +1,243 @@
+//! `sim.toml`: a simulated fleet; `terminal.toml`: one soft terminal.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use headroom_rules::model::{Power, RoundNo};
+
+use super::error::ConfigErrors;
+use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, profile_file, take_common_address, take_profile, take_round_no};
+use super::reader::{Section, Source, read_file};
+
+/// A simulated fleet, for a centre elsewhere. Paths are relative to the file's folder.
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimConfig {
+    /// Terminals, those at the feeders' heads included, 2..=5000.
+    pub terminals: u32,
+    /// The same seed gives the same fleet and the same loads.
+    pub seed: u64,
+    /// What happens, the name of a scenario that ships.
+    pub scenario: String,
+    /// Simulated seconds a second, 1..=600.
+    pub time_factor: f64,
+    /// The address that terminals listen on, and that the fleet's file names.
+    pub listen_ip: IpAddr,
+    /// The first terminal's TCP port, the others count up from it; 0 takes free ones.
+    pub listen_from: u16,
+    /// Where to write the `fleet.toml` for a centre, if anywhere.
+    pub write_fleet: Option<PathBuf>,
+    /// Where to write the `rules.toml` for a centre, if anywhere.
+    pub write_rules: Option<PathBuf>,
+}
+
+impl SimConfig {
+    /// Reads a simulation.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn read(file: &Path) -> Result<Self, ConfigErrors> {
+        Self::parse(file, &read_file(file)?)
+    }
+
+    /// Parses the text of `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigErrors> {
+        Source::parse(file, text, |top| {
+            let Some(section) = top.section("sim") else {
+                top.fault("sim", "missing: wanted a table [sim]");
+                return None;
+            };
+            let config = sim(&section, file.parent().unwrap_or(Path::new("")));
+            section.end();
+            top.end();
+            Some(config)
+        })
+    }
+}
+
+fn sim(section: &Section<'_>, folder: &Path) -> SimConfig {
+    let path = |key| {
+        let wanted = "the path of a file to write, in a folder that exists";
+        section.text_or(key, None, wanted, |text| {
+            let path = folder.join(text);
+            let parent = path.parent().unwrap_or(Path::new(""));
+            let there = parent.as_os_str().is_empty() || parent.is_dir();
+            (!text.is_empty() && there && !path.is_dir()).then_some(Some(path))
+        })
+    };
+    let config = SimConfig {
+        terminals: section.int_or("terminals", 200, "whole number", 2..=5_000),
+        seed: section.int_or("seed", 1, "whole number", 0..=i64::MAX),
+        scenario: section.text_or("scenario", "evening-peak".to_owned(), "the name of a scenario", |text| {
+            let of_a_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            (!text.is_empty() && text.chars().all(of_a_name)).then(|| text.to_owned())
+        }),
+        time_factor: section.float_or("time_factor", 1.0, 1.0..=600.0),
+        listen_ip: section.text_or(
+            "listen_ip",
+            IpAddr::V4(Ipv4Addr::LOCALHOST),
+            "an IP address that centres reach, as \"10.4.0.17\"",
+            |text| text.parse().ok().filter(|ip: &IpAddr| !ip.is_unspecified()),
+        ),
+        listen_from: section.int_or("listen_from", 0, "whole number", 0..=65_535),
+        write_fleet: path("write_fleet"),
+        write_rules: path("write_rules"),
+    };
+    if config.listen_from != 0 && u32::from(config.listen_from) + config.terminals - 1 > 65_535 {
+        let most = 65_536 - config.terminals;
+        let why = format!("{} terminals do not fit: wanted at most {most}, or 0 for free ports", config.terminals);
+        section.fault("listen_from", why);
+    }
+    config
+}
+
+/// One soft terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TerminalConfig {
+    /// The address on which it waits for a centre.
+    pub listen: SocketAddr,
+    /// Common address of its ASDUs, 1..=65534.
+    pub common_address: u16,
+    /// Its point map: `standard`, or a file's path relative to the configuration's folder.
+    pub profile: String,
+    /// The point map's file, unless it is the standard one.
+    pub profile_file: Option<PathBuf>,
+    /// Whether an execute without a select is refused.
+    pub require_select: bool,
+    /// The site behind it.
+    pub site: SiteConfig,
+}
+
+/// A simulated site.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SiteConfig {
+    /// Contract power, whole kW.
+    pub contract: Power,
+    /// Supply guarantee at the terminal: blocks every trip.
+    pub guaranteed: bool,
+    /// No trip takes the load below this.
+    pub safety_floor: Power,
+    /// How its load runs over the day.
+    pub load: LoadShape,
+    /// The same seed gives the same load.
+    pub seed: u64,
+    /// Its rounds, by number; shares sum up to 100 % at most.
+    pub rounds: Vec<RoundEntry>,
+}
+
+/// One switchable part of a site's load.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoundEntry {
+    /// Which.
+    pub no: RoundNo,
+    /// What hangs on it.
+    pub name: String,
+    /// Share of the site's load behind it, 1..=100 %.
+    pub share_percent: u8,
+}
+
+/// How a site's load runs over the day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LoadShape {
+    /// Households behind one transformer.
+    Residential,
+    /// Offices.
+    Office,
+    /// Industry, from early morning to late evening.
+    TwoShift,
+    /// Industry, around the clock.
+    ThreeShift,
+    /// Shops.
+    Shop,
+    /// Cold stores.
+    ColdStore,
+}
+
+impl LoadShape {
+    /// All of them, with their names in files.
+    pub const NAMED: [(&'static str, Self); 6] = [
+        ("residential", Self::Residential),
+        ("office", Self::Office),
+        ("two_shift", Self::TwoShift),
+        ("three_shift", Self::ThreeShift),
+        ("shop", Self::Shop),
+        ("cold_store", Self::ColdStore),
+    ];
+}
+
+const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2404);
+
+impl TerminalConfig {
+    /// Reads a terminal.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file.
+    pub fn read(file: &Path) -> Result<Self, ConfigErrors> {
+        Self::parse(file, &read_file(file)?)
+    }
+
+    /// Parses the text of `file`.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigErrors> {
+        Source::parse(file, text, |top| {
+            let wanted = "IP:PORT, as \"0.0.0.0:2404\"";
+            let listen = top.text_or("listen", LISTEN, wanted, |text| text.parse().ok());
+            let common_address = take_common_address(&top);
+            let profile = take_profile(&top, file);
+            let require_select = top.flag_or("require_select", true);
+            let site = match top.section("site") {
+                Some(section) => site(&section),
+                None => {
+                    top.fault("site", "missing: wanted a table [site]");
+                    None
+                }
+            };
+            top.end();
+            let profile_file = (profile != STANDARD_PROFILE).then(|| profile_file(file, &profile)).flatten();
+            Some(Self { listen, common_address: common_address?, profile, profile_file, require_select, site: site? })
+        })
+    }
+}
+
+fn site(section: &Section<'_>) -> Option<SiteConfig> {
+    let contract_kw = section.int::<i32>("contract_kw", KW, 1..=KW_MAX);
+    let guaranteed = section.flag_or("guaranteed", false);
+    let floor_kw = section.int_or("safety_floor_kw", 0, KW, 0..=KW_MAX);
+    let shapes = "residential, office, two_shift, three_shift, shop or cold_store";
+    let load = section.text_or("load", LoadShape::TwoShift, shapes, |text| {
+        LoadShape::NAMED.iter().find(|(name, _)| *name == text).map(|(_, shape)| *shape)
+    });
+    let seed = section.int_or("seed", 1, "whole number", 0..=i64::MAX);
+    let mut rounds: Vec<RoundEntry> = Vec::new();
+    for entry in section.sections("rounds") {
+        let (no, name) = (take_round_no(&entry), entry.label("name"));
+        let share = entry.int("share_percent", "whole number of %", 1..=100);
+        entry.end();
+        let (Some(no), Some(name), Some(share_percent)) = (no, name, share) else { continue };
+        if rounds.iter().any(|round| round.no == no) {
+            entry.fault("no", "taken by an earlier entry: wanted each round once");
+        }
+        rounds.push(RoundEntry { no, name, share_percent });
+    }
+    section.end();
+    let shares: u32 = rounds.iter().map(|round| u32::from(round.share_percent)).sum();
+    if shares > 100 {
+        section.fault("rounds", format_args!("the shares sum up to {shares} %: wanted 100 % at most"));
+    }
+    if contract_kw.is_some_and(|contract| floor_kw > contract) {
+        section.fault("safety_floor_kw", "above the contract: wanted at most contract_kw");
+    }
+    rounds.sort_by_key(|round| round.no);
+    Some(SiteConfig {
+        contract: Power::from_kw(contract_kw?),
+        guaranteed,
+        safety_floor: Power::from_kw(floor_kw),
+        load,
+        seed,
+        rounds,
+    })
+}

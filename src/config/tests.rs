@@ -1,0 +1,366 @@
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use headroom_rules::model::{Power, Span};
+use insta::assert_snapshot;
+
+use super::*;
+
+fn examples() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/examples")
+}
+
+fn said<T: std::fmt::Debug>(result: Result<T, ConfigErrors>) -> String {
+    result.unwrap_err().to_string()
+}
+
+fn serve(text: &str) -> Result<ServeConfig, ConfigErrors> {
+    ServeConfig::parse(Path::new("serve.toml"), text)
+}
+
+fn fleet(text: &str) -> Result<Fleet, ConfigErrors> {
+    Fleet::parse(Path::new("fleet.toml"), text)
+}
+
+fn sim(text: &str) -> Result<SimConfig, ConfigErrors> {
+    SimConfig::parse(Path::new("sim.toml"), text)
+}
+
+fn terminal(text: &str) -> Result<TerminalConfig, ConfigErrors> {
+    TerminalConfig::parse(Path::new("terminal.toml"), text)
+}
+
+const TREE: &str = r#"
+[[node]]
+id = "R"
+kind = "region"
+name = "East"
+
+[[node]]
+id = "F1"
+kind = "feeder"
+name = "Harbour"
+parent = "R"
+measured_by = "H1"
+
+[[terminal]]
+id = "H1"
+address = "10.4.0.1:2404"
+common_address = 1
+"#;
+
+fn rules(text: &str) -> Result<headroom_rules::policy::Policy, ConfigErrors> {
+    rules::parse(Path::new("rules.toml"), text, Some(&fleet(TREE).unwrap().inventory))
+}
+
+#[test]
+fn each_example_passes_alone() {
+    for name in ["serve", "fleet", "rules", "sim", "terminal"] {
+        check(&[examples().join(format!("{name}.toml"))]).unwrap();
+    }
+}
+
+#[test]
+fn a_serve_file_brings_its_fleet_and_its_rules_along() {
+    let summary = check(&[examples().join("serve.toml")]).unwrap();
+    let kinds: Vec<_> = summary.files.iter().map(|checked| checked.kind).collect();
+    assert_eq!(kinds, [Kind::Serve, Kind::Fleet, Kind::Rules]);
+    let text = summary.to_string().replace(&format!("{}/", examples().display()), "");
+    assert_snapshot!(text, @r#"
+    serve.toml: centre: API at 127.0.0.1:8104, no operators, so a token is made at the start
+    fleet.toml: fleet: 5 nodes, 3 customers, 4 terminals
+    rules.toml: rules: 1 limit
+    "#);
+}
+
+#[test]
+fn files_given_twice_are_read_once() {
+    let files = ["rules", "fleet", "serve"].map(|name| examples().join(format!("{name}.toml")));
+    assert_eq!(check(&files).unwrap().files.len(), 3);
+}
+
+#[test]
+fn values_left_out_are_the_ones_that_the_examples_document() {
+    let documented = ServeConfig::read(&examples().join("serve.toml")).unwrap();
+    assert_eq!(ServeConfig::parse(&examples().join("serve.toml"), "").unwrap(), documented);
+    let documented = rules::read(&examples().join("rules.toml"), None).unwrap();
+    let least = "[[limit]]\nnode = \"F11\"\nlimit_kw = 2400\n";
+    assert_eq!(rules::parse(Path::new("rules.toml"), least, None).unwrap(), documented);
+}
+
+#[test]
+fn paths_are_relative_to_the_file_that_names_them() {
+    let config = ServeConfig::parse(Path::new("/etc/headroom/serve.toml"), "data = \"/var/lib/headroom\"").unwrap();
+    assert_eq!(config.data, Path::new("/var/lib/headroom"));
+    assert_eq!(config.fleet, Path::new("/etc/headroom/fleet.toml"));
+}
+
+#[test]
+fn a_fleet_written_parses_back_to_the_same() {
+    let mut fleet = Fleet::read(&examples().join("fleet.toml")).unwrap();
+    for node in fleet.inventory.nodes.values_mut() {
+        node.name = "\"Quay\" \\ 码头 '''".to_owned();
+    }
+    assert_eq!(Fleet::parse(Path::new("fleet.toml"), &fleet.to_toml()).unwrap(), fleet);
+}
+
+#[test]
+fn rules_written_parse_back_to_the_same() {
+    let mut policy = rules::read(&examples().join("rules.toml"), None).unwrap();
+    let rule = policy.limits.first_mut().unwrap();
+    (rule.warning_percent, rule.hysteresis_percent, rule.effect_percent_min) = (81, 7, 33);
+    (rule.restore_below_percent, rule.passes_max, rule.cold_load_percent) = (66, 9, 210);
+    (rule.delay, rule.verify_after, rule.off_time_min) = (Span::from_s(1), Span::from_s(2), Span::from_s(3));
+    (rule.restore_hold, rule.restore_step) = (Span::from_s(4), Span::from_s(5));
+    assert_eq!(rules::parse(Path::new("rules.toml"), &rules::to_toml(&policy), None).unwrap(), policy);
+}
+
+#[test]
+fn powers_written_never_promise_more_than_they_were() {
+    let mut fleet = Fleet::read(&examples().join("fleet.toml")).unwrap();
+    fleet.inventory.customers.values_mut().for_each(|customer| customer.safety_floor = Power::new(1_001));
+    let back = Fleet::parse(Path::new("fleet.toml"), &fleet.to_toml()).unwrap();
+    assert!(back.inventory.customers.values().all(|customer| customer.safety_floor == Power::from_kw(2)));
+    let mut policy = rules::read(&examples().join("rules.toml"), None).unwrap();
+    policy.limits[0].limit = Power::new(1_999);
+    let back = rules::parse(Path::new("rules.toml"), &rules::to_toml(&policy), None).unwrap();
+    assert_eq!(back.limits[0].limit, Power::from_kw(1));
+}
+
+#[test]
+fn text_that_is_not_toml_is_refused_with_its_line() {
+    assert_snapshot!(said(serve("data = \"d\"\n[api\nlisten = 5\nlisten = 6\n")), @r#"
+    serve.toml:2: not TOML: unclosed table, expected `]`
+    "#);
+}
+
+#[test]
+fn an_unknown_key_is_refused_with_the_known_ones() {
+    assert_snapshot!(said(serve("[api]\nlissten = \"127.0.0.1:1\"\n[extra]\n")), @r#"
+    serve.toml:2: api.lissten: unknown key: wanted one of listen
+    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, api, operator, iec104, readings_keep_days
+    "#);
+}
+
+#[test]
+fn all_faults_of_a_file_are_reported_at_once() {
+    let text = r#"
+[[customer]]
+id = "C 1"
+name = ""
+supplied_by = "F1"
+contract_kw = -5
+guaranteed = "no"
+safety_floor_kw = 1.5
+"#;
+    assert_snapshot!(said(fleet(&format!("{TREE}{text}"))), @r#"
+    fleet.toml:19: customer.priority is missing: wanted a priority class (1 is shed last), 1 to 5
+    fleet.toml:20: customer.id = "C 1": wanted 1 to 16 letters, digits, '-', '_' or '.'
+    fleet.toml:21: customer.name = "": wanted a text in one line, 1 to 64 characters
+    fleet.toml:23: customer.contract_kw = -5: wanted a whole number of kW, 1 to 1000000
+    fleet.toml:24: customer.guaranteed = "no": wanted true or false
+    fleet.toml:25: customer.safety_floor_kw = 1.5: wanted a whole number of kW, 0 to 1000000
+    "#);
+}
+
+#[test]
+fn a_token_that_is_no_digest_is_refused_and_not_repeated() {
+    let text = said(serve("[[operator]]\nname = \"li\"\ntoken_sha256 = \"my secret\"\n"));
+    assert!(!text.contains("secret\""));
+    assert_snapshot!(text, @r#"
+    serve.toml:3: operator.token_sha256: wanted 64 hexadecimal digits, as `headroom token NAME` prints them
+    "#);
+}
+
+#[test]
+fn operators_share_neither_name_nor_token() {
+    let digest = "ab".repeat(32);
+    let one = format!("[[operator]]\nname = \"li\"\ntoken_sha256 = \"{digest}\"\n");
+    assert_snapshot!(said(serve(&format!("{one}{one}"))), @r#"
+    serve.toml:5: operator.name = "li": has the token of line 1: wanted a token of its own
+    serve.toml:5: operator.name = "li": taken at line 2: wanted a name of its own
+    "#);
+}
+
+#[test]
+fn timers_that_contradict_each_other_are_refused() {
+    assert_snapshot!(said(serve("[iec104]\nk = 4\nt1_s = 5\nt2_s = 5\nt3_s = 0\n")), @r#"
+    serve.toml:2: iec104.k = 4: w = 8 is above k = 4: wanted w at most k
+    serve.toml:4: iec104.t2_s = 5: t2_s = 5 is not below t1_s = 5: wanted t2_s below t1_s
+    serve.toml:5: iec104.t3_s = 0: wanted a whole number of seconds, 1 to 172800
+    "#);
+}
+
+#[test]
+fn contradictions_of_the_tree_stand_at_the_line_that_makes_them() {
+    let text = r#"
+[[node]]
+id = "A1"
+kind = "transformer_area"
+name = "Quay"
+parent = "F9"
+
+[[customer]]
+id = "C1"
+name = "Foundry"
+supplied_by = "R"
+contract_kw = 100
+safety_floor_kw = 200
+priority = 3
+
+[[terminal]]
+id = "T1"
+customer = "C2"
+address = "10.4.0.1:2404"
+common_address = 1
+rounds = [{ no = 1, name = "lighting" }]
+"#;
+    assert_snapshot!(said(fleet(&format!("{TREE}{text}"))), @r#"
+    fleet.toml:23: node.parent = "F9": node A1: its parent F9 is not in the inventory: wanted a node of a higher kind
+    fleet.toml:28: customer.supplied_by = "R": customer C1: supplied by R, a region: wanted a feeder or a transformer area
+    fleet.toml:30: customer.safety_floor_kw = 200: customer C1: the safety floor 200.0 kW is above the contract's 100.0 kW: wanted at most contract_kw
+    fleet.toml:35: terminal.customer = "C2": terminal T1: serves customer C2, who is not in the inventory: wanted the id of a customer
+    fleet.toml:36: terminal.address = "10.4.0.1:2404": terminal T1 is reached like H1: wanted an address or a common_address of its own
+    "#);
+}
+
+#[test]
+fn an_id_taken_twice_is_refused_with_the_first_line() {
+    assert_snapshot!(said(fleet(&format!("{TREE}{}", "[[node]]\nid = \"R\"\nkind = \"region\"\nname = \"West\"\n"))), @r#"
+    fleet.toml:19: node.id = "R": taken at line 3: wanted an id of its own
+    "#);
+}
+
+#[test]
+fn a_terminal_needs_an_address_a_point_map_and_rounds_that_exist() {
+    let text = r#"
+[[terminal]]
+id = "T1"
+address = "10.4.0.2"
+common_address = 65535
+profile = "nowhere.toml"
+rounds = [{ no = 9, name = "a" }, { no = 1, nam = "b" }]
+"#;
+    assert_snapshot!(said(fleet(&format!("{TREE}{text}"))), @r#"
+    fleet.toml:21: terminal.address = "10.4.0.2": wanted HOST:PORT, as "10.4.0.17:2404"
+    fleet.toml:22: terminal.common_address = 65535: wanted a whole number, 1 to 65534
+    fleet.toml:23: terminal.profile = "nowhere.toml": wanted "standard", or the path of a point map that exists
+    fleet.toml:24: terminal.rounds.nam: unknown key: wanted one of no, name
+    fleet.toml:24: terminal.rounds.name is missing: wanted a text in one line, 1 to 64 characters
+    fleet.toml:24: terminal.rounds.no = 9: wanted a whole number, 1 to 8
+    "#);
+}
+
+#[test]
+fn a_limit_is_for_a_node_of_the_fleet_and_only_one() {
+    let limit = |node| format!("[[limit]]\nnode = \"{node}\"\nlimit_kw = 100\n");
+    assert_snapshot!(said(rules(&format!("{}{}{}", limit("F1"), limit("F1"), limit("F2")))), @r#"
+    rules.toml:5: limit.node = "F1": has a limit at line 2 already: wanted one limit for each node
+    rules.toml:8: limit.node = "F2": not in the fleet: wanted the id of one of its nodes
+    "#);
+}
+
+#[test]
+fn figures_of_a_limit_out_of_range_are_refused() {
+    let text = "[general]\norder_expiry_s = 10\n[[limit]]\nnode = \"F1\"\nlimit_kw = 0\nhysteresis_percent = 51\n\
+                cold_load_percent = 99\nwarning_percent = \"90 %\"\n";
+    assert_snapshot!(said(rules(text)), @r#"
+    rules.toml:2: general.order_expiry_s = 10: a select would outlive its order: wanted select_timeout_s at most order_expiry_s
+    rules.toml:5: limit.limit_kw = 0: wanted a whole number of kW, 1 to 10000000
+    rules.toml:6: limit.hysteresis_percent = 51: wanted a whole number of %, 0 to 50
+    rules.toml:7: limit.cold_load_percent = 99: wanted a whole number of %, 100 to 1000
+    rules.toml:8: limit.warning_percent = "90 %": wanted a whole number of %, 1 to 100
+    "#);
+}
+
+#[test]
+fn ports_of_a_simulated_fleet_have_to_fit() {
+    let text =
+        "[sim]\nterminals = 1000\nlisten_from = 65000\ntime_factor = 0.5\nwrite_fleet = \"no/such/folder/f.toml\"\n";
+    assert_snapshot!(said(sim(text)), @r#"
+    sim.toml:3: sim.listen_from = 65000: 1000 terminals do not fit: wanted at most 64536, or 0 for free ports
+    sim.toml:4: sim.time_factor = 0.5: wanted a number, 1 to 600
+    sim.toml:5: sim.write_fleet = "no/such/folder/f.toml": wanted the path of a file to write, in a folder that exists
+    "#);
+}
+
+#[test]
+fn a_simulation_without_its_table_is_refused() {
+    assert_snapshot!(said(sim("terminals = 5\n")), @r#"
+    sim.toml:1: sim: missing: wanted a table [sim]
+    "#);
+}
+
+#[test]
+fn a_site_cannot_shed_more_than_it_has() {
+    let text = r#"listen = "localhost:2404"
+common_address = 1
+[site]
+contract_kw = 100
+safety_floor_kw = 101
+load = "night_shift"
+rounds = [
+  { no = 1, name = "a", share_percent = 60 },
+  { no = 1, name = "b", share_percent = 50 },
+]
+"#;
+    assert_snapshot!(said(terminal(text)), @r#"
+    terminal.toml:1: listen = "localhost:2404": wanted IP:PORT, as "0.0.0.0:2404"
+    terminal.toml:5: site.safety_floor_kw = 101: above the contract: wanted at most contract_kw
+    terminal.toml:6: site.load = "night_shift": wanted residential, office, two_shift, three_shift, shop or cold_store
+    terminal.toml:7: site.rounds = […: the shares sum up to 110 %: wanted 100 % at most
+    terminal.toml:9: site.rounds.no = 1: taken by an earlier entry: wanted each round once
+    "#);
+}
+
+#[test]
+fn check_reports_the_faults_of_all_files() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path
+    };
+    let files = [
+        put("serve.toml", "fleet = \"f.toml\"\nrules = \"r.toml\"\n"),
+        put("empty.toml", ""),
+        put("bad.toml", "[sim\n"),
+        folder.path().join("absent.toml"),
+    ];
+    put("f.toml", TREE);
+    put("r.toml", "[[limit]]\nnode = \"X\"\nlimit_kw = 1\n");
+    let text = said(check(&files)).replace(&format!("{}/", folder.path().display()), "");
+    assert_snapshot!(text, @r#"
+    absent.toml: cannot be read (No such file or directory (os error 2)): wanted a readable TOML file
+    bad.toml:1: not TOML: unclosed table, expected `]`
+    empty.toml: of no known kind: wanted the tables of a serve.toml, fleet.toml, rules.toml, sim.toml or terminal.toml
+    r.toml:2: limit.node = "X": not in the fleet: wanted the id of one of its nodes
+    "#);
+}
+
+#[test]
+fn no_text_whatever_makes_the_parsers_panic() {
+    use proptest::prelude::*;
+    let word = prop_oneof![
+        Just("[[node]]\n"),
+        Just("[[terminal]]\n"),
+        Just("[[limit]]\n"),
+        Just("[sim]\n"),
+        Just("[site]\n"),
+        Just("rounds = [{ no = 1 }, 5, {}]\n"),
+        Just("id = \"A\"\n"),
+        Just("id = 99999999999999999999\n"),
+        Just("contract_kw = 0xFFFFFFFFFFFFFFFF\n"),
+        Just("limit_kw = nan\n"),
+        Just("[api]\n"),
+        Just("\"\" = 馈\n"),
+        Just("[operator]\n"),
+        Just("time_factor = -inf\n"),
+        Just("listen_from = 1\r\n"),
+        Just("x.y.z = '''\n"),
+    ];
+    proptest!(|(words in prop::collection::vec(word, 0..12), junk in ".{0,40}")| {
+        let text = format!("{}{junk}", words.concat());
+        let _ = (serve(&text), fleet(&text), sim(&text), terminal(&text), rules(&text));
+    });
+}
