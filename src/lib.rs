@@ -1,9 +1,11 @@
 //! The centre of Headroom: what lies around the pure engine of `headroom-rules`.
 //!
-//! [`config`] reads what people wrote, [`journal`] keeps every input before anybody acts on it, [`store`] what follows from
-//! them for years, and [`console`] is the operators' screen, a client of the HTTP API. ops/ARCHITECTURE.md has the whole
-//! picture.
+//! [`config`] reads what people wrote, [`clock`] tells the supply's time, [`journal`] keeps every input before anybody acts
+//! on it, [`store`] what follows from them for years, [`centre`] carries inputs to the engine and commands to the terminals,
+//! and [`console`] is the operators' screen, a client of the HTTP API. ops/ARCHITECTURE.md has the whole picture.
 
+pub mod centre;
+pub mod clock;
 pub mod config;
 pub mod console;
 pub mod journal;

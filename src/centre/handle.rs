@@ -1,0 +1,103 @@
+//! What others hold of a running centre: its view, its answers, its health.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use headroom_rules::input::{Input, Origin, Request};
+use headroom_rules::model::TerminalId;
+use headroom_rules::output::{Refusal, Reply};
+use headroom_rules::view::{TerminalDetail, View};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio::time::timeout;
+
+use crate::clock::Clock;
+use crate::journal::{Health, Submission};
+use crate::store::{Backlog, StoreReader};
+
+/// An answer that takes longer than this is given up. The disk syncs in milliseconds where it works at all.
+const ANSWER_WITHIN: Duration = Duration::from_secs(2);
+
+/// A question to the engine's task that the view does not answer.
+#[derive(Debug)]
+pub enum Question {
+    /// A terminal in full; none when it is not in the inventory.
+    Terminal(TerminalId, oneshot::Sender<Option<TerminalDetail>>),
+}
+
+/// Why a request got no answer. Shown to the person as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Unavailable {
+    /// Nothing of it was done.
+    #[error("the journal cannot be written, so nothing was done: {why}")]
+    Journal {
+        /// What the disk says.
+        why: String,
+    },
+    /// Nothing of it was done.
+    #[error("the centre is stopping; nothing was done")]
+    Stopping,
+    /// It may yet be done.
+    #[error("no answer within {} s; it may still take effect: look at the orders before asking again", ANSWER_WITHIN.as_secs())]
+    TimedOut,
+}
+
+/// A running centre. Cheap to clone; the centre runs on when all handles are gone.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    /// The picture for operators, renewed several times a second while anything changes.
+    pub view: watch::Receiver<Arc<View>>,
+    /// Into the journal.
+    pub submissions: mpsc::Sender<Submission>,
+    /// To the engine's task.
+    pub questions: mpsc::Sender<Question>,
+    /// Whether inputs reach the disk.
+    pub health: watch::Receiver<Health>,
+    /// How the store keeps up.
+    pub backlog: watch::Receiver<Backlog>,
+    /// What is stored.
+    pub store: StoreReader,
+    /// The supply's time.
+    pub clock: Clock,
+}
+
+impl Handle {
+    /// The newest picture.
+    pub fn view(&self) -> Arc<View> {
+        Arc::clone(&self.view.borrow())
+    }
+
+    /// A terminal in full; none when it is not in the inventory.
+    ///
+    /// # Errors
+    /// When the engine gives no answer in time.
+    pub async fn terminal(&self, terminal: TerminalId) -> Result<Option<TerminalDetail>, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let asking = async {
+            self.questions.send(Question::Terminal(terminal, answer)).await.map_err(|_| Unavailable::Stopping)?;
+            answered.await.map_err(|_| Unavailable::Stopping)
+        };
+        timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(Unavailable::TimedOut))
+    }
+
+    /// Puts a person's request through the journal to the engine.
+    ///
+    /// # Errors
+    /// The outer error when the centre cannot take it, the inner one when the engine refuses it.
+    pub async fn request(&self, origin: Origin, request: Request) -> Result<Result<Reply, Refusal>, Unavailable> {
+        if let Health::Failing { error, .. } = &*self.health.borrow() {
+            return Err(Unavailable::Journal { why: error.clone() });
+        }
+        let (reply, replied) = oneshot::channel();
+        let submission = Submission {
+            input: Input::Request { at: self.clock.now(), origin, request },
+            durable: None,
+            reply: Some(reply),
+            received: Instant::now(),
+        };
+        let asking = async {
+            self.submissions.send(submission).await.map_err(|_| Unavailable::Stopping)?;
+            replied.await.map_err(|_| Unavailable::Stopping)
+        };
+        timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(Unavailable::TimedOut))
+    }
+}
