@@ -6,7 +6,9 @@
 //! **Invariants:** nothing here reads a clock, draws a random number, does I/O or iterates in random order; the same
 //! inputs give the same outputs, bit for bit (`replay-equals-live`).
 
+pub mod engine;
 pub mod input;
+mod limiting;
 pub mod local_control;
 pub mod model;
 pub mod orders;

@@ -1,0 +1,111 @@
+//! What orders will change but readings do not show yet. Without it, two rules would shed the same excess twice, and two
+//! stages of restoration would fill the same headroom twice.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::grid::{Grid, Held};
+use crate::model::{NodeId, PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
+use crate::orders::OrderId;
+
+/// From the end of a switch's movement until meters show it for certain.
+const SETTLE: Span = Span::from_s(5);
+/// What no reading has shown by then will not be shown.
+const GIVEN_UP: Span = Span::from_s(600);
+
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Effect {
+    terminal: TerminalId,
+    round: RoundNo,
+    /// Below zero for a trip, above for a restoration.
+    change: Power,
+    /// When the switch was where it was to be.
+    done_at: Option<Timestamp>,
+    /// Nobody knows whether it will come.
+    doubtful: bool,
+}
+
+impl Effect {
+    fn shown_by(&self, as_of: Option<Timestamp>) -> bool {
+        self.done_at.is_some_and(|done| as_of.is_some_and(|as_of| as_of >= done.after(SETTLE)))
+    }
+}
+
+/// Changes on their way, by order.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Effects(BTreeMap<OrderId, Effect>);
+
+fn own_power(grid: &Grid, terminal: TerminalId) -> Option<Timestamp> {
+    grid.posts.get(&terminal)?.held(PointKind::ActivePower).map(Held::as_of)
+}
+
+impl Effects {
+    /// An order that will change a load is on its way.
+    pub(crate) fn expect(&mut self, order: OrderId, terminal: TerminalId, round: RoundNo, change: Power) {
+        self.0.insert(order, Effect { terminal, round, change, done_at: None, doubtful: false });
+    }
+
+    /// The switch is where it was to be.
+    pub(crate) fn done(&mut self, order: OrderId, now: Timestamp) {
+        if let Some(effect) = self.0.get_mut(&order) {
+            effect.done_at = Some(now);
+            effect.doubtful = false;
+        }
+    }
+
+    /// The order's outcome is unknown. Nothing relies on its effect, and nothing is endangered by it.
+    pub(crate) fn doubt(&mut self, order: OrderId) {
+        if let Some(effect) = self.0.get_mut(&order) {
+            effect.doubtful = true;
+        }
+    }
+
+    /// The order has no effect.
+    pub(crate) fn none(&mut self, order: OrderId) {
+        self.0.remove(&order);
+    }
+
+    /// Forgets what every reading shows by now.
+    pub(crate) fn forget_shown(&mut self, grid: &Grid, now: Timestamp) {
+        self.0.retain(|_, effect| {
+            let late = effect.done_at.is_some_and(|done| now.since(done) >= GIVEN_UP);
+            let shown = effect.shown_by(own_power(grid, effect.terminal))
+                && grid
+                    .path(effect.terminal)
+                    .filter(|node| grid.load(*node).power().is_some())
+                    .all(|node| effect.shown_by(grid.load_as_of(node, effect.terminal)));
+            !late && !shown
+        });
+    }
+
+    /// Power that trips may still take away at a terminal, doubtful ones included; but for the order `except`.
+    pub(crate) fn going_at(&self, grid: &Grid, terminal: TerminalId, except: Option<OrderId>) -> Power {
+        let as_of = own_power(grid, terminal);
+        self.0
+            .iter()
+            .filter(|(order, effect)| effect.terminal == terminal && Some(**order) != except)
+            .filter(|(_, effect)| effect.change < Power::ZERO && !effect.shown_by(as_of))
+            .map(|(_, effect)| -effect.change)
+            .sum()
+    }
+
+    fn at(&self, grid: &Grid, node: NodeId, wanted: impl Fn(OrderId, &Effect) -> bool) -> Power {
+        self.0
+            .iter()
+            .filter(|(order, effect)| wanted(**order, effect) && grid.path(effect.terminal).any(|above| above == node))
+            .filter(|(_, effect)| !effect.shown_by(grid.load_as_of(node, effect.terminal)))
+            .map(|(_, effect)| effect.change)
+            .sum()
+    }
+
+    /// Power that trips will still take away from a node, doubtful ones not counted.
+    pub(crate) fn going_from(&self, grid: &Grid, node: NodeId) -> Power {
+        -self.at(grid, node, |_, effect| effect.change < Power::ZERO && !effect.doubtful)
+    }
+
+    /// Power that restorations may still bring to a node, doubtful ones included; but for the order `except`.
+    pub(crate) fn coming_to(&self, grid: &Grid, node: NodeId, except: Option<OrderId>) -> Power {
+        self.at(grid, node, |order, effect| effect.change > Power::ZERO && Some(order) != except)
+    }
+}

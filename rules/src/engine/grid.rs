@@ -1,0 +1,342 @@
+//! What terminals said last, and the loads of the nodes above them.
+//!
+//! **Invariant:** a node's load is made of values that may decide, or it is unknown (`quality-kept`). A reading costs
+//! O(depth) of the tree.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{
+    Customer, CustomerId, Inventory, NodeId, PointKind, Power, Reading, RoundNo, Span, SwitchPosition, TerminalId,
+    Timestamp,
+};
+use crate::view::Load;
+
+/// A point's last value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Held {
+    pub(crate) reading: Reading,
+    pub(crate) arrived_at: Timestamp,
+}
+
+impl Held {
+    /// The instant that the value speaks of. A terminal's clock that runs ahead makes no value younger than its arrival.
+    pub(crate) fn as_of(&self) -> Timestamp {
+        self.reading.source_time.map_or(self.arrived_at, |source| source.min(self.arrived_at))
+    }
+}
+
+/// Why a terminal's load may not decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// Never reported, or too long ago.
+    TooOld,
+    /// Marked IV, NT or OV.
+    Bad,
+}
+
+/// One terminal as the engine knows it.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Post {
+    pub(crate) link_up: bool,
+    /// When the link last came up or went down.
+    pub(crate) link_since: Timestamp,
+    /// Sorted by kind; at most 28.
+    points: Vec<(PointKind, Held)>,
+    /// The customer's node.
+    pub(crate) node: Option<NodeId>,
+    /// Nodes at whose head it measures.
+    heads: Vec<NodeId>,
+    /// Its power as it counts in the sums above.
+    counted: Option<Power>,
+}
+
+impl Post {
+    pub(crate) fn held(&self, kind: PointKind) -> Option<&Held> {
+        let at = self.points.binary_search_by_key(&kind, |(kind, _)| *kind).ok()?;
+        self.points.get(at).map(|(_, held)| held)
+    }
+
+    pub(crate) fn points(&self) -> impl Iterator<Item = &Held> {
+        self.points.iter().map(|(_, held)| held)
+    }
+
+    fn hold(&mut self, held: Held) -> Option<Held> {
+        match self.points.binary_search_by_key(&held.reading.point, |(kind, _)| *kind) {
+            Ok(at) => self.points.get_mut(at).map(|(_, old)| std::mem::replace(old, held)),
+            Err(at) => {
+                self.points.insert(at, (held.reading.point, held));
+                None
+            }
+        }
+    }
+
+    /// Nodes at whose head it measures.
+    pub(crate) fn heads(&self) -> &[NodeId] {
+        &self.heads
+    }
+
+    /// Whether a value is too old to decide. Active power comes in cycles and has an age. Everything else comes on
+    /// change and by interrogation: it holds for as long as the link over which it came.
+    pub(crate) fn is_stale(&self, held: &Held, now: Timestamp, age_max: Span) -> bool {
+        match held.reading.point {
+            PointKind::ActivePower => now.since(held.as_of()) > age_max,
+            _ => !self.link_up || held.arrived_at < self.link_since,
+        }
+    }
+
+    /// A value that may decide.
+    pub(crate) fn deciding(&self, kind: PointKind, now: Timestamp, age_max: Span) -> Option<&Held> {
+        self.held(kind).filter(|held| held.reading.quality.decides() && !self.is_stale(held, now, age_max))
+    }
+
+    /// The terminal's load, where it may decide.
+    pub(crate) fn load(&self, now: Timestamp, age_max: Span) -> Result<Power, Unusable> {
+        let held = self.held(PointKind::ActivePower).ok_or(Unusable::TooOld)?;
+        if self.is_stale(held, now, age_max) {
+            Err(Unusable::TooOld)
+        } else if held.reading.quality.decides() {
+            Ok(Power::new(held.reading.value))
+        } else {
+            Err(Unusable::Bad)
+        }
+    }
+}
+
+/// Sums below one node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Sum {
+    parent: Option<NodeId>,
+    head: Option<TerminalId>,
+    /// Over the parts that are known.
+    known: Power,
+    /// Parts that are not.
+    unknown: u32,
+    load: Load,
+}
+
+/// All terminals and nodes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Grid {
+    pub(crate) inventory: Inventory,
+    pub(crate) posts: BTreeMap<TerminalId, Post>,
+    sums: BTreeMap<NodeId, Sum>,
+    pub(crate) age_max: Span,
+    /// Nodes whose load changed since it was last asked.
+    dirty: Vec<NodeId>,
+}
+
+impl Grid {
+    /// Takes over a supply tree; what its terminals said before stays.
+    pub(crate) fn set_inventory(&mut self, inventory: Inventory, now: Timestamp) {
+        let mut posts = BTreeMap::new();
+        for (&id, terminal) in &inventory.terminals {
+            let mut post = self.posts.remove(&id).unwrap_or_default();
+            let customer = terminal.customer.and_then(|customer| inventory.customers.get(&customer));
+            post.node = customer.map(|customer| customer.supplied_by);
+            post.heads = inventory.nodes.iter().filter(|(_, n)| n.measured_by == Some(id)).map(|(n, _)| *n).collect();
+            posts.insert(id, post);
+        }
+        self.posts = posts;
+        self.inventory = inventory;
+        self.rebuild(now);
+    }
+
+    /// Sums everything anew.
+    pub(crate) fn rebuild(&mut self, now: Timestamp) {
+        self.sums = self
+            .inventory
+            .nodes
+            .iter()
+            .map(|(&id, node)| {
+                let sum = Sum { parent: node.parent, head: node.measured_by, ..Sum::default() };
+                (id, sum)
+            })
+            .collect();
+        let served: std::collections::BTreeSet<CustomerId> =
+            self.inventory.terminals.values().filter_map(|terminal| terminal.customer).collect();
+        for (id, customer) in &self.inventory.customers {
+            // Nobody measures this one, so no sum above is whole.
+            if !served.contains(id)
+                && let Some(sum) = self.sums.get_mut(&customer.supplied_by)
+            {
+                sum.unknown += 1;
+            }
+        }
+        for post in self.posts.values_mut() {
+            post.counted = post.load(now, self.age_max).ok();
+            let Some(sum) = post.node.and_then(|node| self.sums.get_mut(&node)) else { continue };
+            match post.counted {
+                Some(power) => sum.known += power,
+                None => sum.unknown += 1,
+            }
+        }
+        // From the leaves up: a kind is always below that of its parent.
+        let mut order: Vec<NodeId> = self.inventory.nodes.keys().copied().collect();
+        order.sort_by_key(|id| std::cmp::Reverse(self.inventory.nodes.get(id).map(|node| node.kind)));
+        for id in order {
+            let load = self.load_from_parts(id);
+            let Some(sum) = self.sums.get_mut(&id) else { continue };
+            sum.load = load;
+            let Some(parent) = sum.parent.and_then(|parent| self.sums.get_mut(&parent)) else { continue };
+            match load.power() {
+                Some(power) => parent.known += power,
+                None => parent.unknown += 1,
+            }
+        }
+        self.dirty = self.inventory.nodes.keys().copied().collect();
+    }
+
+    fn load_from_parts(&self, node: NodeId) -> Load {
+        let Some(sum) = self.sums.get(&node) else { return Load::Unknown };
+        let head = sum.head.and_then(|head| self.posts.get(&head)).and_then(|post| post.counted);
+        match head {
+            Some(power) => Load::Measured { power },
+            None if sum.unknown == 0 => Load::Summed { power: sum.known },
+            None => Load::Unknown,
+        }
+    }
+
+    /// The load of a node.
+    pub(crate) fn load(&self, node: NodeId) -> Load {
+        self.sums.get(&node).map_or(Load::Unknown, |sum| sum.load)
+    }
+
+    /// The instant up to which a node's load speaks for `terminal`, which lies below it.
+    pub(crate) fn load_as_of(&self, node: NodeId, terminal: TerminalId) -> Option<Timestamp> {
+        let measured = matches!(self.load(node), Load::Measured { .. });
+        let speaker = if measured { self.sums.get(&node)?.head? } else { terminal };
+        self.posts.get(&speaker)?.held(PointKind::ActivePower).map(Held::as_of)
+    }
+
+    /// Takes in a reading. Gives what the point said before; none when the reading is older than that, and is only of
+    /// historical interest.
+    pub(crate) fn take(&mut self, terminal: TerminalId, reading: Reading, now: Timestamp) -> Option<Option<Held>> {
+        let age_max = self.age_max;
+        let post = self.posts.get_mut(&terminal)?;
+        let new = Held { reading, arrived_at: now };
+        // Only times of the same clock are compared, and only as long as that clock was not ahead of ours.
+        let outdated = post.held(reading.point).is_some_and(|old| {
+            matches!((old.reading.source_time, reading.source_time), (Some(old), Some(new)) if new < old && old <= now)
+        });
+        if outdated {
+            return None;
+        }
+        let before = post.hold(new);
+        if reading.point == PointKind::ActivePower {
+            let usable = post.load(now, age_max).ok();
+            self.count(terminal, usable);
+        }
+        Some(before)
+    }
+
+    /// Gives up what has become too old.
+    pub(crate) fn expire(&mut self, now: Timestamp) {
+        let stale: Vec<TerminalId> = self
+            .posts
+            .iter()
+            .filter(|(_, post)| post.counted.is_some() && post.load(now, self.age_max).is_err())
+            .map(|(&id, _)| id)
+            .collect();
+        for terminal in stale {
+            self.count(terminal, None);
+        }
+    }
+
+    fn count(&mut self, terminal: TerminalId, usable: Option<Power>) {
+        let Some(post) = self.posts.get_mut(&terminal) else { return };
+        let before = std::mem::replace(&mut post.counted, usable);
+        if before == usable {
+            return;
+        }
+        let node = post.node;
+        // Taken out while in use, so that nothing is allocated for a reading.
+        let heads = std::mem::take(&mut post.heads);
+        if let Some(node) = node {
+            self.add(node, before, usable);
+        }
+        for &head in &heads {
+            self.renew(head);
+        }
+        if let Some(post) = self.posts.get_mut(&terminal) {
+            post.heads = heads;
+        }
+    }
+
+    /// One part below `node` changed.
+    fn add(&mut self, node: NodeId, before: Option<Power>, after: Option<Power>) {
+        let Some(sum) = self.sums.get_mut(&node) else { return };
+        match before {
+            Some(power) => sum.known -= power,
+            None => sum.unknown = sum.unknown.saturating_sub(1),
+        }
+        match after {
+            Some(power) => sum.known += power,
+            None => sum.unknown += 1,
+        }
+        self.renew(node);
+    }
+
+    fn renew(&mut self, node: NodeId) {
+        let load = self.load_from_parts(node);
+        let Some(sum) = self.sums.get_mut(&node) else { return };
+        let before = std::mem::replace(&mut sum.load, load);
+        if before == load {
+            return;
+        }
+        if self.dirty.last() != Some(&node) {
+            self.dirty.push(node);
+        }
+        if let Some(parent) = sum.parent
+            && before.power() != load.power()
+        {
+            self.add(parent, before.power(), load.power());
+        }
+    }
+
+    /// Moves the nodes whose load changed into `out`, each once, by id.
+    pub(crate) fn take_dirty(&mut self, out: &mut Vec<NodeId>) {
+        out.append(&mut self.dirty);
+        out.sort_unstable();
+        out.dedup();
+    }
+
+    /// Whose load the terminal switches.
+    pub(crate) fn customer(&self, terminal: TerminalId) -> Option<(CustomerId, &Customer)> {
+        self.inventory.customer_of(terminal)
+    }
+
+    /// Position of a round's switch; none while never reported, of bad quality or from before the link.
+    pub(crate) fn position(&self, terminal: TerminalId, round: RoundNo, now: Timestamp) -> Option<SwitchPosition> {
+        let held = self.posts.get(&terminal)?.deciding(PointKind::RoundPosition(round), now, self.age_max)?;
+        Some(SwitchPosition::from_value(held.reading.value))
+    }
+
+    /// Power behind a round's switch, where it may decide.
+    pub(crate) fn round_power(&self, terminal: TerminalId, round: RoundNo, now: Timestamp) -> Option<Held> {
+        self.posts.get(&terminal)?.deciding(PointKind::RoundPower(round), now, self.age_max).copied()
+    }
+
+    /// Guaranteed by inventory.
+    pub(crate) fn guaranteed(&self, terminal: TerminalId) -> bool {
+        self.customer(terminal).is_some_and(|(_, customer)| customer.guaranteed)
+    }
+
+    /// Guaranteed by the terminal's own word, the last one whatever its age: doubt protects.
+    pub(crate) fn guarantee_at_terminal(&self, terminal: TerminalId) -> bool {
+        let held = self.posts.get(&terminal).and_then(|post| post.held(PointKind::SupplyGuarantee));
+        held.is_some_and(|held| held.reading.value != 0)
+    }
+
+    /// The node and those above it; nothing for a terminal that only measures.
+    pub(crate) fn path(&self, terminal: TerminalId) -> impl Iterator<Item = NodeId> + '_ {
+        let node = self.posts.get(&terminal).and_then(|post| post.node);
+        node.into_iter().flat_map(|node| self.inventory.path_up(node))
+    }
+
+    /// Terminals whose customer hangs below `node`, at any depth.
+    pub(crate) fn terminals_below(&self, node: NodeId) -> impl Iterator<Item = TerminalId> + '_ {
+        self.posts.keys().copied().filter(move |&terminal| self.path(terminal).any(|above| above == node))
+    }
+}

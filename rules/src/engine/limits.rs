@@ -1,0 +1,364 @@
+//! A limit rule's course: over the limit, delay, plan, trips, effect, and if that was not enough the next plan.
+
+use std::collections::BTreeSet;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use crate::limiting::check::{World, check_plan};
+use crate::limiting::plan::{Plan, RoundFacts, TerminalFacts, plan};
+use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
+use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
+use crate::output::{AlarmCause, Choice, Finding, Happening, Output};
+use crate::policy::LimitRule;
+use crate::view::LimitState;
+
+use super::grid::Unusable;
+
+/// A stay above the limit, from the first crossing until the load is back at the target.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Breach {
+    since: Timestamp,
+    peak: Power,
+    /// Plans made for it.
+    passes: u8,
+}
+
+/// A plan's trips.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Trips {
+    expected: Power,
+    orders: Vec<(OrderId, Choice)>,
+}
+
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) enum Phase {
+    /// Nothing under way.
+    #[default]
+    Watching,
+    /// A plan's orders are under way.
+    Shedding(TripsBox),
+    /// The trips are done; their effect is judged then.
+    Verifying { trips: TripsBox, at: Timestamp },
+    /// Stages of restoration; the next one comes then at the earliest.
+    Restoring { next_at: Timestamp },
+    /// The rule stopped.
+    Futile,
+}
+
+/// Boxed, because most of the time there is none.
+pub(super) type TripsBox = Box<Trips>;
+
+/// What the engine keeps for one limit rule.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Watch {
+    pub(super) phase: Phase,
+    over_since: Option<Timestamp>,
+    breach: Option<Breach>,
+    unknown_since: Option<Timestamp>,
+    warned: bool,
+    /// Rounds that did not respond in this breach.
+    deaf: BTreeSet<(TerminalId, RoundNo)>,
+    /// Since when the load has been low enough to restore.
+    pub(super) calm_since: Option<Timestamp>,
+    /// When the first of the rounds that are off was shed.
+    pub(super) shed_since: Option<Timestamp>,
+    pub(super) stage: u16,
+    pub(super) restored: u32,
+    /// Orders of restoration that are not final.
+    pub(super) restoring: Vec<OrderId>,
+    /// The round whose restoration waits, told once.
+    pub(super) held: Option<(TerminalId, RoundNo)>,
+}
+
+impl Watch {
+    /// The centre was away: what load there was meanwhile nobody knows.
+    pub(super) fn look_anew(&mut self) {
+        self.unknown_since = None;
+        self.over_since = None;
+        self.calm_since = None;
+    }
+
+    /// Whether the load is above the limit.
+    pub(super) const fn over(&self) -> bool {
+        self.over_since.is_some()
+    }
+
+    pub(super) fn state(&self, rounds_off: bool) -> LimitState {
+        match &self.phase {
+            Phase::Shedding(_) => LimitState::Shedding,
+            Phase::Verifying { .. } => LimitState::Verifying,
+            Phase::Restoring { .. } => LimitState::Restoring,
+            Phase::Futile => LimitState::Futile,
+            Phase::Watching if self.over_since.is_some() => LimitState::Over,
+            Phase::Watching if rounds_off => LimitState::Holding,
+            Phase::Watching if self.warned => LimitState::Warning,
+            Phase::Watching => LimitState::Normal,
+        }
+    }
+}
+
+impl Engine {
+    /// Looks at a node's limit; nothing for a node without one.
+    pub(super) fn watch(&mut self, node: NodeId, out: &mut Vec<Output>) {
+        let Some(rule) = self.policy.limits.iter().find(|rule| rule.node == node) else { return };
+        let Some(watch) = self.watches.get_mut(&node) else { return };
+        // Taken out, so that the rest of the engine can be used beside it.
+        let mut watch = std::mem::take(watch);
+        let rule = rule.clone();
+        match self.grid.load(node).power() {
+            Some(load) => {
+                self.judge_load(&rule, &mut watch, load, out);
+                self.step(&rule, &mut watch, load, out);
+            }
+            None => self.load_unknown(&rule, &mut watch, out),
+        }
+        if let Some(place) = self.watches.get_mut(&node) {
+            *place = watch;
+        }
+    }
+
+    /// Nothing is decided on a load that is not known. After a while somebody is called.
+    fn load_unknown(&mut self, rule: &LimitRule, watch: &mut Watch, out: &mut Vec<Output>) {
+        let since = *watch.unknown_since.get_or_insert(self.now);
+        watch.over_since = None;
+        watch.calm_since = None;
+        if self.now.since(since) >= self.policy.reading_age_max {
+            let detail = || format!("limit {}; good and fresh readings are missing since {since}", rule.limit);
+            self.alarms.raise(AlarmCause::LoadUnknown { node: rule.node }, self.now, detail, out);
+        }
+    }
+
+    /// Warning, breach and calm: what a load says by itself.
+    fn judge_load(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        let LimitRule { node, limit, .. } = *rule;
+        if watch.unknown_since.take().is_some() {
+            self.alarms.clear(AlarmCause::LoadUnknown { node }, self.now, out);
+        }
+        // A warning goes as a breach does: only when the load is clear of the level.
+        let clear_of_warning = rule.warning().percent(100 - i64::from(rule.hysteresis_percent));
+        let warned = load >= rule.warning() || (watch.warned && load > clear_of_warning);
+        if warned != watch.warned {
+            watch.warned = warned;
+            let cause = AlarmCause::Warning { node };
+            if warned {
+                self.alarms.raise(cause, self.now, || format!("{load} of {limit}"), out);
+            } else {
+                self.alarms.clear(cause, self.now, out);
+            }
+        }
+        if load > limit {
+            watch.over_since.get_or_insert(self.now);
+            match &mut watch.breach {
+                Some(breach) => breach.peak = breach.peak.max(load),
+                None => {
+                    watch.breach = Some(Breach { since: self.now, peak: load, passes: 0 });
+                    self.tell(Happening::Breach { node, load, limit }, out);
+                    let detail = || format!("{load} of {limit}");
+                    self.alarms.raise(AlarmCause::OverLimit { node }, self.now, detail, out);
+                }
+            }
+        } else {
+            watch.over_since = None;
+            if load <= rule.target()
+                && let Some(breach) = watch.breach.take()
+            {
+                let lasted = self.now.since(breach.since);
+                self.tell(Happening::BreachOver { node, load, lasted, peak: breach.peak }, out);
+                self.alarms.clear(AlarmCause::OverLimit { node }, self.now, out);
+                watch.deaf.clear();
+            }
+        }
+        if load <= rule.restore_below() {
+            watch.calm_since.get_or_insert(self.now);
+        } else {
+            watch.calm_since = None;
+        }
+    }
+
+    /// Goes on with what is under way, or begins something.
+    fn step(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        match std::mem::take(&mut watch.phase) {
+            Phase::Shedding(trips) => {
+                let under_way = trips.orders.iter().any(|(id, _)| self.under_way(*id));
+                watch.phase = if under_way {
+                    Phase::Shedding(trips)
+                } else {
+                    Phase::Verifying { trips, at: self.now.after(rule.verify_after) }
+                };
+            }
+            Phase::Verifying { trips, at } if self.now >= at => self.verify(rule, watch, &trips, load, out),
+            waiting @ Phase::Verifying { .. } => watch.phase = waiting,
+            Phase::Futile if watch.breach.is_some() => watch.phase = Phase::Futile,
+            Phase::Futile => self.alarms.clear(AlarmCause::LimitFutile { node: rule.node }, self.now, out),
+            idle @ (Phase::Watching | Phase::Restoring { .. }) => {
+                let due = watch.over_since.is_some_and(|since| self.now.since(since) >= rule.delay);
+                if due {
+                    self.shed(rule, watch, load, out);
+                } else {
+                    watch.phase = idle;
+                    self.restore(rule, watch, load, out);
+                }
+            }
+        }
+    }
+
+    /// Whether an order of a plan may still do something. One whose outcome is unknown is waited for no longer: it is
+    /// counted by the position that its point shows.
+    pub(super) fn under_way(&self, id: OrderId) -> bool {
+        self.ledger.get(id).is_some_and(|order| !order.state.is_final() && order.state != OrderState::Unknown)
+    }
+
+    /// Makes a plan, has it checked, and issues its orders.
+    fn shed(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        let node = rule.node;
+        let wanted = load - self.effects.going_from(&self.grid, node) - rule.target();
+        if wanted <= Power::ZERO {
+            // Trips of another rule or of an operator are about to do it.
+            return;
+        }
+        let passes = watch.breach.map_or(0, |breach| breach.passes);
+        if passes >= rule.passes_max {
+            self.give_up(rule, watch, load, out);
+            return;
+        }
+        let plan = plan(node, passes + 1, load, wanted, &self.facts(node, &watch.deaf));
+        let world = World {
+            grid: &self.grid,
+            effects: &self.effects,
+            policy: &self.policy,
+            busy: &self.ledger.busy(),
+            now: self.now,
+        };
+        if let Err(violation) = check_plan(&world, &plan, rule.passes_max) {
+            self.tell(Happening::PlanRefused { node, violation: violation.to_string() }, out);
+            self.give_up(rule, watch, load, out);
+            return;
+        }
+        self.tell(plan.told(), out);
+        if let Some(breach) = &mut watch.breach {
+            breach.passes = plan.pass;
+        }
+        if plan.shed.is_empty() {
+            self.give_up(rule, watch, load, out);
+            return;
+        }
+        watch.stage = 0;
+        watch.shed_since.get_or_insert(self.now);
+        let Plan { pass, expected, shed, .. } = plan;
+        let orders = shed.into_iter().map(|choice| {
+            let reason = format!("{node} at {load} of {}, plan {pass}: {}", rule.limit, choice.reason);
+            let action = Action::Trip { round: choice.round };
+            let issuer = Issuer::Limit { node };
+            (self.issue(choice.terminal, action, issuer, reason, Some(choice.power), out), choice)
+        });
+        let orders = orders.collect();
+        watch.phase = Phase::Shedding(Box::new(Trips { expected, orders }));
+    }
+
+    fn give_up(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        let LimitRule { node, limit, .. } = *rule;
+        let passes = watch.breach.map_or(0, |breach| breach.passes);
+        watch.phase = Phase::Futile;
+        self.tell(Happening::Futile { node, passes, load, limit }, out);
+        let detail = || format!("{load} of {limit} after {passes} plans");
+        self.alarms.raise(AlarmCause::LimitFutile { node }, self.now, detail, out);
+    }
+
+    /// What the planner may know of everybody below a node.
+    fn facts(&self, node: NodeId, deaf: &BTreeSet<(TerminalId, RoundNo)>) -> Vec<TerminalFacts> {
+        let mut all = Vec::new();
+        for terminal in self.grid.terminals_below(node) {
+            let (Some(post), Some((id, customer)), Some(entry)) = (
+                self.grid.posts.get(&terminal),
+                self.grid.customer(terminal),
+                self.grid.inventory.terminals.get(&terminal),
+            ) else {
+                continue;
+            };
+            let load = post.load(self.now, self.grid.age_max);
+            let spared = if customer.guaranteed {
+                Some(Finding::Guaranteed { terminal })
+            } else if self.grid.guarantee_at_terminal(terminal) {
+                Some(Finding::GuaranteeAtTerminal { terminal })
+            } else if !post.link_up {
+                Some(Finding::LinkDown { terminal })
+            } else {
+                load.err().map(|why| match why {
+                    Unusable::TooOld => Finding::ReadingTooOld { terminal },
+                    Unusable::Bad => Finding::ReadingBad { terminal },
+                })
+            };
+            let rounds = entry.rounds.keys().map(|&round| RoundFacts {
+                round,
+                position: self.grid.position(terminal, round, self.now),
+                power: self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value)),
+                under_way: self.ledger.holding_round(terminal, round),
+                deaf: deaf.contains(&(terminal, round)),
+            });
+            all.push(TerminalFacts {
+                terminal,
+                class: customer.priority,
+                curtailed: self.curtailed_by_now(id, terminal),
+                spared,
+                load: load.unwrap_or_default() - self.effects.going_at(&self.grid, terminal, None),
+                floor: customer.safety_floor,
+                rounds: rounds.collect(),
+            });
+        }
+        all
+    }
+
+    /// Judges a plan by what was measured, and goes on from there.
+    fn verify(&mut self, rule: &LimitRule, watch: &mut Watch, trips: &Trips, load: Power, out: &mut Vec<Output>) {
+        let node = rule.node;
+        let mut gone = Power::ZERO;
+        for (id, choice) in &trips.orders {
+            let Choice { terminal, round, power, .. } = *choice;
+            let measured = self.lost_by(*id, choice);
+            gone += measured;
+            if measured >= power.percent(i64::from(rule.effect_percent_min)) {
+                continue;
+            }
+            let order = self.ledger.get(*id);
+            if order.is_some_and(|order| order.state == OrderState::Cancelled) {
+                // Its link or the centre went down: the round itself was not asked.
+                continue;
+            }
+            watch.deaf.insert((terminal, round));
+            // What a terminal refused it told in time, and its switch is not in question.
+            let asked_in_vain =
+                order.is_some_and(|order| matches!(order.state, OrderState::Refused | OrderState::Expired));
+            let open = order.is_some_and(|order| order.state == OrderState::Confirmed);
+            self.tell(Happening::NoResponse { terminal, round, expected: power, measured }, out);
+            if !asked_in_vain {
+                let position = if open { SwitchPosition::Open } else { SwitchPosition::Closed };
+                let detail = format!("order {id}: {measured} of {power} gone, the switch is {position}");
+                self.did_not_respond(terminal, round, position, detail, out);
+            }
+        }
+        self.tell(Happening::Verified { node, expected: trips.expected, measured: gone, load }, out);
+        if load > rule.limit {
+            // The delay has run before the first plan.
+            self.shed(rule, watch, load, out);
+        }
+    }
+
+    /// Power that a trip took away, by measurement where there is one.
+    fn lost_by(&self, id: OrderId, choice: &Choice) -> Power {
+        let Choice { terminal, round, power, .. } = *choice;
+        let Some(Order { state, power_before, .. }) = self.ledger.get(id) else { return Power::ZERO };
+        let open = self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Open);
+        if *state != OrderState::Confirmed && !open {
+            return Power::ZERO;
+        }
+        let before = power_before.unwrap_or(power);
+        // Terminals that do not measure behind the switch are believed by its position.
+        self.grid.round_power(terminal, round, self.now).map_or(before, |now| before - Power::new(now.reading.value))
+    }
+
+    /// How long the node has been above its limit, if it is.
+    pub(super) fn breach_since(&self, node: NodeId) -> Option<Timestamp> {
+        self.watches.get(&node)?.breach.map(|breach| breach.since)
+    }
+}

@@ -1,0 +1,457 @@
+//! An order's course: select, execute, the position that proves it.
+//!
+//! **Invariants:** `select-before-execute`: an execute is only issued for a selected order; `expired-never-sent`: nothing
+//! is issued from its expiry on; `unknown-is-read-back`: where an execute may have been carried out, the point is read.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Engine, Holder, Shed};
+use crate::model::{PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
+use crate::output::Output;
+use crate::view::View;
+
+/// How long a switch may take from the execute to its end position.
+const EFFECT_WITHIN: Span = Span::from_s(60);
+/// Between two readings back of the same point.
+const READ_AGAIN: Span = Span::from_s(30);
+/// Readings back before an order counts as failed. Only those count that the terminal answered.
+const READINGS_MAX: u8 = 5;
+/// A cap travels as a floating point number of kW: this much difference is rounding.
+const CAP_TOLERANCE_W: i64 = 500;
+
+/// An order that is not final.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Open {
+    pub(super) order: Order,
+    selected_at: Option<Timestamp>,
+    executed_at: Option<Timestamp>,
+    /// When the point was last asked for.
+    read_at: Option<Timestamp>,
+    readings: u8,
+    /// Power behind the round as the plan counts on it.
+    expected: Option<Power>,
+}
+
+/// All orders that are not final, and the newest of those that are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Ledger {
+    last: u64,
+    open: BTreeMap<OrderId, Open>,
+    /// The newest first.
+    closed: VecDeque<Order>,
+    /// Confirmed, but no power measured since.
+    unmeasured: Vec<(TerminalId, RoundNo, OrderId)>,
+}
+
+impl Ledger {
+    pub(super) fn open(&self) -> impl DoubleEndedIterator<Item = &Order> {
+        self.open.values().map(|open| &open.order)
+    }
+
+    pub(super) fn closed(&self) -> impl Iterator<Item = &Order> {
+        self.closed.iter()
+    }
+
+    /// The order, open or recent.
+    pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
+        self.open.get(&id).map(|open| &open.order).or_else(|| self.closed.iter().find(|order| order.id == id))
+    }
+
+    /// The order that has this point.
+    pub(super) fn holding(&self, terminal: TerminalId, action: Action) -> Option<&Order> {
+        self.open().find(|order| order.terminal == terminal && order.action.round() == action.round())
+    }
+
+    /// The order that has this round.
+    pub(super) fn holding_round(&self, terminal: TerminalId, round: RoundNo) -> Option<OrderId> {
+        self.open().find(|o| o.terminal == terminal && o.action.round() == Some(round)).map(|order| order.id)
+    }
+
+    /// All rounds that an order has.
+    pub(super) fn busy(&self) -> BTreeSet<(TerminalId, RoundNo)> {
+        self.open().filter_map(|order| Some((order.terminal, order.action.round()?))).collect()
+    }
+}
+
+impl Engine {
+    /// A new order: selects its point. The caller has looked at everything that forbids it.
+    pub(super) fn issue(
+        &mut self,
+        terminal: TerminalId,
+        action: Action,
+        issuer: Issuer,
+        reason: String,
+        expected: Option<Power>,
+        out: &mut Vec<Output>,
+    ) -> OrderId {
+        self.ledger.last += 1;
+        let id = OrderId(self.ledger.last);
+        let order = Order {
+            id,
+            terminal,
+            action,
+            issuer,
+            reason,
+            state: OrderState::Selecting,
+            detail: String::new(),
+            issued_at: self.now,
+            changed_at: self.now,
+            expires_at: self.now.after(self.policy.order_expiry),
+            power_before: None,
+            power_after: None,
+        };
+        out.push(Output::Order(order.clone()));
+        if let (Some(round), Some(power)) = (action.round(), expected) {
+            let change = if matches!(action, Action::Trip { .. }) { -power } else { power };
+            self.effects.expect(id, terminal, round, change);
+        }
+        let expires_at = order.expires_at;
+        out.push(Output::Command(Command { order: id, terminal, action, step: Step::Select, expires_at }));
+        let open = Open { order, selected_at: None, executed_at: None, read_at: None, readings: 0, expected };
+        self.ledger.open.insert(id, open);
+        id
+    }
+
+    fn move_order(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
+        let Some(open) = self.ledger.open.get_mut(&id) else { return };
+        open.order.state = state;
+        open.order.detail = detail;
+        open.order.changed_at = self.now;
+        out.push(Output::Order(open.order.clone()));
+    }
+
+    /// Brings an order to a final state.
+    pub(super) fn end_order(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
+        debug_assert!(state.is_final());
+        self.move_order(id, state, detail, out);
+        let Some(Open { mut order, executed_at, expected, .. }) = self.ledger.open.remove(&id) else { return };
+        if state == OrderState::Confirmed {
+            self.effects.done(id, self.now);
+            if let Some(round) = order.action.round() {
+                self.took_effect(&order, round, order.power_before.or(expected));
+                match executed_at.and_then(|since| self.power_since(order.terminal, round, since)) {
+                    Some(after) => {
+                        order.power_after = Some(after);
+                        out.push(Output::Order(order.clone()));
+                    }
+                    None => self.ledger.unmeasured.push((order.terminal, round, id)),
+                }
+            }
+        } else {
+            self.effects.none(id);
+        }
+        self.ledger.closed.push_front(order);
+        self.ledger.closed.truncate(View::ORDERS_MAX);
+        let closed = &self.ledger.closed;
+        self.ledger.unmeasured.retain(|(_, _, id)| closed.iter().any(|order| order.id == *id));
+    }
+
+    fn took_effect(&mut self, order: &Order, round: RoundNo, power: Option<Power>) {
+        match order.action {
+            Action::Trip { .. } => {
+                let by = match &order.issuer {
+                    Issuer::Limit { node } if self.watches.contains_key(node) => Holder::Rule(*node),
+                    _ => Holder::Operator,
+                };
+                let shed = Shed { by, since: self.now, power: power.unwrap_or_default(), not_before: self.now };
+                self.sheds.entry(order.terminal).or_default().insert(round, shed);
+            }
+            Action::Restore { .. } => self.no_longer_shed(order.terminal, round),
+            Action::SetCap { .. } => {}
+        }
+    }
+
+    /// Power behind a round as measured after `since`.
+    fn power_since(&self, terminal: TerminalId, round: RoundNo, since: Timestamp) -> Option<Power> {
+        let held = self.grid.round_power(terminal, round, self.now)?;
+        (held.as_of() > since).then(|| Power::new(held.reading.value))
+    }
+
+    /// The power behind a round was measured: the effect of its last order is known.
+    pub(super) fn on_round_power(&mut self, terminal: TerminalId, round: RoundNo, out: &mut Vec<Output>) {
+        let waiting = self.ledger.unmeasured.iter().position(|(t, r, _)| (*t, *r) == (terminal, round));
+        let Some(waiting) = waiting else { return };
+        let Some(held) = self.grid.round_power(terminal, round, self.now) else { return };
+        let (_, _, id) = self.ledger.unmeasured.swap_remove(waiting);
+        if let Some(order) = self.ledger.closed.iter_mut().find(|order| order.id == id) {
+            order.power_after = Some(Power::new(held.reading.value));
+            out.push(Output::Order(order.clone()));
+        }
+    }
+
+    /// Executes a selected order, if nothing forbids it by now.
+    pub(super) fn execute(&mut self, id: OrderId, out: &mut Vec<Output>) {
+        let Some(open) = self.ledger.open.get(&id).filter(|open| open.order.state == OrderState::Selected) else {
+            return;
+        };
+        let Order { terminal, action, expires_at, .. } = open.order;
+        if self.now >= expires_at {
+            self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
+            return;
+        }
+        // Things may have changed since the select: another round tripped here, a guarantee set.
+        if let Some(why) = self.forbids(terminal, action, Some(id)) {
+            self.withdraw(id, OrderState::Refused, why.to_string(), out);
+            return;
+        }
+        let power = action.round().and_then(|round| self.grid.round_power(terminal, round, self.now));
+        let power = power.map(|held| Power::new(held.reading.value));
+        let expected = open.expected;
+        if let Some(round) = action.round() {
+            let change = match action {
+                Action::Trip { .. } => -power.or(expected).unwrap_or_default(),
+                _ => self.comes_back_with(terminal, round),
+            };
+            self.effects.expect(id, terminal, round, change);
+        }
+        if let Some(open) = self.ledger.open.get_mut(&id) {
+            open.executed_at = Some(self.now);
+            open.order.power_before = power;
+        }
+        self.move_order(id, OrderState::Executing, String::new(), out);
+        out.push(Output::Command(Command { order: id, terminal, action, step: Step::Execute, expires_at }));
+    }
+
+    /// Ends an order before its execute, and tells the terminal so where it may hold a select.
+    pub(super) fn withdraw(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
+        let Some(open) = self.ledger.open.get(&id) else { return };
+        let Order { terminal, action, .. } = open.order;
+        self.end_order(id, state, detail, out);
+        if self.grid.posts.get(&terminal).is_some_and(|post| post.link_up) {
+            let expires_at = self.now.after(READ_AGAIN);
+            out.push(Output::Command(Command { order: id, terminal, action, step: Step::Cancel, expires_at }));
+        }
+    }
+
+    pub(super) fn on_outcome(&mut self, id: OrderId, outcome: Outcome, out: &mut Vec<Output>) {
+        let Some(open) = self.ledger.open.get_mut(&id) else { return };
+        let state = open.order.state;
+        match (state, outcome) {
+            (OrderState::Selecting, Outcome::Confirmed(Step::Select)) => {
+                open.selected_at = Some(self.now);
+                let by_rule = matches!(open.order.issuer, Issuer::Limit { .. });
+                self.move_order(id, OrderState::Selected, String::new(), out);
+                if by_rule {
+                    self.execute(id, out);
+                }
+            }
+            (OrderState::Selecting, Outcome::Refused { step: Step::Select, cause }) => {
+                let detail = format!("the terminal refused the select (cause {cause})");
+                self.end_order(id, OrderState::Refused, detail, out);
+            }
+            (OrderState::Selecting, Outcome::TimedOut(Step::Select)) => {
+                self.withdraw(id, OrderState::Expired, "no answer to the select".into(), out);
+            }
+            (OrderState::Selecting, Outcome::LinkLost(Step::Select)) => {
+                self.end_order(id, OrderState::Cancelled, "the link was lost before the execute".into(), out);
+            }
+            (
+                OrderState::Selecting | OrderState::Executing,
+                Outcome::NotSent { step: Step::Select | Step::Execute, why },
+            ) => {
+                let state = if why == NotSent::Expired { OrderState::Expired } else { OrderState::Refused };
+                self.end_order(id, state, format!("not sent: {why}"), out);
+            }
+            (OrderState::Executing, Outcome::Confirmed(Step::Execute) | Outcome::Terminated) => {
+                self.move_order(id, OrderState::Executed, String::new(), out);
+                self.confirm_if_shown(id, out);
+            }
+            (OrderState::Executing, Outcome::Refused { step: Step::Execute, cause }) => {
+                let detail = format!("the terminal refused the execute (cause {cause})");
+                self.end_order(id, OrderState::Refused, detail, out);
+            }
+            (OrderState::Executing, Outcome::TimedOut(Step::Execute)) => {
+                self.lose_sight(id, "no answer to the execute", out);
+            }
+            (OrderState::Executing, Outcome::LinkLost(Step::Execute)) => {
+                self.lose_sight(id, "the link was lost while executing", out);
+            }
+            (OrderState::Executed | OrderState::Unknown, Outcome::Confirmed(Step::ReadBack)) => {
+                open.readings = open.readings.saturating_add(1);
+                self.judge(id, out);
+            }
+            // A reading back that came to nothing is asked again, see `orders_on_tick`.
+            _ => {}
+        }
+    }
+
+    /// Nobody knows whether the execute took effect: the point is read, the order never sent again.
+    fn lose_sight(&mut self, id: OrderId, detail: &str, out: &mut Vec<Output>) {
+        self.effects.doubt(id);
+        self.move_order(id, OrderState::Unknown, detail.to_owned(), out);
+        self.read_back(id, out);
+    }
+
+    fn read_back(&mut self, id: OrderId, out: &mut Vec<Output>) {
+        let Some(open) = self.ledger.open.get_mut(&id) else { return };
+        let Order { terminal, action, .. } = open.order;
+        if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
+            return;
+        }
+        open.read_at = Some(self.now);
+        let expires_at = self.now.after(self.policy.order_expiry);
+        out.push(Output::Command(Command { order: id, terminal, action, step: Step::ReadBack, expires_at }));
+    }
+
+    /// The link is up again: what is unknown there is read.
+    pub(super) fn read_back_unknown(&mut self, terminal: TerminalId, out: &mut Vec<Output>) {
+        let unknown: Vec<OrderId> = self
+            .ledger
+            .open()
+            .filter(|o| o.terminal == terminal && matches!(o.state, OrderState::Executed | OrderState::Unknown))
+            .map(|order| order.id)
+            .collect();
+        for id in unknown {
+            self.read_back(id, out);
+        }
+    }
+
+    /// The link is down: selects ended with it.
+    pub(super) fn void_selects(&mut self, terminal: TerminalId, out: &mut Vec<Output>) {
+        let selected: Vec<OrderId> = self
+            .ledger
+            .open()
+            .filter(|o| o.terminal == terminal && matches!(o.state, OrderState::Selecting | OrderState::Selected))
+            .map(|order| order.id)
+            .collect();
+        for id in selected {
+            self.end_order(id, OrderState::Cancelled, "the link was lost before the execute".into(), out);
+        }
+    }
+
+    /// The centre was stopped: selects ended with their links, and what was being executed is unknown.
+    pub(super) fn interrupt_orders(&mut self, out: &mut Vec<Output>) {
+        let open: Vec<(OrderId, OrderState)> = self.ledger.open().map(|order| (order.id, order.state)).collect();
+        for (id, state) in open {
+            match state {
+                OrderState::Selecting | OrderState::Selected => {
+                    self.end_order(id, OrderState::Cancelled, "the centre was stopped before the execute".into(), out);
+                }
+                OrderState::Executing | OrderState::Executed => {
+                    self.effects.doubt(id);
+                    self.move_order(id, OrderState::Unknown, "the centre was stopped while executing".into(), out);
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// What the order's point says since its execute: whether that is what was wanted.
+    fn shows_effect(&self, open: &Open) -> Option<bool> {
+        let executed_at = open.executed_at?;
+        let order = &open.order;
+        let post = self.grid.posts.get(&order.terminal)?;
+        let kind = match order.action {
+            Action::Trip { round } | Action::Restore { round } => PointKind::RoundPosition(round),
+            Action::SetCap { .. } => PointKind::PowerCap,
+        };
+        let held = post.deciding(kind, self.now, self.policy.reading_age_max)?;
+        if held.arrived_at < executed_at {
+            return None;
+        }
+        match order.action {
+            Action::SetCap { cap } => {
+                let tolerance = cap.percent(1).get().unsigned_abs().min(CAP_TOLERANCE_W.unsigned_abs());
+                Some(held.reading.value.abs_diff(cap.get()) <= tolerance)
+            }
+            action => match SwitchPosition::from_value(held.reading.value) {
+                position @ (SwitchPosition::Open | SwitchPosition::Closed) => {
+                    Some(action.wanted_position() == Some(position))
+                }
+                SwitchPosition::Intermediate | SwitchPosition::Indeterminate => None,
+            },
+        }
+    }
+
+    fn confirm_if_shown(&mut self, id: OrderId, out: &mut Vec<Output>) {
+        let open = self.ledger.open.get(&id);
+        let open = open.filter(|open| matches!(open.order.state, OrderState::Executed | OrderState::Unknown));
+        if open.is_some_and(|open| self.shows_effect(open) == Some(true)) {
+            self.end_order(id, OrderState::Confirmed, String::new(), out);
+        }
+    }
+
+    pub(super) fn confirm_by_position(&mut self, terminal: TerminalId, round: RoundNo, out: &mut Vec<Output>) {
+        if let Some(id) = self.ledger.holding_round(terminal, round) {
+            self.confirm_if_shown(id, out);
+        }
+    }
+
+    pub(super) fn on_cap(&mut self, terminal: TerminalId, out: &mut Vec<Output>) {
+        let caps = self.ledger.open().find(|order| order.terminal == terminal && order.action.round().is_none());
+        if let Some(id) = caps.map(|order| order.id) {
+            self.confirm_if_shown(id, out);
+        }
+    }
+
+    /// The terminal has told all its points: what they say of an order that is executed or unknown.
+    fn judge(&mut self, id: OrderId, out: &mut Vec<Output>) {
+        let Some(open) = self.ledger.open.get(&id) else { return };
+        let waited = open.executed_at.is_none_or(|at| self.now.since(at) >= EFFECT_WITHIN);
+        let tired = open.readings >= READINGS_MAX;
+        let subject = match open.order.action {
+            Action::SetCap { .. } => "cap",
+            _ => "switch",
+        };
+        match self.shows_effect(open) {
+            Some(true) => self.end_order(id, OrderState::Confirmed, String::new(), out),
+            // A switch that is slow may yet move.
+            Some(false) if waited => {
+                self.end_order(id, OrderState::Failed, format!("read back: the {subject} has not changed"), out);
+            }
+            None if waited && tired => {
+                let detail = format!("read back {} times: the {subject} shows no position", open.readings);
+                self.end_order(id, OrderState::Failed, detail, out);
+            }
+            Some(false) | None => {}
+        }
+    }
+
+    pub(super) fn orders_on_tick(&mut self, out: &mut Vec<Output>) {
+        enum Due {
+            Expired,
+            Lost,
+            ReadBack,
+        }
+        let now = self.now;
+        let select_timeout = self.policy.select_timeout;
+        let passed = |since: Option<Timestamp>, span: Span| since.is_none_or(|since| now.since(since) >= span);
+        let due: Vec<(OrderId, Due)> = self
+            .ledger
+            .open
+            .values()
+            .filter_map(|open| {
+                let due = match open.order.state {
+                    OrderState::Selecting if now >= open.order.expires_at => Due::Expired,
+                    OrderState::Selected
+                        if now >= open.order.expires_at || passed(open.selected_at, select_timeout) =>
+                    {
+                        Due::Expired
+                    }
+                    // The link answers for every command; this is for an answer that was lost on the way here.
+                    OrderState::Executing if passed(open.executed_at, self.policy.order_expiry) => Due::Lost,
+                    OrderState::Executed
+                        if passed(open.executed_at, EFFECT_WITHIN) && passed(open.read_at, READ_AGAIN) =>
+                    {
+                        Due::ReadBack
+                    }
+                    OrderState::Unknown if passed(open.read_at, READ_AGAIN) => Due::ReadBack,
+                    _ => return None,
+                };
+                Some((open.order.id, due))
+            })
+            .collect();
+        for (id, due) in due {
+            match due {
+                Due::Expired => {
+                    self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
+                }
+                Due::Lost => self.lose_sight(id, "no answer to the execute", out),
+                Due::ReadBack => self.read_back(id, out),
+            }
+        }
+    }
+}

@@ -1,0 +1,225 @@
+//! What people ask: selects, executes, cancellations, acknowledgements. Each is answered, and each is in the audit log.
+
+use super::Engine;
+use crate::input::{Origin, Request};
+use crate::model::{NodeId, Power, RoundNo, TerminalId};
+use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
+use crate::output::{AlarmId, Audit, Output, Refusal, Reply};
+
+/// What the audit log says of a granted request, besides its answer.
+struct Granted {
+    reply: Reply,
+    object: String,
+    before: String,
+    after: String,
+}
+
+impl Engine {
+    pub(super) fn on_request(&mut self, origin: &Origin, request: &Request, out: &mut Vec<Output>) {
+        let (action, object, result) = match request {
+            Request::Select { terminal, action, reason } => (
+                format!("select: {action}{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                terminal.to_string(),
+                self.select(origin, *terminal, *action, reason, out),
+            ),
+            Request::Execute { order } => {
+                ("execute".into(), order.to_string(), self.execute_asked(origin, *order, out))
+            }
+            Request::Cancel { order } => ("cancel".into(), order.to_string(), self.cancel(origin, *order, out)),
+            Request::AcknowledgeAlarm { alarm, comment } => (
+                format!("acknowledge{}{comment}", if comment.is_empty() { "" } else { ": " }),
+                alarm.to_string(),
+                self.acknowledge(origin, *alarm, comment, out),
+            ),
+        };
+        let (object, before, after, reply) = match result {
+            Ok(Granted { reply, object, before, after }) => (object, before, after, Ok(reply)),
+            Err(refusal) => (object, String::new(), format!("refused: {refusal}"), Err(refusal)),
+        };
+        let (who, from) = (origin.operator.clone(), origin.from.clone());
+        out.push(Output::Audit(Audit { at: self.now, who, from, action, object, before, after }));
+        out.push(Output::Reply(reply));
+    }
+
+    fn select(
+        &mut self,
+        origin: &Origin,
+        terminal: TerminalId,
+        action: Action,
+        reason: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<Granted, Refusal> {
+        let inventory = self.grid.inventory.terminals.get(&terminal).ok_or(Refusal::UnknownTerminal { terminal })?;
+        if let Some(round) = action.round()
+            && !inventory.rounds.contains_key(&round)
+        {
+            return Err(Refusal::UnknownRound { terminal, round });
+        }
+        if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
+            return Err(Refusal::LinkDown { terminal });
+        }
+        if let Some(Order { id, issuer, .. }) = self.ledger.holding(terminal, action) {
+            return Err(Refusal::PointBusy { terminal, order: *id, owner: issuer.to_string() });
+        }
+        let position = action.round().and_then(|round| self.grid.position(terminal, round, self.now));
+        if let (Some(round), Some(position)) = (action.round(), position)
+            && action.wanted_position() == Some(position)
+        {
+            return Err(Refusal::AlreadyThere { terminal, round, position });
+        }
+        if let Some(refusal) = self.forbids(terminal, action, None) {
+            return Err(refusal);
+        }
+        let issuer = Issuer::Operator { name: origin.operator.clone() };
+        let id = self.issue(terminal, action, issuer, reason.to_owned(), None, out);
+        Ok(Granted {
+            reply: Reply::Order { order: id },
+            object: format!("{terminal} {id}"),
+            before: position.map(|position| position.to_string()).unwrap_or_default(),
+            after: OrderState::Selecting.to_string(),
+        })
+    }
+
+    /// Why an action must not be done, whoever wants it (`never-shed-protected`, `restoration-under-limit`). What `order`
+    /// itself will change is not counted against it.
+    pub(super) fn forbids(&self, terminal: TerminalId, action: Action, order: Option<OrderId>) -> Option<Refusal> {
+        match action {
+            Action::Trip { round } => self.forbids_trip(terminal, round, order),
+            Action::Restore { round } => self.forbids_restore(terminal, round, order),
+            Action::SetCap { cap } => {
+                let floor = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
+                if cap == Power::ZERO {
+                    None
+                } else if self.protected(terminal) {
+                    Some(Refusal::Guaranteed { terminal })
+                } else {
+                    (cap < floor).then_some(Refusal::CapBelowFloor { cap, floor })
+                }
+            }
+        }
+    }
+
+    fn protected(&self, terminal: TerminalId) -> bool {
+        self.grid.guaranteed(terminal) || self.grid.guarantee_at_terminal(terminal)
+    }
+
+    fn forbids_trip(&self, terminal: TerminalId, round: RoundNo, order: Option<OrderId>) -> Option<Refusal> {
+        if self.protected(terminal) {
+            return Some(Refusal::Guaranteed { terminal });
+        }
+        let floor = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
+        if floor == Power::ZERO {
+            return None;
+        }
+        let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
+        let behind = self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value));
+        let (Some(load), Some(behind)) = (load, behind) else {
+            return Some(Refusal::FloorNotProvable { terminal, floor });
+        };
+        let left = load - self.effects.going_at(&self.grid, terminal, order) - behind;
+        (left < floor).then_some(Refusal::SafetyFloor { terminal, left, floor })
+    }
+
+    fn forbids_restore(&self, terminal: TerminalId, round: RoundNo, order: Option<OrderId>) -> Option<Refusal> {
+        let comes = self.comes_back_with(terminal, round);
+        self.policy.limits.iter().find_map(|rule| {
+            let load = self.projected(rule.node, terminal, comes, order)?;
+            (load > rule.limit).then_some(Refusal::OverLimit {
+                terminal,
+                round,
+                node: rule.node,
+                load,
+                limit: rule.limit,
+            })
+        })
+    }
+
+    /// The load of a node above `terminal` with what is coming there and `more`; none where the node is not above it, or
+    /// its load is not known.
+    pub(super) fn projected(
+        &self,
+        node: NodeId,
+        terminal: TerminalId,
+        more: Power,
+        except: Option<OrderId>,
+    ) -> Option<Power> {
+        if !self.grid.path(terminal).any(|above| above == node) {
+            return None;
+        }
+        Some(self.grid.load(node).power()? + self.effects.coming_to(&self.grid, node, except) + more)
+    }
+
+    /// Power with which a round comes back, cold-load pick-up included. Where nobody knows what it had, all that the
+    /// contract leaves.
+    pub(super) fn comes_back_with(&self, terminal: TerminalId, round: RoundNo) -> Power {
+        let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
+        let power = shed.map(|shed| shed.power).filter(|power| *power > Power::ZERO).unwrap_or_else(|| {
+            let contract = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.contract);
+            let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
+            (contract - load.unwrap_or_default()).max(Power::ZERO)
+        });
+        let rules = self.policy.limits.iter().filter(|rule| self.grid.path(terminal).any(|node| node == rule.node));
+        let percent = rules.map(|rule| rule.cold_load_percent).max().unwrap_or(100);
+        power.percent(i64::from(percent))
+    }
+
+    /// The order, if it is this operator's and in one of `states`.
+    fn own(&self, origin: &Origin, id: OrderId, states: &[OrderState]) -> Result<&Order, Refusal> {
+        let order = self.ledger.get(id).ok_or(Refusal::UnknownOrder { order: id })?;
+        match &order.issuer {
+            Issuer::Operator { name } if *name == origin.operator => {}
+            owner => return Err(Refusal::NotOwner { order: id, owner: owner.to_string() }),
+        }
+        if states.contains(&order.state) {
+            Ok(order)
+        } else {
+            Err(Refusal::NotSelected { order: id, state: order.state.to_string() })
+        }
+    }
+
+    fn execute_asked(&mut self, origin: &Origin, id: OrderId, out: &mut Vec<Output>) -> Result<Granted, Refusal> {
+        let Order { terminal, action, .. } = *self.own(origin, id, &[OrderState::Selected])?;
+        if let Some(refusal) = self.forbids(terminal, action, Some(id)) {
+            self.withdraw(id, OrderState::Refused, refusal.to_string(), out);
+            return Err(refusal);
+        }
+        self.execute(id, out);
+        let after = self.ledger.get(id).map(|order| order.state.to_string()).unwrap_or_default();
+        Ok(Granted {
+            reply: Reply::Order { order: id },
+            object: format!("{terminal} {id}"),
+            before: OrderState::Selected.to_string(),
+            after,
+        })
+    }
+
+    fn cancel(&mut self, origin: &Origin, id: OrderId, out: &mut Vec<Output>) -> Result<Granted, Refusal> {
+        let order = self.own(origin, id, &[OrderState::Selecting, OrderState::Selected])?;
+        let (terminal, before) = (order.terminal, order.state.to_string());
+        self.withdraw(id, OrderState::Cancelled, format!("by {}", origin.operator), out);
+        Ok(Granted {
+            reply: Reply::Order { order: id },
+            object: format!("{terminal} {id}"),
+            before,
+            after: OrderState::Cancelled.to_string(),
+        })
+    }
+
+    fn acknowledge(
+        &mut self,
+        origin: &Origin,
+        alarm: AlarmId,
+        comment: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<Granted, Refusal> {
+        let before = self.alarms.acknowledge(alarm, &origin.operator, comment, self.now, out);
+        let before = before.ok_or(Refusal::UnknownAlarm { alarm })?;
+        let after = self.alarms.live().find(|live| live.id == alarm);
+        Ok(Granted {
+            reply: Reply::Done,
+            object: alarm.to_string(),
+            before: before.to_string(),
+            after: after.map_or_else(|| "normal".to_owned(), |alarm| alarm.state.to_string()),
+        })
+    }
+}

@@ -1,0 +1,155 @@
+//! The engine's state as operators see it.
+
+use std::cmp::Reverse;
+
+use super::grid::{Held, Post};
+use super::{Engine, Holder};
+use crate::model::{
+    NodeId, PointKind, Power, Quality, Round, RoundNo, SwitchPosition, Terminal, TerminalId, Timestamp,
+};
+use crate::orders::Order;
+use crate::output::{Alarm, AlarmCause};
+use crate::view::{LimitState, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
+
+impl Engine {
+    /// Everything on the overview. Costs time in proportion to the fleet: build it a few times a second, not for each
+    /// input.
+    pub fn view(&self) -> View {
+        View {
+            now: self.now,
+            nodes: self.node_views(),
+            terminals: self
+                .grid
+                .posts
+                .iter()
+                .filter_map(|(&id, post)| Some(self.terminal_view(id, post, self.grid.inventory.terminals.get(&id)?)))
+                .collect(),
+            alarms: sorted(self.alarms.live().cloned().collect()),
+            orders: self.orders().take(View::ORDERS_MAX).cloned().collect(),
+            events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
+        }
+    }
+
+    /// A terminal in full; none when it is not in the inventory.
+    pub fn terminal(&self, id: TerminalId) -> Option<TerminalDetail> {
+        let post = self.grid.posts.get(&id)?;
+        let about = |cause: AlarmCause| match cause {
+            AlarmCause::LinkDown { terminal }
+            | AlarmCause::NoEffect { terminal, .. }
+            | AlarmCause::CoverOpen { terminal } => terminal == id,
+            AlarmCause::OverLimit { .. }
+            | AlarmCause::Warning { .. }
+            | AlarmCause::LoadUnknown { .. }
+            | AlarmCause::LimitFutile { .. } => false,
+        };
+        let point = |held: &Held| PointView {
+            reading: held.reading,
+            arrived_at: held.arrived_at,
+            stale: post.is_stale(held, self.now, self.grid.age_max),
+        };
+        Some(TerminalDetail {
+            summary: self.terminal_view(id, post, self.grid.inventory.terminals.get(&id)?),
+            points: post.points().map(point).collect(),
+            orders: self.orders().filter(|order| order.terminal == id).cloned().collect(),
+            alarms: sorted(self.alarms.live().filter(|alarm| about(alarm.cause)).cloned().collect()),
+        })
+    }
+
+    /// When the present breach of a node's limit began, if there is one.
+    pub fn over_limit_since(&self, node: NodeId) -> Option<Timestamp> {
+        self.breach_since(node)
+    }
+
+    /// The newest first.
+    fn orders(&self) -> impl Iterator<Item = &Order> {
+        let mut orders: Vec<&Order> = self.ledger.open().chain(self.ledger.closed()).collect();
+        orders.sort_unstable_by_key(|order| Reverse(order.id));
+        orders.into_iter()
+    }
+
+    fn node_views(&self) -> Vec<NodeView> {
+        let inventory = &self.grid.inventory;
+        let mut counts = std::collections::BTreeMap::<NodeId, (u32, u32)>::new();
+        for post in self.grid.posts.values() {
+            let at = post.node.or_else(|| post.heads().first().copied());
+            for node in at.into_iter().flat_map(|at| inventory.path_up(at)) {
+                let (all, up) = counts.entry(node).or_default();
+                *all += 1;
+                *up += u32::from(post.link_up);
+            }
+        }
+        let mut views = Vec::with_capacity(inventory.nodes.len());
+        let roots = inventory.nodes.iter().filter(|(_, node)| node.parent.is_none());
+        // The last one on the stack comes next, so siblings are pushed in reverse.
+        let mut stack: Vec<(NodeId, u8)> = roots.rev().map(|(id, _)| (*id, 0)).collect();
+        while let Some((id, depth)) = stack.pop() {
+            let Some(node) = inventory.nodes.get(&id) else { continue };
+            let rule = self.policy.limits.iter().find(|rule| rule.node == id);
+            let rounds_shed = u32::try_from(self.shed_by(id).count()).unwrap_or(u32::MAX);
+            let watch = self.watches.get(&id);
+            let (terminals, links_up) = counts.get(&id).copied().unwrap_or_default();
+            views.push(NodeView {
+                id,
+                kind: node.kind,
+                name: node.name.clone(),
+                parent: node.parent,
+                depth,
+                load: self.grid.load(id),
+                limit: rule.map(|rule| rule.limit),
+                warning: rule.map(|rule| rule.warning()),
+                state: watch.map_or(LimitState::Unlimited, |watch| watch.state(rounds_shed > 0)),
+                rounds_shed,
+                terminals,
+                links_up,
+            });
+            let children = inventory.nodes.iter().filter(|(_, node)| node.parent == Some(id));
+            stack.extend(children.rev().map(|(child, _)| (*child, depth.saturating_add(1))));
+        }
+        views
+    }
+
+    fn terminal_view(&self, id: TerminalId, post: &Post, terminal: &Terminal) -> TerminalView {
+        let customer = self.grid.customer(id);
+        let measures = post.heads().first().and_then(|id| self.grid.inventory.nodes.get_key_value(id));
+        let power = post.held(PointKind::ActivePower);
+        let name = customer.map(|(_, c)| c.name.clone()).or_else(|| measures.map(|(_, node)| node.name.clone()));
+        TerminalView {
+            id,
+            customer: customer.map(|(id, _)| id),
+            name: name.unwrap_or_default(),
+            node: post.node.or_else(|| measures.map(|(id, _)| *id)),
+            link_up: post.link_up,
+            power: power.map(|held| Power::new(held.reading.value)),
+            quality: power.map_or(Quality::GOOD, |held| held.reading.quality),
+            stale: power.is_none_or(|held| post.is_stale(held, self.now, self.grid.age_max)),
+            arrived_at: power.map(|held| held.arrived_at),
+            contract: customer.map(|(_, customer)| customer.contract),
+            guaranteed: customer.is_some_and(|(_, c)| c.guaranteed) || self.grid.guarantee_at_terminal(id),
+            safety_floor: customer.map_or(Power::ZERO, |(_, customer)| customer.safety_floor),
+            priority: customer.map(|(_, customer)| customer.priority),
+            rounds: terminal.rounds.iter().map(|(no, round)| self.round_view(id, post, *no, round)).collect(),
+        }
+    }
+
+    fn round_view(&self, terminal: TerminalId, post: &Post, no: RoundNo, round: &Round) -> RoundView {
+        let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&no));
+        let value = |kind| post.held(kind).map(|held| held.reading.value);
+        RoundView {
+            round: no,
+            name: round.name.clone(),
+            position: value(PointKind::RoundPosition(no)).map(SwitchPosition::from_value),
+            power: value(PointKind::RoundPower(no)).map(Power::new),
+            shed_by: shed.and_then(|shed| match shed.by {
+                Holder::Rule(node) => Some(node),
+                Holder::Operator => None,
+            }),
+            held_by_operator: shed.is_some_and(|shed| shed.by == Holder::Operator),
+        }
+    }
+}
+
+/// By priority, then the newest first.
+fn sorted(mut alarms: Vec<Alarm>) -> Vec<Alarm> {
+    alarms.sort_by_key(|alarm| (alarm.priority, Reverse(alarm.id)));
+    alarms
+}

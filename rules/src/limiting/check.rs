@@ -1,0 +1,184 @@
+//! The checker: everything derived anew from the inventory and the readings, nothing taken from the planner.
+//!
+//! **Invariants** that it holds plans to: `never-shed-protected`, `restoration-under-limit`.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plan::Plan;
+use crate::engine::effects::Effects;
+use crate::engine::grid::Grid;
+use crate::model::{NodeId, PointKind, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
+use crate::output::Choice;
+use crate::policy::{LimitRule, Policy};
+
+/// In what a plan or a stage breaks an invariant. Shown to operators.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub(crate) enum Violation {
+    #[error("{terminal} is not below {node}")]
+    NotBelow { terminal: TerminalId, node: NodeId },
+    #[error("{terminal}: supply is guaranteed")]
+    Guaranteed { terminal: TerminalId },
+    #[error("{terminal} has no round {round}")]
+    NoRound { terminal: TerminalId, round: RoundNo },
+    #[error("{terminal} round {round} is there twice")]
+    Twice { terminal: TerminalId, round: RoundNo },
+    #[error("{terminal}: the link is down")]
+    LinkDown { terminal: TerminalId },
+    #[error("{terminal} round {round}: the switch is not known to be {wanted}")]
+    Position { terminal: TerminalId, round: RoundNo, wanted: SwitchPosition },
+    #[error("{terminal} round {round}: its power is {planned} in the plan and not that by good and fresh readings")]
+    Power { terminal: TerminalId, round: RoundNo, planned: Power },
+    #[error("{terminal}: its load is not known from good and fresh readings")]
+    LoadUnknown { terminal: TerminalId },
+    #[error("{terminal}: {left} would be left, below the safety floor of {floor}")]
+    Floor { terminal: TerminalId, left: Power, floor: Power },
+    #[error("{terminal} round {round}: an order is under way")]
+    Busy { terminal: TerminalId, round: RoundNo },
+    #[error("{expected} are expected but the rounds have {sum}")]
+    Sum { expected: Power, sum: Power },
+    #[error("{terminal} round {round} is shed though the others alone reach the target")]
+    Superfluous { terminal: TerminalId, round: RoundNo },
+    #[error("plan {pass}: only {most} are permitted in a row")]
+    TooManyPasses { pass: u8, most: u8 },
+    #[error("{node}: its load is not known, so its limit cannot be kept")]
+    NodeUnknown { node: NodeId },
+    #[error("{node} would rise to {load}, above its limit of {limit}")]
+    OverLimit { node: NodeId, load: Power, limit: Power },
+    #[error("{terminal} round {round}: {node} did not shed it, or not long enough ago")]
+    NotDue { terminal: TerminalId, round: RoundNo, node: NodeId },
+}
+
+/// What the checker looks at.
+#[derive(Clone, Copy)]
+pub(crate) struct World<'a> {
+    pub(crate) grid: &'a Grid,
+    pub(crate) effects: &'a Effects,
+    pub(crate) policy: &'a Policy,
+    /// Points that an order holds.
+    pub(crate) busy: &'a BTreeSet<(TerminalId, RoundNo)>,
+    pub(crate) now: Timestamp,
+}
+
+impl World<'_> {
+    fn round_exists(&self, choice: &Choice) -> bool {
+        let terminal = self.grid.inventory.terminals.get(&choice.terminal);
+        terminal.is_some_and(|terminal| terminal.rounds.contains_key(&choice.round))
+    }
+
+    /// What trips and stages have in common.
+    fn check_each(&self, node: NodeId, choices: &[Choice], position: SwitchPosition) -> Result<(), Violation> {
+        let mut seen = BTreeSet::new();
+        for choice in choices {
+            let Choice { terminal, round, .. } = *choice;
+            if !self.round_exists(choice) {
+                return Err(Violation::NoRound { terminal, round });
+            }
+            if !seen.insert((terminal, round)) {
+                return Err(Violation::Twice { terminal, round });
+            }
+            if !self.supplied_through(terminal).contains(&node) {
+                return Err(Violation::NotBelow { terminal, node });
+            }
+            let post = self.grid.posts.get(&terminal).filter(|post| post.link_up);
+            let post = post.ok_or(Violation::LinkDown { terminal })?;
+            let held = post.deciding(PointKind::RoundPosition(round), self.now, self.policy.reading_age_max);
+            if held.is_none_or(|held| held.reading.value != position.value()) {
+                return Err(Violation::Position { terminal, round, wanted: position });
+            }
+            if self.busy.contains(&(terminal, round)) {
+                return Err(Violation::Busy { terminal, round });
+            }
+        }
+        Ok(())
+    }
+
+    /// The nodes from a terminal's customer upwards, by the inventory alone.
+    fn supplied_through(&self, terminal: TerminalId) -> Vec<NodeId> {
+        let inventory = &self.grid.inventory;
+        let customer = inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
+        let mut above = Vec::new();
+        let mut at = customer.and_then(|customer| inventory.customers.get(&customer)).map(|c| c.supplied_by);
+        while let Some(node) = at.filter(|node| !above.contains(node)) {
+            above.push(node);
+            at = inventory.nodes.get(&node).and_then(|node| node.parent);
+        }
+        above
+    }
+}
+
+/// Whether a plan to shed may be executed.
+///
+/// # Errors
+/// The first invariant that it breaks.
+pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Result<(), Violation> {
+    if plan.pass > passes_max {
+        return Err(Violation::TooManyPasses { pass: plan.pass, most: passes_max });
+    }
+    world.check_each(plan.node, &plan.shed, SwitchPosition::Closed)?;
+    let age_max = world.policy.reading_age_max;
+    let mut shed_at: BTreeMap<TerminalId, Power> = BTreeMap::new();
+    for choice in &plan.shed {
+        let Choice { terminal, round, power, .. } = *choice;
+        let customer = world.grid.inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
+        let customer = customer.and_then(|customer| world.grid.inventory.customers.get(&customer));
+        let post = world.grid.posts.get(&terminal).ok_or(Violation::LinkDown { terminal })?;
+        let told = post.held(PointKind::SupplyGuarantee).is_some_and(|held| held.reading.value != 0);
+        if told || customer.is_none_or(|customer| customer.guaranteed) {
+            return Err(Violation::Guaranteed { terminal });
+        }
+        let measured = post.deciding(PointKind::RoundPower(round), world.now, age_max);
+        if power <= Power::ZERO || measured.is_none_or(|held| held.reading.value != power.get()) {
+            return Err(Violation::Power { terminal, round, planned: power });
+        }
+        *shed_at.entry(terminal).or_default() += power;
+        let load = post.load(world.now, age_max).map_err(|_| Violation::LoadUnknown { terminal })?;
+        let shed = shed_at.get(&terminal).copied().unwrap_or_default();
+        let left = load - world.effects.going_at(world.grid, terminal, None) - shed;
+        let floor = customer.map_or(Power::ZERO, |customer| customer.safety_floor);
+        if left < floor {
+            return Err(Violation::Floor { terminal, left, floor });
+        }
+    }
+    let sum: Power = plan.shed.iter().map(|choice| choice.power).sum();
+    if sum != plan.expected {
+        return Err(Violation::Sum { expected: plan.expected, sum });
+    }
+    match plan.shed.iter().find(|choice| sum - choice.power >= plan.wanted) {
+        Some(&Choice { terminal, round, .. }) => Err(Violation::Superfluous { terminal, round }),
+        None => Ok(()),
+    }
+}
+
+/// Whether a stage of restoration may be executed: at every limited node above, load, restorations under way and this
+/// stage with its cold-load pick-up stay at or below the limit.
+///
+/// # Errors
+/// The first invariant that it breaks.
+pub(crate) fn check_stage(
+    world: &World<'_>,
+    rule: &LimitRule,
+    stage: &[Choice],
+    due: impl Fn(TerminalId, RoundNo) -> bool,
+) -> Result<(), Violation> {
+    world.check_each(rule.node, stage, SwitchPosition::Open)?;
+    let mut coming: BTreeMap<NodeId, Power> = BTreeMap::new();
+    for choice in stage {
+        let Choice { terminal, round, power, .. } = *choice;
+        if !due(terminal, round) {
+            return Err(Violation::NotDue { terminal, round, node: rule.node });
+        }
+        for node in world.supplied_through(terminal) {
+            *coming.entry(node).or_default() += power;
+        }
+    }
+    for LimitRule { node, limit, .. } in &world.policy.limits {
+        let Some(coming) = coming.get(node) else { continue };
+        let load = world.grid.load(*node).power().ok_or(Violation::NodeUnknown { node: *node })?;
+        let load = load + world.effects.coming_to(world.grid, *node, None) + *coming;
+        if load > *limit {
+            return Err(Violation::OverLimit { node: *node, load, limit: *limit });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,10 @@
+//! Limiting: which rounds to shed, and a second opinion on it.
+//!
+//! [`plan`] chooses and gives a reason for each round that it sheds and each that it spares. [`check`] is not the planner:
+//! it derives from the inventory and the readings anew that a plan, or a stage of restoration, breaks no invariant.
+
+pub(crate) mod check;
+pub(crate) mod plan;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,190 @@
+//! The planner: the least important and least burdened first, no more than is wanted.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+
+use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, SwitchPosition, TerminalId};
+use crate::orders::OrderId;
+use crate::output::{Choice, Finding, Happening, Reason};
+
+/// What the planner may know of a terminal and its customer.
+#[derive(Clone, Debug)]
+pub(crate) struct TerminalFacts {
+    pub(crate) terminal: TerminalId,
+    pub(crate) class: PriorityClass,
+    /// Of the customer, so far.
+    pub(crate) curtailed: Energy,
+    /// Why none of its rounds may be shed, if so.
+    pub(crate) spared: Option<Finding>,
+    /// Its load, less what trips under way will still take away.
+    pub(crate) load: Power,
+    pub(crate) floor: Power,
+    pub(crate) rounds: Vec<RoundFacts>,
+}
+
+/// What the planner may know of a round.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct RoundFacts {
+    pub(crate) round: RoundNo,
+    pub(crate) position: Option<SwitchPosition>,
+    pub(crate) power: Option<Power>,
+    pub(crate) under_way: Option<OrderId>,
+    /// Tripped before in this breach, without effect.
+    pub(crate) deaf: bool,
+}
+
+/// What is shed, what is spared, and why. Never changed once made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) node: NodeId,
+    pub(crate) pass: u8,
+    /// Of the node, when the plan was made.
+    pub(crate) load: Power,
+    /// How much less it has to be.
+    pub(crate) wanted: Power,
+    /// How much less it is to be.
+    pub(crate) expected: Power,
+    pub(crate) shed: Vec<Choice>,
+    pub(crate) spared: Vec<Finding>,
+}
+
+impl Plan {
+    pub(crate) fn told(&self) -> Happening {
+        Happening::Planned {
+            node: self.node,
+            pass: self.pass,
+            load: self.load,
+            wanted: self.wanted,
+            expected: self.expected,
+            shed: self.shed.clone(),
+            spared: self.spared.clone(),
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Candidate {
+    terminal: TerminalId,
+    round: RoundNo,
+    class: PriorityClass,
+    curtailed: Energy,
+    power: Power,
+}
+
+/// Chooses rounds whose power together is at least `wanted`, or all that may be shed where that is less.
+pub(crate) fn plan(node: NodeId, pass: u8, load: Power, wanted: Power, terminals: &[TerminalFacts]) -> Plan {
+    let mut spared = Vec::new();
+    let mut candidates = Vec::new();
+    // Load left at each terminal, and its floor.
+    let mut left = BTreeMap::new();
+    for facts in terminals {
+        if let Some(finding) = facts.spared {
+            spared.push(finding);
+            continue;
+        }
+        left.insert(facts.terminal, (facts.load, facts.floor));
+        for round in &facts.rounds {
+            match candidate(facts, round) {
+                Ok(candidate) => candidates.push(candidate),
+                Err(finding) => spared.push(finding),
+            }
+        }
+    }
+    // Round 1 of everybody before round 2 of anybody: the burden is shared.
+    candidates.sort_by_key(|c| (Reverse(c.class), c.curtailed, c.round, c.terminal));
+    let mut shed = choose(wanted, &candidates, &mut left, &mut spared);
+    let mut expected: Power = shed.iter().map(|choice| choice.power).sum();
+    // What came first may have become superfluous by what came last; the more important ones are given back first.
+    for at in (0..shed.len()).rev() {
+        if let Some(choice) = shed.get(at).copied()
+            && expected - choice.power >= wanted
+        {
+            expected -= choice.power;
+            spared.push(Finding::NotNeeded { terminal: choice.terminal, round: choice.round });
+            shed.remove(at);
+        }
+    }
+    spared.sort();
+    Plan { node, pass, load, wanted, expected, shed, spared }
+}
+
+fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts) -> Result<Candidate, Finding> {
+    let (terminal, round) = (facts.terminal, facts_of.round);
+    if let Some(order) = facts_of.under_way {
+        return Err(Finding::OrderUnderWay { terminal, round, order });
+    }
+    if facts_of.deaf {
+        return Err(Finding::DidNotRespond { terminal, round });
+    }
+    match facts_of.position {
+        Some(SwitchPosition::Closed) => {}
+        Some(SwitchPosition::Open) => return Err(Finding::AlreadyOpen { terminal, round }),
+        _ => return Err(Finding::PositionUnknown { terminal, round }),
+    }
+    let power = facts_of.power.filter(|power| *power > Power::ZERO).ok_or(Finding::NoLoad { terminal, round })?;
+    Ok(Candidate { terminal, round, class: facts.class, curtailed: facts.curtailed, power })
+}
+
+fn choose(
+    wanted: Power,
+    candidates: &[Candidate],
+    left: &mut BTreeMap<TerminalId, (Power, Power)>,
+    spared: &mut Vec<Finding>,
+) -> Vec<Choice> {
+    let mut remaining = wanted;
+    let mut shed: Vec<Choice> = Vec::new();
+    let mut taken = vec![false; candidates.len()];
+    for (at, candidate) in candidates.iter().enumerate() {
+        if taken.get(at) == Some(&true) {
+            continue;
+        }
+        let Candidate { terminal, round, .. } = *candidate;
+        if remaining <= Power::ZERO {
+            spared.push(Finding::NotNeeded { terminal, round });
+            continue;
+        }
+        if let Err(finding) = floor_kept(candidate, left) {
+            spared.push(finding);
+            continue;
+        }
+        let class = candidate.class.get();
+        let mut chosen = (at, candidate, Reason::LeastImportant { class, curtailed_wh: candidate.curtailed.get() });
+        if candidate.power >= remaining {
+            // The last one: of those in its class that would do, the one that sheds the least too much.
+            let fitting = candidates.iter().enumerate().skip(at).filter(|(other, c)| {
+                taken.get(*other) == Some(&false)
+                    && c.class == candidate.class
+                    && c.power >= remaining
+                    && floor_kept(c, left).is_ok()
+            });
+            if let Some((other, best)) = fitting.min_by_key(|(other, c)| (c.power, *other))
+                && other != at
+            {
+                chosen = (other, best, Reason::BestFit { class });
+            }
+        }
+        let (chosen_at, chosen, reason) = chosen;
+        if let Some(taken) = taken.get_mut(chosen_at) {
+            *taken = true;
+        }
+        if let Some((load, _)) = left.get_mut(&chosen.terminal) {
+            *load -= chosen.power;
+        }
+        remaining -= chosen.power;
+        shed.push(Choice { terminal: chosen.terminal, round: chosen.round, power: chosen.power, reason });
+        if chosen_at != at {
+            spared.push(Finding::NotNeeded { terminal, round });
+        }
+    }
+    shed
+}
+
+fn floor_kept(candidate: &Candidate, left: &BTreeMap<TerminalId, (Power, Power)>) -> Result<(), Finding> {
+    let (load, floor) = left.get(&candidate.terminal).copied().unwrap_or_default();
+    let rest = load - candidate.power;
+    if rest < floor {
+        let Candidate { terminal, round, .. } = *candidate;
+        return Err(Finding::SafetyFloor { terminal, round, left: rest, floor });
+    }
+    Ok(())
+}
