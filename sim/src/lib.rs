@@ -7,3 +7,6 @@ pub mod fleet;
 pub mod plant;
 pub mod scenario;
 pub mod server;
+
+#[cfg(test)]
+mod rehearsal;
