@@ -1,6 +1,6 @@
 //! The journal: every input, in order, on disk before anything is made of it.
 //!
-//! Read [`Journal`] (append a batch, read from a position, snapshots), then [`fn@write`] (the group commit). `record` is
+//! Read [`Journal`] (append a batch, read from a position, snapshots), then [`fn@write`] (the group commit). [`JournalReader`] reads beside it. `record` is
 //! what an input looks like on disk.
 //!
 //! **Invariants:** `durable-before-ack`: nobody is told that an input arrived before its batch is synced to disk;
@@ -18,8 +18,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use error::JournalError;
-pub use sqlite::Journal;
-pub use writer::{BATCH_MAX, Committed, Health, Submission, write};
+pub use sqlite::{Journal, JournalReader};
+pub use writer::{BATCH_MAX, Committed, Control, Health, Submission, write};
 
 /// The number of an input in its journal, rising by one from 1; 0 stands before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -17,6 +17,8 @@ const FILE: &str = "journal.db";
 const LOCK_FILE: &str = "headroom.lock";
 /// Format of the file, in SQLite's `user_version`; 0 is an empty file.
 const FORMAT: i64 = 1;
+/// Batches given up in one transaction.
+const FORGET_MAX: u32 = 256;
 
 const SCHEMA: &str = "
 CREATE TABLE IF NOT EXISTS batch (
@@ -107,46 +109,11 @@ impl Journal {
     /// # Errors
     /// When the first wanted batch is damaged, missing or forgotten, or the file cannot be read.
     pub async fn read_from(&mut self, after: Position, max: usize) -> Result<Vec<(Position, Input)>, JournalError> {
-        let mut found = Vec::new();
-        if after >= self.end || max == 0 {
-            return Ok(found);
+        if after >= self.end {
+            return Ok(Vec::new());
         }
         let file = self.file.clone();
-        let mut wanted = after.plus(1);
-        // Whether a batch that ends before the wanted position was seen: what is missing then was not forgotten.
-        let mut passed = false;
-        let query = sqlx::query(
-            "SELECT first, count, crc, bytes FROM batch
-             WHERE first >= coalesce((SELECT max(first) FROM batch WHERE first <= ?1), 0) ORDER BY first",
-        )
-        .bind(wanted.column());
-        let mut rows = query.fetch(self.connection().await?);
-        let failed = |source| JournalError::Database { file: file.clone(), doing: "read the journal", source };
-        while found.len() < max {
-            let Some(row) = rows.try_next().await.map_err(failed)? else { break };
-            let first = Position::from_column(row.try_get("first").map_err(failed)?);
-            let batch = check(&row, first);
-            let damaged = |why: String| JournalError::Damaged { file: file.clone(), position: first, why };
-            let inputs = match batch {
-                Ok(inputs) if first <= wanted => inputs,
-                Ok(_) | Err(_) if !found.is_empty() => break,
-                Ok(_) if passed => {
-                    return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
-                }
-                // Nothing at or before the wanted position is left: retention takes the beginning.
-                Ok(_) => return Err(JournalError::Forgotten { file, wanted, oldest: first }),
-                Err(why) => return Err(damaged(why)),
-            };
-            let positions = (first.0..).map(Position);
-            found.extend(positions.zip(inputs).filter(|(position, _)| *position >= wanted).take(max - found.len()));
-            passed = true;
-            wanted = found.last().map_or(wanted, |(position, _)| position.plus(1));
-        }
-        drop(rows);
-        if found.is_empty() {
-            return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
-        }
-        Ok(found)
+        read(self.connection().await?, file, after, max).await
     }
 
     /// Keeps `bytes` as the state after the input at `at`, and of all snapshots the newest two.
@@ -159,24 +126,39 @@ impl Journal {
         self.settle("save a snapshot", done).await
     }
 
-    /// The newest snapshot that is whole; none when there is none. A damaged one is logged and passed over.
+    /// The snapshots that are whole, newest first. A damaged one is logged and passed over.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn newest_snapshot(&mut self) -> Result<Option<(Position, Vec<u8>)>, JournalError> {
+    pub async fn snapshots(&mut self) -> Result<Vec<(Position, Vec<u8>)>, JournalError> {
         let rows =
             sqlx::query_as::<_, (i64, i64, Vec<u8>)>("SELECT position, crc, bytes FROM snapshot ORDER BY 1 DESC")
                 .fetch_all(self.connection().await?)
                 .await
                 .map_err(|source| self.failed("read the snapshots", source))?;
+        let mut whole = Vec::with_capacity(rows.len());
         for (position, crc, bytes) in rows {
             let position = Position::from_column(position);
             if i64::from(record::checksum(position.0, &bytes)) == crc {
-                return Ok(Some((position, bytes)));
+                whole.push((position, bytes));
+            } else {
+                tracing::warn!(file = %self.file.display(), %position, "snapshot is damaged and passed over");
             }
-            tracing::warn!(file = %self.file.display(), %position, "snapshot is damaged: going on with the one before it");
         }
-        Ok(None)
+        Ok(whole)
+    }
+
+    /// The position of the oldest of the snapshots that are kept; none unless there are two. What lies at or before it
+    /// is needed by nobody who starts from a snapshot.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn older_snapshot(&mut self) -> Result<Option<Position>, JournalError> {
+        let positions: Vec<i64> = sqlx::query_scalar("SELECT position FROM snapshot ORDER BY 1")
+            .fetch_all(self.connection().await?)
+            .await
+            .map_err(|source| self.failed("read the snapshots", source))?;
+        Ok(positions.first().filter(|_| positions.len() > 1).map(|&position| Position::from_column(position)))
     }
 
     /// Gives up the batches that lie at or before `until` as a whole; the last one stays in any case.
@@ -184,12 +166,26 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written to.
     pub async fn forget_until(&mut self, until: Position) -> Result<(), JournalError> {
+        while self.forget_some(until).await? {}
+        Ok(())
+    }
+
+    /// As [`Self::forget_until`], but only some of them, so that nobody waits long; whether there may be more.
+    ///
+    /// # Errors
+    /// When the file cannot be written to.
+    pub async fn forget_some(&mut self, until: Position) -> Result<bool, JournalError> {
         let query = sqlx::query(
-            "DELETE FROM batch WHERE first <= ?1 AND first + count - 1 <= ?1 AND first < (SELECT max(first) FROM batch)",
+            "DELETE FROM batch WHERE first IN (
+                 SELECT first FROM batch
+                 WHERE first <= ?1 AND first + count - 1 <= ?1 AND first < (SELECT max(first) FROM batch)
+                 ORDER BY first LIMIT ?2)",
         )
-        .bind(until.column());
+        .bind(until.column())
+        .bind(FORGET_MAX);
         let done = query.execute(self.connection().await?).await;
-        self.settle("forget old batches", done).await.map(|_| ())
+        let done = self.settle("forget old batches", done).await?;
+        Ok(done.rows_affected() == u64::from(FORGET_MAX))
     }
 
     /// The connection, opened anew after a failure.
@@ -218,6 +214,87 @@ impl Journal {
     fn failed(&self, doing: &'static str, source: sqlx::Error) -> JournalError {
         JournalError::Database { file: self.file.clone(), doing, source }
     }
+}
+
+/// A journal's inputs for reading only, beside the one that writes them.
+#[derive(Debug)]
+pub struct JournalReader {
+    file: PathBuf,
+    connection: SqliteConnection,
+}
+
+impl JournalReader {
+    /// Opens the journal in `folder`, which a [`Journal`] has open.
+    ///
+    /// # Errors
+    /// When there is none, or it cannot be read.
+    pub async fn open(folder: &Path) -> Result<Self, JournalError> {
+        let file = folder.join(FILE);
+        let options = SqliteConnectOptions::new()
+            .filename(&file)
+            .create_if_missing(false)
+            .read_only(true)
+            .busy_timeout(Duration::from_secs(5));
+        match SqliteConnection::connect_with(&options).await {
+            Ok(connection) => Ok(Self { file, connection }),
+            Err(source) => Err(JournalError::Database { file, doing: "open the journal for reading", source }),
+        }
+    }
+
+    /// As [`Journal::read_from`], for inputs that are known to be there.
+    ///
+    /// # Errors
+    /// Likewise, and when there is nothing after `after`.
+    pub async fn read_from(&mut self, after: Position, max: usize) -> Result<Vec<(Position, Input)>, JournalError> {
+        read(&mut self.connection, self.file.clone(), after, max).await
+    }
+}
+
+async fn read(
+    connection: &mut SqliteConnection,
+    file: PathBuf,
+    after: Position,
+    max: usize,
+) -> Result<Vec<(Position, Input)>, JournalError> {
+    let mut found = Vec::new();
+    if max == 0 {
+        return Ok(found);
+    }
+    let mut wanted = after.plus(1);
+    // Whether a batch that ends before the wanted position was seen: what is missing then was not forgotten.
+    let mut passed = false;
+    let query = sqlx::query(
+        "SELECT first, count, crc, bytes FROM batch
+         WHERE first >= coalesce((SELECT max(first) FROM batch WHERE first <= ?1), 0) ORDER BY first",
+    )
+    .bind(wanted.column());
+    let mut rows = query.fetch(connection);
+    let failed = |source| JournalError::Database { file: file.clone(), doing: "read the journal", source };
+    while found.len() < max {
+        let Some(row) = rows.try_next().await.map_err(failed)? else { break };
+        let first = Position::from_column(row.try_get("first").map_err(failed)?);
+        let batch = check(&row, first);
+        let damaged = |why: String| JournalError::Damaged { file: file.clone(), position: first, why };
+        let inputs = match batch {
+            Ok(inputs) if first <= wanted => inputs,
+            Ok(_) | Err(_) if !found.is_empty() => break,
+            Ok(_) if passed => {
+                return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
+            }
+            // Nothing at or before the wanted position is left: retention takes the beginning.
+            Ok(_) => return Err(JournalError::Forgotten { file, wanted, oldest: first }),
+            Err(why) => return Err(damaged(why)),
+        };
+        let positions = (first.0..).map(Position);
+        found.extend(positions.zip(inputs).filter(|(position, _)| *position >= wanted).take(max - found.len()));
+        passed = true;
+        wanted = found.last().map_or(wanted, |(position, _)| position.plus(1));
+    }
+    drop(rows);
+    if found.is_empty() {
+        return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
+    }
+    Ok(found)
 }
 
 async fn save(connection: &mut SqliteConnection, at: Position, crc: u32, bytes: &[u8]) -> Result<(), sqlx::Error> {

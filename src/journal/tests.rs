@@ -99,7 +99,7 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
     let journal = Journal::open(folder.path()).await.unwrap();
     let (submit, submissions) = mpsc::channel(64);
     let (next, mut committed) = mpsc::channel(64);
-    let writer = tokio::spawn(write(journal, submissions, next, watch::channel(Health::Good).0));
+    let writer = tokio::spawn(write(journal, submissions, mpsc::channel(1).1, next, watch::channel(Health::Good).0));
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     for n in 1..=20 {
         let acknowledge = acknowledged.clone();
@@ -144,7 +144,7 @@ async fn a_full_disk_stops_acknowledgement_and_loses_nothing() {
     let received = Instant::now();
     submit.send(Submission { input: big.clone(), durable: Some(durable), reply: None, received }).await.unwrap();
     drop(submit);
-    let mut writing = Box::pin(write(journal, submissions, next, health));
+    let mut writing = Box::pin(write(journal, submissions, mpsc::channel(1).1, next, health));
     tokio::select! {
         biased;
         changed = seen.changed() => changed.unwrap(),
@@ -225,16 +225,58 @@ async fn a_journal_of_a_newer_version_is_refused() {
 async fn the_newest_whole_snapshot_is_taken_and_two_are_kept() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(folder.path()).await.unwrap();
-    assert_eq!(journal.newest_snapshot().await.unwrap(), None);
+    assert!(journal.snapshots().await.unwrap().is_empty());
     for n in 1..=3u8 {
+        assert_eq!(journal.older_snapshot().await.unwrap(), (n == 3).then_some(Position(1)));
         journal.save_snapshot(Position(n.into()), &[n; 9]).await.unwrap();
     }
-    assert_eq!(journal.newest_snapshot().await.unwrap(), Some((Position(3), vec![3; 9])));
-    for (position, left) in [(3, Some((Position(2), vec![2; 9]))), (2, None)] {
+    assert_eq!(journal.older_snapshot().await.unwrap(), Some(Position(2)));
+    let (second, third) = ((Position(2), vec![2; 9]), (Position(3), vec![3; 9]));
+    assert_eq!(journal.snapshots().await.unwrap(), [third, second.clone()]);
+    for (position, left) in [(3, vec![second]), (2, vec![])] {
         let damage = sqlx::query("UPDATE snapshot SET bytes = x'00' WHERE position = ?").bind(position);
         damage.execute(journal.connection().await.unwrap()).await.unwrap();
-        assert_eq!(journal.newest_snapshot().await.unwrap(), left);
+        assert_eq!(journal.snapshots().await.unwrap(), left);
     }
+}
+
+#[tokio::test]
+async fn a_reader_beside_the_writer_sees_what_is_durable() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    journal.append(&ticks(1..4)).await.unwrap();
+    let mut reader = JournalReader::open(folder.path()).await.unwrap();
+    assert_eq!(inputs(reader.read_from(Position(1), 9).await.unwrap()), ticks(2..4));
+    journal.append(&ticks(4..6)).await.unwrap();
+    assert_eq!(inputs(reader.read_from(Position(3), 9).await.unwrap()), ticks(4..6));
+    assert!(reader.read_from(Position(5), 9).await.is_err());
+}
+
+#[tokio::test]
+async fn the_writer_keeps_snapshots_forgets_what_lies_before_the_older_and_ends_when_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path()).await.unwrap();
+    // A handle that somebody keeps must not keep the writer going.
+    let (submit, submissions) = mpsc::channel(8);
+    let (control, controls) = mpsc::channel(8);
+    let (next, mut committed) = mpsc::channel(64);
+    let writer = tokio::spawn(write(journal, submissions, controls, next, watch::channel(Health::Good).0));
+    for n in 1..=6 {
+        let submission = Submission { input: tick(n), durable: None, reply: None, received: Instant::now() };
+        submit.send(submission).await.unwrap();
+        let last = committed.recv().await.unwrap().last().unwrap().position;
+        if n % 2 == 0 {
+            control.send(Control::Snapshot { at: last, bytes: vec![7; 3] }).await.unwrap();
+        }
+    }
+    control.send(Control::End).await.unwrap();
+    let mut journal = writer.await.unwrap();
+    assert!(submit.is_closed());
+    let kept: Vec<_> = journal.snapshots().await.unwrap().into_iter().map(|(position, _)| position.0).collect();
+    assert_eq!(kept, [6, 4]);
+    let error = journal.read_from(Position::START, 9).await.unwrap_err();
+    assert!(matches!(error, JournalError::Forgotten { oldest: Position(5), .. }), "{error}");
+    assert_eq!(inputs(journal.read_from(Position(4), 9).await.unwrap()), ticks(5..7));
 }
 
 #[tokio::test]

@@ -8,7 +8,8 @@ use headroom_rules::output::{Refusal, Reply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use super::{Journal, JournalError, Position};
+use super::{Journal, Position};
+use crate::sentence::sentence;
 
 /// Most inputs in one batch.
 pub const BATCH_MAX: usize = 1_024;
@@ -62,7 +63,23 @@ impl fmt::Debug for Submission {
     }
 }
 
-/// Journals all submissions until every sender is gone, then gives the journal back; also when `next` is closed.
+/// What the journal is asked for beside inputs.
+#[derive(Debug)]
+pub enum Control {
+    /// Keep this as the engine's state after the input at `at`, and give up what lies before the older of the two
+    /// snapshots that are kept. When the disk refuses, the refusal is logged and the inputs stay.
+    Snapshot {
+        /// After which input.
+        at: Position,
+        /// The state.
+        bytes: Vec<u8>,
+    },
+    /// Take no more inputs; write those that wait, and end.
+    End,
+}
+
+/// Journals all submissions until every sender is gone or [`Control::End`] came, then gives the journal back; also when
+/// `next` is closed.
 ///
 /// A batch is first synced to disk, then its `durable` calls are made, then it goes to `next`. When the disk does not
 /// take it, the batch is kept and tried again (250 ms, doubling to 5 s) for as long as it takes: nothing is
@@ -70,33 +87,92 @@ impl fmt::Debug for Submission {
 pub async fn write(
     mut journal: Journal,
     mut submissions: mpsc::Receiver<Submission>,
+    mut controls: mpsc::Receiver<Control>,
     next: mpsc::Sender<Vec<Committed>>,
     health: watch::Sender<Health>,
 ) -> Journal {
     let mut waiting = Vec::with_capacity(BATCH_MAX);
-    while submissions.recv_many(&mut waiting, BATCH_MAX).await > 0 {
-        let mut inputs = Vec::with_capacity(waiting.len());
-        let mut rest = Vec::with_capacity(waiting.len());
-        for Submission { input, durable, reply, received } in waiting.drain(..) {
-            inputs.push(input);
-            rest.push((durable, reply, received));
-        }
-        let before = journal.end();
-        append_until_it_succeeds(&mut journal, &inputs, &health).await;
-        let mut batch = Vec::with_capacity(inputs.len());
-        let positions = (before.0 + 1..).map(Position);
-        for ((position, input), (durable, reply, received)) in positions.zip(inputs).zip(rest) {
-            if let Some(durable) = durable {
-                durable();
+    let mut controlled = true;
+    let mut forget_until = None;
+    loop {
+        tokio::select! {
+            // Else a stream of inputs would starve the rest for good.
+            biased;
+            control = controls.recv(), if controlled => match control {
+                Some(Control::Snapshot { at, bytes }) => forget_until = keep_snapshot(&mut journal, at, &bytes).await,
+                Some(Control::End) => submissions.close(),
+                None => controlled = false,
+            },
+            count = submissions.recv_many(&mut waiting, BATCH_MAX) => {
+                if count == 0 {
+                    break;
+                }
+                if !commit(&mut journal, &mut waiting, &next, &health).await {
+                    tracing::error!(position = %journal.end(), "nobody takes journaled inputs any more: the journal stops");
+                    break;
+                }
             }
-            batch.push(Committed { position, input, reply, received });
+            // Bit by bit, between batches.
+            () = std::future::ready(()), if forget_until.is_some() => {}
         }
-        if next.send(batch).await.is_err() {
-            tracing::error!(position = %journal.end(), "nobody takes journaled inputs any more: the journal stops");
-            break;
+        if let Some(until) = forget_until {
+            forget_until = match journal.forget_some(until).await {
+                Ok(more) => more.then_some(until),
+                Err(error) => {
+                    tracing::warn!(
+                        error = sentence(&error),
+                        "the journal keeps its old inputs until the next snapshot"
+                    );
+                    None
+                }
+            };
         }
     }
     journal
+}
+
+/// Writes all that waits as one batch and hands it on; whether there was somebody to take it.
+async fn commit(
+    journal: &mut Journal,
+    waiting: &mut Vec<Submission>,
+    next: &mpsc::Sender<Vec<Committed>>,
+    health: &watch::Sender<Health>,
+) -> bool {
+    let mut inputs = Vec::with_capacity(waiting.len());
+    let mut rest = Vec::with_capacity(waiting.len());
+    for Submission { input, durable, reply, received } in waiting.drain(..) {
+        inputs.push(input);
+        rest.push((durable, reply, received));
+    }
+    let before = journal.end();
+    append_until_it_succeeds(journal, &inputs, health).await;
+    let mut batch = Vec::with_capacity(inputs.len());
+    let positions = (before.0 + 1..).map(Position);
+    for ((position, input), (durable, reply, received)) in positions.zip(inputs).zip(rest) {
+        if let Some(durable) = durable {
+            durable();
+        }
+        batch.push(Committed { position, input, reply, received });
+    }
+    next.send(batch).await.is_ok()
+}
+
+/// Saves a snapshot; up to where inputs are no longer needed then.
+async fn keep_snapshot(journal: &mut Journal, at: Position, bytes: &[u8]) -> Option<Position> {
+    let kept = match journal.save_snapshot(at, bytes).await {
+        Ok(()) => journal.older_snapshot().await,
+        Err(error) => Err(error),
+    };
+    match kept {
+        Ok(older) => {
+            tracing::debug!(position = %at, bytes = bytes.len(), "snapshot saved");
+            older
+        }
+        Err(error) => {
+            tracing::warn!(error = sentence(&error), "no snapshot was saved; the next start replays more");
+            None
+        }
+    }
 }
 
 async fn append_until_it_succeeds(journal: &mut Journal, inputs: &[Input], health: &watch::Sender<Health>) {
@@ -122,16 +198,4 @@ async fn append_until_it_succeeds(journal: &mut Journal, inputs: &[Input], healt
         sleep(pause).await;
         pause = (pause * 2).min(RETRY_MAX);
     }
-}
-
-/// An error with its causes, in one line.
-fn sentence(error: &JournalError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

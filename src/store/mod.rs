@@ -24,7 +24,7 @@ use crate::journal::Position;
 pub use error::StoreError;
 pub use reader::StoreReader;
 pub use sqlite::Store;
-pub use writer::{Backlog, READINGS_MAX, run_writer};
+pub use writer::{Backlog, READINGS_MAX, Retention, run_writer};
 
 /// Name of the store's file in the data folder.
 const FILE: &str = "headroom.db";

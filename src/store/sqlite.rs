@@ -70,13 +70,11 @@ impl Store {
         if self.connection.is_none() {
             self.reopen().await?;
         }
-        let stored = self.position;
-        let new = entries.iter().filter(|entry| entry.position > stored);
-        let new: Vec<&Entry> = new.collect();
-        let mut count = WriteCount { skipped: (entries.len() - new.len()) as u64, ..WriteCount::default() };
-        let Some(last) = new.iter().map(|entry| entry.position).max() else { return Ok(count) };
+        let (stored, new) = entries.split_at(entries.partition_point(|entry| entry.position <= self.position));
+        let mut count = WriteCount { skipped: stored.len() as u64, ..WriteCount::default() };
+        let Some(last) = new.last().map(|entry| entry.position) else { return Ok(count) };
         let done = match &mut self.connection {
-            Some(connection) => write_all(connection, &mut self.points, &new, last, &mut count).await,
+            Some(connection) => write_all(connection, &mut self.points, new, last, &mut count).await,
             None => Err(Failure::Database(sqlx::Error::PoolClosed)),
         };
         match done {
@@ -136,7 +134,8 @@ impl Store {
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(5));
         let mut connection = SqliteConnection::connect_with(&options).await.map_err(failed("open the store"))?;
-        MIGRATIONS.run(&mut connection).await.map_err(|source| match source {
+        // Not `run`: with its `Acquire` the compiler cannot see that the writer's task may change its thread.
+        MIGRATIONS.run_direct(None, &mut connection, false).await.map_err(|source| match source {
             MigrateError::VersionMissing(migration) => StoreError::Newer { file: self.file.clone(), migration },
             source => StoreError::Migrate { file: self.file.clone(), source: Box::new(source) },
         })?;
@@ -166,7 +165,7 @@ impl From<sqlx::Error> for Failure {
 async fn write_all(
     connection: &mut SqliteConnection,
     points: &mut BTreeMap<(TerminalId, PointKind), i64>,
-    entries: &[&Entry],
+    entries: &[Entry],
     last: Position,
     count: &mut WriteCount,
 ) -> Result<(), Failure> {

@@ -1,8 +1,9 @@
-use headroom_rules::model::{PointKind, Quality, Reading, Timestamp};
+use headroom_rules::model::{PointKind, Quality, Reading, Span, Timestamp};
 use headroom_rules::output::{Audit, Event, Happening, Output};
 use tokio::sync::{mpsc, watch};
 
 use super::*;
+use crate::clock::Clock;
 
 fn entry(position: u64, source_time: Option<i64>, value: i64, quality: Quality) -> Entry {
     let terminal = "T-1".parse().unwrap();
@@ -27,6 +28,10 @@ fn entry(position: u64, source_time: Option<i64>, value: i64, quality: Quality) 
             Output::Audit(audit),
         ],
     }
+}
+
+fn forever() -> Retention {
+    Retention { clock: Clock::from_source(1.0, || Timestamp::new(0)), keep: Span::new(i64::MAX) }
 }
 
 fn entries() -> Vec<Entry> {
@@ -115,7 +120,7 @@ async fn the_writer_stores_everything_before_it_ends() {
         send.send(entry).await.unwrap();
     }
     drop(send);
-    assert_eq!(run_writer(store, receive, backlog).await.position(), Position(5));
+    assert_eq!(run_writer(store, receive, backlog, forever()).await.position(), Position(5));
     let stored = Backlog { stored: Position(5), waiting: 0, readings: 10, failing: None };
     assert_eq!(*seen.borrow(), stored);
 }
@@ -132,7 +137,7 @@ async fn the_writer_outlives_an_outage_and_loses_nothing() {
         send.send(entry).await.unwrap();
     }
     drop(send);
-    let mut writing = Box::pin(run_writer(store, receive, backlog));
+    let mut writing = Box::pin(run_writer(store, receive, backlog, forever()));
     tokio::select! {
         biased;
         failing = seen.wait_for(|backlog| backlog.failing.is_some()) => {
@@ -144,4 +149,26 @@ async fn the_writer_outlives_an_outage_and_loses_nothing() {
     assert_eq!(writing.await.position(), Position(5));
     let stored = Backlog { stored: Position(5), waiting: 0, readings: 10, failing: None };
     assert_eq!(*seen.borrow(), stored);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_writer_gives_up_old_readings_and_keeps_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::open(folder.path()).await.unwrap();
+    let (send, receive) = mpsc::channel(8);
+    let (backlog, mut seen) = watch::channel(Backlog::default());
+    let retention = Retention { clock: Clock::from_source(1.0, || Timestamp::new(1_030)), keep: Span::new(1_000) };
+    let writing = tokio::spawn(run_writer(store, receive, backlog, retention));
+    seen.changed().await.unwrap();
+    tokio::time::advance(std::time::Duration::from_secs(61)).await;
+    for entry in entries() {
+        send.try_send(entry).unwrap();
+    }
+    drop(send);
+    writing.await.unwrap();
+    // Opening a pool counts on time that passes.
+    tokio::time::resume();
+    let reader = StoreReader::open(folder.path()).await.unwrap();
+    let kept: Vec<_> = trend(&reader, 100).await.into_iter().map(|(at, ..)| at).collect();
+    assert_eq!(kept, [30, 30, 40, 40, 50, 50], "dated 10 to 50, given up before 30");
 }

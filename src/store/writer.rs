@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use headroom_rules::input::Input;
+use headroom_rules::model::Span;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
-use super::{Entry, Store, StoreError};
+use super::{Entry, Store};
+use crate::clock::Clock;
 use crate::journal::Position;
+use crate::sentence::sentence;
 
 /// Most readings in one transaction, up to the last entry's own.
 pub const READINGS_MAX: usize = 20_000;
@@ -19,6 +22,20 @@ const WINDOW: Duration = Duration::from_millis(200);
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause between two tries.
 const RETRY_MAX: Duration = Duration::from_secs(5);
+
+/// Between two times of giving up old readings.
+const FORGET_EVERY: Duration = Duration::from_secs(86_400);
+/// The first time comes this long after the start, so that a centre started anew each day gives them up too.
+const FORGET_FIRST: Duration = Duration::from_secs(60);
+
+/// How long readings are kept.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// The supply's time, which readings are dated in.
+    pub clock: Clock,
+    /// How long.
+    pub keep: Span,
+}
 
 /// How the store keeps up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -38,11 +55,15 @@ pub struct Backlog {
 /// On an error the batch is kept and tried again (250 ms, doubling to 5 s) for as long as it takes. Meanwhile
 /// `entries` fills up. Whoever feeds it must not let the engine wait there: what does not fit can be read again from
 /// the journal after [`Backlog::stored`].
+///
+/// Readings older than `retention` says are given up once a day of real time, between two batches.
 pub async fn run_writer(
     mut store: Store,
     mut entries: mpsc::Receiver<Entry>,
     backlog: watch::Sender<Backlog>,
+    retention: Retention,
 ) -> Store {
+    let mut next_forget = Instant::now() + FORGET_FIRST;
     backlog.send_modify(|backlog| backlog.stored = store.position());
     while let Some(batch) = collect(&mut entries).await {
         let mut pause = RETRY_FIRST;
@@ -77,6 +98,14 @@ pub async fn run_writer(
                 }
             }
         }
+        if Instant::now() >= next_forget {
+            next_forget = Instant::now() + FORGET_EVERY;
+            let before = retention.clock.now().after(-retention.keep);
+            match store.forget_readings_before(before).await {
+                Ok(count) => tracing::info!(count, %before, "old readings were given up"),
+                Err(error) => tracing::warn!(error = sentence(&error), "old readings stay for another day"),
+            }
+        }
     }
     store
 }
@@ -96,16 +125,4 @@ async fn collect(entries: &mut mpsc::Receiver<Entry>) -> Option<Vec<Entry>> {
 
 fn readings_of(entry: &Entry) -> usize {
     if let Input::Readings { readings, .. } = &entry.input { readings.len() } else { 0 }
-}
-
-/// An error with its causes, in one line.
-fn sentence(error: &StoreError) -> String {
-    let mut text = error.to_string();
-    let mut cause = std::error::Error::source(error);
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }
