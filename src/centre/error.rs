@@ -1,0 +1,64 @@
+//! Why a centre does not start, or did not end as it should.
+
+use std::io;
+use std::path::PathBuf;
+
+use headroom_terminals::iec104::config::TimersError;
+use headroom_terminals::profile::ProfileError;
+
+use crate::journal::{JournalError, Position};
+use crate::store::StoreError;
+
+/// Why a centre does not start.
+#[derive(Debug, thiserror::Error)]
+pub enum CentreError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// A point map cannot be read.
+    #[error("{file}: the point map cannot be read; check the terminal's profile in the fleet's file")]
+    ProfileRead {
+        /// Which.
+        file: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// A point map is wrong.
+    #[error("{file}: the point map cannot be used")]
+    Profile {
+        /// Which.
+        file: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: ProfileError,
+    },
+    /// Time-outs of links that contradict each other.
+    #[error("section iec104: the time-outs cannot be used")]
+    Timers(#[from] TimersError),
+    /// The store knows inputs that the journal does not.
+    #[error(
+        "the store has everything up to position {stored}, but the journal ends at {journaled}: they do not belong \
+         together; restore journal.db from the same backup as headroom.db, or move headroom.db away to begin a new one"
+    )]
+    StoreAhead {
+        /// Where the store stands.
+        stored: Position,
+        /// Where the journal ends.
+        journaled: Position,
+    },
+    /// A defect.
+    #[error("the store's writer ended by itself while the centre started; the log before this says why")]
+    StoreWriterEnded,
+}
+
+/// What a centre could not bring to its end. Nothing that was acknowledged is lost: it is in the journal.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{}", problems.join("; "))]
+pub struct StopError {
+    /// Each in a sentence.
+    pub problems: Vec<String>,
+}

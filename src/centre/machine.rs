@@ -1,0 +1,47 @@
+//! The engine as its task sees it.
+
+use headroom_rules::engine::Engine;
+use headroom_rules::input::Input;
+use headroom_rules::model::TerminalId;
+use headroom_rules::output::Output;
+use headroom_rules::view::{TerminalDetail, View};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// What is a function of the inputs in their order. A copy goes its own way from there on: the same inputs give it the
+/// same outputs (`replay-equals-live`).
+pub(super) trait Machine: Clone + Serialize + DeserializeOwned + Send + 'static {
+    /// Before anything happened.
+    fn new() -> Self;
+    /// Applies an input.
+    fn apply(&mut self, input: &Input, out: &mut Vec<Output>);
+    /// The picture for operators.
+    fn view(&self) -> View;
+    /// A terminal in full.
+    fn terminal(&self, id: TerminalId) -> Option<TerminalDetail>;
+}
+
+impl Machine for Engine {
+    fn new() -> Self {
+        Self::new()
+    }
+    fn apply(&mut self, input: &Input, out: &mut Vec<Output>) {
+        self.apply(input, out);
+    }
+    fn view(&self) -> View {
+        self.view()
+    }
+    fn terminal(&self, id: TerminalId) -> Option<TerminalDetail> {
+        self.terminal(id)
+    }
+}
+
+/// Applies an input and gives what the store takes; what is for the dispatcher and for people goes to `direct`.
+pub(super) fn apply<M: Machine>(machine: &mut M, input: &Input, direct: &mut Vec<Output>) -> Vec<Output> {
+    let mut outputs = Vec::new();
+    machine.apply(input, &mut outputs);
+    if !outputs.is_empty() {
+        direct.extend(outputs.extract_if(.., |output| matches!(output, Output::Command(_) | Output::Reply(_))));
+    }
+    outputs
+}

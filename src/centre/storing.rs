@@ -1,0 +1,167 @@
+//! What follows from inputs, on its way to the store's writer, without the engine's task ever waiting there.
+//!
+//! As long as the writer keeps up, entries go to it as they come. When its channel is full (the store is down, or slow)
+//! a copy of the engine from before the first entry that does not fit follows behind: it reads the inputs from the
+//! journal and derives the same outputs again (`replay-equals-live`), at the store's pace. When it has caught up, entries
+//! come from the engine's task again. Nothing is kept in memory for an outage of any length but that one copy.
+//!
+//! **Invariant:** `stored-exactly-once`: at any time either the engine's task feeds the writer or the follower does.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use headroom_rules::input::Input;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep};
+
+use super::machine::{Machine, apply};
+use crate::journal::{JournalError, JournalReader, Position};
+use crate::sentence::sentence;
+use crate::store::Entry;
+
+/// Inputs read from the journal at once.
+const CHUNK: u64 = 512;
+/// Pause after the journal could not be read.
+const RETRY: Duration = Duration::from_secs(1);
+/// Between two lines in the log about a journal that cannot be read.
+const LOG_EVERY: Duration = Duration::from_secs(60);
+
+/// The store's writer is gone.
+#[derive(Debug)]
+pub(super) struct WriterGone;
+
+/// The way to the store's writer.
+#[derive(Debug)]
+pub(super) struct Storing {
+    entries: mpsc::Sender<Entry>,
+    /// Of the journal.
+    folder: PathBuf,
+    behind: Option<Behind>,
+}
+
+/// A follower at work.
+#[derive(Debug)]
+struct Behind {
+    /// How far it may go: where the engine's task stands. Without this it ends.
+    live: watch::Sender<Position>,
+    /// Up to here it fed the writer.
+    reached: watch::Receiver<Position>,
+    /// Aborted when dropped.
+    _follower: JoinSet<()>,
+}
+
+impl Storing {
+    pub(super) const fn new(entries: mpsc::Sender<Entry>, folder: PathBuf) -> Self {
+        Self { entries, folder, behind: None }
+    }
+
+    /// Before the next input is applied by `machine`, which stands at `position`: sees to it that its entry gets its
+    /// way.
+    pub(super) fn prepare<M: Machine>(&mut self, machine: &M, position: Position) {
+        if self.behind.is_some() || self.entries.capacity() > 0 || self.entries.is_closed() {
+            return;
+        }
+        tracing::warn!(after = %position, "the store does not keep up: it will be fed from the journal");
+        let (live, live_seen) = watch::channel(position);
+        let (reached_to, reached) = watch::channel(position);
+        let mut follower = JoinSet::new();
+        follower.spawn(follow(machine.clone(), self.folder.clone(), live_seen, reached_to, self.entries.clone()));
+        self.behind = Some(Behind { live, reached, _follower: follower });
+    }
+
+    /// An entry for the store, after [`Self::prepare`].
+    pub(super) fn store(&self, entry: Entry) -> Result<(), WriterGone> {
+        if self.behind.is_some() {
+            return Ok(());
+        }
+        match self.entries.try_send(entry) {
+            Ok(()) => Ok(()),
+            // Only this task sends while nobody follows behind, so the room that `prepare` saw is still there.
+            Err(TrySendError::Full(entry)) => {
+                tracing::error!(position = %entry.position, "no room for an entry: the centre stops rather than lose it");
+                Err(WriterGone)
+            }
+            Err(TrySendError::Closed(_)) => Err(WriterGone),
+        }
+    }
+
+    /// The engine's task stands at `position`, and nothing is half done.
+    pub(super) fn settle(&mut self, position: Position) {
+        let Some(behind) = &self.behind else { return };
+        // The follower stands still where it was allowed to go, so it can be taken off there.
+        let standing = *behind.live.borrow() == position && *behind.reached.borrow() == position;
+        if standing && self.entries.capacity() >= self.entries.max_capacity() / 2 {
+            self.behind = None;
+            tracing::info!(%position, "the store has caught up");
+        } else {
+            behind.live.send_replace(position);
+        }
+    }
+
+    #[cfg(test)]
+    pub(super) const fn is_behind(&self) -> bool {
+        self.behind.is_some()
+    }
+
+    /// Waits until everything up to `position` is with the store's writer, which then ends when it is done.
+    pub(super) async fn finish(mut self, position: Position) {
+        self.settle(position);
+        if let Some(behind) = &mut self.behind {
+            // A follower that is gone has no writer any more.
+            let _ = behind.reached.wait_for(|&reached| reached >= position).await;
+        }
+    }
+}
+
+/// Feeds the writer from the journal, up to where the engine's task stands, until that no longer wants it.
+async fn follow<M: Machine>(
+    mut machine: M,
+    folder: PathBuf,
+    mut live: watch::Receiver<Position>,
+    reached: watch::Sender<Position>,
+    entries: mpsc::Sender<Entry>,
+) {
+    let mut after = *reached.borrow();
+    let mut direct = Vec::new();
+    let mut reader = None;
+    let mut logged: Option<Instant> = None;
+    loop {
+        let Ok(until) = live.wait_for(|&live| live > after).await.map(|live| *live) else { return };
+        let chunk = match read(&mut reader, &folder, after, CHUNK.min(until.0 - after.0)).await {
+            Ok(chunk) => chunk,
+            Err(error) => {
+                if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
+                    logged = Some(Instant::now());
+                    tracing::error!(error = sentence(&error), "the store cannot be fed from the journal; trying on");
+                }
+                reader = None;
+                sleep(RETRY).await;
+                continue;
+            }
+        };
+        for (position, input) in chunk {
+            let outputs = apply(&mut machine, &input, &mut direct);
+            direct.clear();
+            if entries.send(Entry { position, input, outputs }).await.is_err() {
+                return;
+            }
+            after = position;
+        }
+        reached.send_replace(after);
+    }
+}
+
+async fn read(
+    reader: &mut Option<JournalReader>,
+    folder: &Path,
+    after: Position,
+    max: u64,
+) -> Result<Vec<(Position, Input)>, JournalError> {
+    let open = match reader.take() {
+        Some(open) => open,
+        None => JournalReader::open(folder).await?,
+    };
+    reader.insert(open).read_from(after, usize::try_from(max).unwrap_or(usize::MAX)).await
+}
