@@ -7,8 +7,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use headroom_rules::input::Input;
+use headroom_rules::model::{Inventory, Timestamp};
 use headroom_rules::orders::{Action, Command, Issuer, Step};
 use headroom_rules::output::Output;
+use headroom_rules::policy::Policy;
 use headroom_rules::view::View;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep_until};
@@ -162,11 +164,7 @@ fn is_rules_trip(command: &Command, outputs: &[Output]) -> bool {
 }
 
 /// What every start tells the engine before any link is dialled.
-pub(super) fn first_inputs(
-    at: headroom_rules::model::Timestamp,
-    inventory: headroom_rules::model::Inventory,
-    policy: headroom_rules::policy::Policy,
-) -> [Input; 3] {
+pub(super) fn first_inputs(at: Timestamp, inventory: Inventory, policy: Policy) -> [Input; 3] {
     [
         Input::Started { at },
         Input::Inventory { at, inventory: Box::new(inventory) },

@@ -28,6 +28,7 @@ mod storing;
 mod tests;
 
 use std::collections::BTreeMap;
+use std::future::ready;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -76,12 +77,20 @@ const QUESTIONS_MAX: usize = 64;
 const TICK: Span = Span::from_s(1);
 /// … but not more often than this.
 const TICK_MIN: Duration = Duration::from_millis(100);
-/// For links to end in order.
-const LINKS_STOP: Duration = Duration::from_secs(3);
-/// For inputs that wait to be journaled and applied.
-const JOURNAL_STOP: Duration = Duration::from_secs(5);
-/// For everything that follows from them to be stored.
-const STORE_STOP: Duration = Duration::from_secs(10);
+
+/// How long each part may take to end.
+#[derive(Clone, Copy, Debug)]
+struct Bounds {
+    /// For links to end in order.
+    links: Duration,
+    /// For inputs that wait to be journaled.
+    journal: Duration,
+    /// For inputs to be applied and for what follows from them to be stored, each.
+    store: Duration,
+}
+
+const BOUNDS: Bounds =
+    Bounds { links: Duration::from_secs(3), journal: Duration::from_secs(5), store: Duration::from_secs(10) };
 
 /// What a centre is made of.
 #[derive(Clone, Debug)]
@@ -259,26 +268,37 @@ impl Centre {
     ///
     /// # Errors
     /// What could not be brought to its end. The figures are those of the end.
-    pub async fn stop(mut self) -> Result<Figures, StopError> {
+    pub async fn stop(self) -> Result<Figures, StopError> {
+        self.stop_within(BOUNDS).await
+    }
+
+    async fn stop_within(mut self, bounds: Bounds) -> Result<Figures, StopError> {
         let mut problems = Vec::new();
         self.stop_links.send_replace(true);
         let all = async { while self.links.join_next().await.is_some() {} };
-        if timeout(LINKS_STOP, all).await.is_err() {
+        if timeout(bounds.links, all).await.is_err() {
             tracing::warn!(links = self.links.len(), "links did not end in order and were cut");
             self.links.shutdown().await;
         }
-        let control = self.control.clone();
-        let journal = ended("journal", JOURNAL_STOP, &mut self.journal, async move {
+        let tell = async {
             // A writer that is gone needs no telling.
-            let _ = control.send(Control::End).await;
+            let _ = self.control.send(Control::End).await;
+        };
+        let journal = ended("journal", bounds.journal, &mut self.journal, tell).await;
+        let because = |why: String, error: Option<&String>| match error {
+            Some(error) => format!("{why} ({error})"),
+            None => why,
+        };
+        let mut journal = journal.map_err(|why| match &*self.handle.health.borrow() {
+            Health::Failing { error, .. } => problems.push(because(why, Some(error))),
+            Health::Good => problems.push(why),
         });
-        let mut journal = journal.await.map_err(|why| problems.push(why)).ok();
-        let engine = ended("engine", STORE_STOP, &mut self.engine, std::future::ready(())).await;
-        let engine = engine.map_err(|why| problems.push(why)).ok();
-        let store = ended("store", STORE_STOP, &mut self.store, std::future::ready(())).await;
-        let store = store.map_err(|why| problems.push(why)).ok();
+        let engine = ended("engine", bounds.store, &mut self.engine, ready(())).await;
+        let engine = engine.map_err(|why| problems.push(why));
+        let store = ended("store", bounds.store, &mut self.store, ready(())).await;
+        let store = store.map_err(|why| problems.push(because(why, self.handle.backlog.borrow().failing.as_ref())));
         self.helpers.shutdown().await;
-        if let (Some(journal), Some((machine, position)), Some(store)) = (&mut journal, engine, store)
+        if let (Ok(journal), Ok((machine, position)), Ok(store)) = (&mut journal, engine, store)
             && store.position() == position
             && let Err(why) = last_snapshot(journal, &machine, position).await
         {

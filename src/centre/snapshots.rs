@@ -92,17 +92,16 @@ mod tests {
         let (control, mut controls) = mpsc::channel(1);
         let mut snapshots = Snapshots::new(control, Position::START);
         let machine = Counter::default();
-        let mut step = |position, stored| snapshots.step(&machine, Position(position), Position(stored));
-        step(INPUTS_MAX - 1, INPUTS_MAX);
-        assert!(controls.try_recv().is_err(), "not due");
+        snapshots.step(&machine, Position(INPUTS_MAX - 1), Position(INPUTS_MAX));
+        assert!(matches!(snapshots.stage, Stage::Idle), "not due");
         tokio::time::advance(EVERY).await;
-        step(10, 9);
-        for _ in 0..1_000 {
-            step(12, 9);
-            std::thread::sleep(Duration::from_millis(1));
+        while !matches!(snapshots.stage, Stage::Waiting(..)) {
+            snapshots.step(&machine, Position(10), Position(9));
+            std::thread::yield_now();
         }
+        snapshots.step(&machine, Position(12), Position(9));
         assert!(controls.try_recv().is_err(), "the store lacks the tenth");
-        step(12, 10);
+        snapshots.step(&machine, Position(12), Position(10));
         let Ok(Control::Snapshot { at: Position(10), bytes }) = controls.try_recv() else { panic!("no snapshot") };
         assert_eq!(decode::<Counter>(&bytes).unwrap(), machine);
     }

@@ -384,7 +384,7 @@ async fn a_centre_that_was_killed_loses_nothing_that_was_acknowledged() {
     engine.abort();
     store.abort();
     let _ = (links.shutdown().await, helpers.shutdown().await, journal.await, engine.await, store.await);
-    let mut journal = open_again(&parts.data).await;
+    let mut journal = Journal::open(&parts.data).await.unwrap();
     let count = |input: &Input| if let Input::Readings { readings, .. } = input { readings.len() as u64 } else { 0 };
     let mut journaled = 0;
     let mut after = Position::START;
@@ -404,9 +404,37 @@ async fn a_centre_that_was_killed_loses_nothing_that_was_acknowledged() {
     running.ended().await;
 }
 
-/// The lock on the folder goes when the last of SQLite's threads lets go of the journal.
-async fn open_again(folder: &Path) -> Journal {
-    Journal::open(folder).await.unwrap()
+#[tokio::test]
+async fn a_blocked_store_holds_nobody_up_and_has_everything_after_the_next_start() {
+    use sqlx::Connection as _;
+    let Simulated { parts, stop, running, _folder } = simulated(4).await;
+    let centre = Centre::start(parts.clone()).await.unwrap();
+    let mut view = centre.handle().view;
+    // Somebody else writes to the store's file and does not come to an end.
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(parts.data.join("headroom.db"));
+    let mut other = sqlx::SqliteConnection::connect_with(&options).await.unwrap();
+    sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
+    let before = centre.figures();
+    let going_on = async {
+        while centre.figures().readings_received < before.readings_received + 100 {
+            view.changed().await.unwrap();
+        }
+    };
+    timeout(SOON, going_on).await.expect("acquisition goes on");
+    let reader = centre.handle().store;
+    let bounds = Bounds { store: Duration::from_millis(300), ..BOUNDS };
+    let received = Arc::clone(&centre.tally);
+    let error = timeout(SOON, centre.stop_within(bounds)).await.unwrap().unwrap_err();
+    assert!(error.to_string().starts_with("store: not done within"), "{error}");
+    let first = received.lock().unwrap().figures().readings_received;
+    let stored = reader.count_readings().await.unwrap();
+    drop(other);
+    let centre = Centre::start(parts).await.unwrap();
+    let figures = timeout(SOON, centre.stop()).await.unwrap().unwrap();
+    assert_eq!(figures.readings_recovered, first - stored);
+    assert_eq!(reader.count_readings().await.unwrap(), first + figures.readings_received);
+    stop.send(true).unwrap();
+    running.ended().await;
 }
 
 #[tokio::test]
