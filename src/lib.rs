@@ -2,8 +2,9 @@
 //!
 //! [`config`] reads what people wrote, [`clock`] tells the supply's time, [`journal`] keeps every input before anybody acts
 //! on it, [`store`] what follows from them for years, [`centre`] carries inputs to the engine and commands to the terminals,
-//! and [`console`] is the operators' screen, a client of the HTTP API. ops/ARCHITECTURE.md has the whole picture.
+//! [`api`] lets people and their programs in over HTTP, and [`console`] is the operators' screen, a client of it. ops/ARCHITECTURE.md has the whole picture.
 
+pub mod api;
 pub mod centre;
 pub mod clock;
 pub mod config;

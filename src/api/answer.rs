@@ -1,0 +1,104 @@
+//! Answers and faults as JSON.
+
+use bytes::Bytes;
+use headroom_rules::output::Refusal;
+use serde::Serialize;
+use warp::http::{HeaderValue, StatusCode, header};
+use warp::reply::Response;
+
+use crate::centre::Unavailable;
+use crate::store::StoreError;
+
+/// Why there is no 200, with a sentence for the person.
+#[derive(Debug)]
+pub(super) struct Fault {
+    status: StatusCode,
+    error: String,
+    refusal: Option<Refusal>,
+}
+
+#[derive(Serialize)]
+struct FaultBody<'a> {
+    error: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a Refusal>,
+}
+
+impl Fault {
+    pub(super) fn new(status: StatusCode, error: impl Into<String>) -> Self {
+        Self { status, error: error.into(), refusal: None }
+    }
+
+    pub(super) fn bad_request(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+
+    pub(super) fn answer(&self) -> Response {
+        json(self.status, &FaultBody { error: &self.error, refusal: self.refusal.as_ref() })
+    }
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        Self { status: StatusCode::CONFLICT, error: refusal.to_string(), refusal: Some(refusal) }
+    }
+}
+
+impl From<Unavailable> for Fault {
+    fn from(unavailable: Unavailable) -> Self {
+        let status = match unavailable {
+            Unavailable::Journal { .. } | Unavailable::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Unavailable::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+        };
+        Self::new(status, unavailable.to_string())
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Self {
+        let status = match error {
+            StoreError::Row { .. } | StoreError::Encode { .. } => StatusCode::INTERNAL_SERVER_ERROR,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        let mut sentence = error.to_string();
+        let mut cause = std::error::Error::source(&error);
+        while let Some(inner) = cause {
+            sentence.push_str(": ");
+            sentence.push_str(&inner.to_string());
+            cause = inner.source();
+        }
+        tracing::warn!(error = sentence, "the store gave the API no answer");
+        Self::new(status, sentence)
+    }
+}
+
+/// Either way an answer.
+pub(super) fn settle(result: Result<Response, Fault>) -> Response {
+    result.unwrap_or_else(|fault| fault.answer())
+}
+
+pub(super) fn ok(body: &impl Serialize) -> Response {
+    json(StatusCode::OK, body)
+}
+
+pub(super) fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(text) => json_text(status, text.into()),
+        Err(error) => {
+            tracing::error!(%error, "an answer cannot be put into JSON");
+            let text = r#"{"error":"the answer cannot be put into JSON; the centre's log has why"}"#;
+            json_text(StatusCode::INTERNAL_SERVER_ERROR, Bytes::from_static(text.as_bytes()))
+        }
+    }
+}
+
+/// An answer whose body is JSON already.
+pub(super) fn json_text(status: StatusCode, text: Bytes) -> Response {
+    let mut answer = Response::new(text.into());
+    *answer.status_mut() = status;
+    let headers = answer.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // What a token opened is not to be kept by anything on the way.
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    answer
+}

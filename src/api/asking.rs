@@ -1,0 +1,86 @@
+//! What operators ask for.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use bytes::Buf;
+use futures_util::{Stream, TryStreamExt as _};
+use headroom_rules::input::{Origin, Request};
+use tokio::time::timeout;
+use warp::http::StatusCode;
+use warp::reply::Response;
+
+use super::Api;
+use super::answer::{Fault, ok};
+use super::door::Caller;
+
+/// Largest body of a request, bytes: far more than its longest texts.
+pub(super) const BODY_MAX: usize = 16 * 1024;
+/// So much of a body that is too large is still read, bytes: closing on unread bytes may cost the client its answer.
+const BODY_READ_MAX: usize = 1024 * 1024;
+/// A body is sent in one go.
+const BODY_WITHIN: Duration = Duration::from_secs(5);
+/// Longest reason or comment.
+const TEXT_CHARS_MAX: usize = 500;
+
+pub(super) async fn request<S, B>(api: &Api, caller: Caller, body: S) -> Result<Response, Fault>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let late = |_| {
+        let sentence = format!("the body did not arrive within {} s; nothing was done", BODY_WITHIN.as_secs());
+        Fault::new(StatusCode::REQUEST_TIMEOUT, sentence)
+    };
+    let body = timeout(BODY_WITHIN, read(body)).await.map_err(late)??;
+    let request: Request = serde_json::from_slice(&body)
+        .map_err(|error| Fault::bad_request(format!("the body is no request: {error}")))?;
+    check(&request)?;
+    let origin = Origin { operator: caller.operator.to_string(), from: caller.from.to_string() };
+    Ok(ok(&api.handle.request(origin, request).await??))
+}
+
+async fn read<S, B>(body: S) -> Result<Vec<u8>, Fault>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let mut body = pin!(body);
+    let mut kept = Vec::new();
+    let mut len = 0;
+    let broken = |error| Fault::bad_request(format!("the body broke off: {error}"));
+    while let Some(mut part) = body.try_next().await.map_err(broken)? {
+        len += part.remaining();
+        if len > BODY_READ_MAX {
+            break;
+        }
+        if len <= BODY_MAX {
+            kept.resize(len, 0);
+            let at = len - part.remaining();
+            part.copy_to_slice(&mut kept[at..]);
+        }
+    }
+    if len > BODY_MAX {
+        let sentence = format!("the body is too large: wanted at most {BODY_MAX} bytes");
+        return Err(Fault::new(StatusCode::PAYLOAD_TOO_LARGE, sentence));
+    }
+    Ok(kept)
+}
+
+/// Free text goes into the audit log and onto screens: of a readable length, and nothing that moves a cursor.
+fn check(request: &Request) -> Result<(), Fault> {
+    let (what, text) = match request {
+        Request::Select { reason, .. } => ("reason", reason),
+        Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),
+        Request::Execute { .. } | Request::Cancel { .. } => return Ok(()),
+    };
+    let chars = text.chars().count();
+    if chars > TEXT_CHARS_MAX {
+        let sentence = format!("the {what} has {chars} characters: wanted at most {TEXT_CHARS_MAX}");
+        return Err(Fault::bad_request(sentence));
+    }
+    match text.chars().find(|c| c.is_control()) {
+        Some(bad) => Err(Fault::bad_request(format!("the {what} has the control character {bad:?}: wanted one line"))),
+        None => Ok(()),
+    }
+}

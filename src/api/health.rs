@@ -1,0 +1,80 @@
+//! How the centre is: a word for anybody, figures for operators.
+
+use serde::Serialize;
+use warp::http::StatusCode;
+use warp::reply::Response;
+
+use super::answer::{json, ok};
+use crate::centre::Handle;
+use crate::journal::{self, Position};
+
+#[derive(Serialize)]
+struct Public {
+    status: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    store: Option<&'static str>,
+}
+
+/// For whoever watches the process. The errors' sentences, which name files, are for operators.
+///
+/// Without its journal a centre does nothing. Without its store it limits on; only looking back has gaps for a while.
+pub(super) fn public(handle: &Handle) -> Response {
+    let journal = matches!(*handle.health.borrow(), journal::Health::Failing { .. }).then_some("failing");
+    let store = handle.backlog.borrow().failing.is_some().then_some("failing");
+    let (code, status) = match (journal, store) {
+        (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
+        (None, Some(_)) => (StatusCode::OK, "degraded"),
+        (None, None) => (StatusCode::OK, "ok"),
+    };
+    json(code, &Public { status, journal, store })
+}
+
+#[derive(Serialize)]
+struct Health {
+    journal: Journal,
+    store: Store,
+    links: Links,
+}
+
+#[derive(Serialize)]
+struct Journal {
+    state: &'static str,
+    since_s: Option<u64>,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Store {
+    stored: Position,
+    waiting: usize,
+    readings: u64,
+    failing: Option<String>,
+}
+
+#[derive(Serialize)]
+struct Links {
+    up: usize,
+    total: usize,
+}
+
+/// For operators.
+pub(super) fn full(handle: &Handle) -> Response {
+    let journal = match &*handle.health.borrow() {
+        journal::Health::Good => Journal { state: "good", since_s: None, error: None },
+        journal::Health::Failing { since, error } => {
+            Journal { state: "failing", since_s: Some(since.elapsed().as_secs()), error: Some(error.clone()) }
+        }
+    };
+    let backlog = handle.backlog.borrow().clone();
+    let store = Store {
+        stored: backlog.stored,
+        waiting: backlog.waiting,
+        readings: backlog.readings,
+        failing: backlog.failing,
+    };
+    let view = handle.view();
+    let up = view.terminals.iter().filter(|terminal| terminal.link_up).count();
+    ok(&Health { journal, store, links: Links { up, total: view.terminals.len() } })
+}

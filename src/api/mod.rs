@@ -1,0 +1,48 @@
+//! The HTTP API: the only way in for people and their programs, the console among them.
+//!
+//! Read `door` (who comes in), `routes` (what there is), then `reading` and `asking` (what is answered) and `serve` (the
+//! sockets). `auth` and `token` know the operators.
+//!
+//! | Under `/api/v1` | Answer |
+//! |---|---|
+//! | `GET /about` | software, the token's operator, the clock's factor |
+//! | `GET /view` | the [`View`](headroom_rules::view::View) |
+//! | `GET /terminals/{id}` | the [`TerminalDetail`](headroom_rules::view::TerminalDetail) |
+//! | `GET /terminals/{id}/trend?point=CODE&span_s=N` | `{"points":[{"t","v","q"}]}`: ms, base unit, quality bits |
+//! | `GET /orders`, `/alarms`, `/audit`, each with `?limit=N` | `{"orders":[…]}` and so on, from the store, newest first |
+//! | `GET /events?limit=N&from=MS` | the same for events |
+//! | `GET /health` | journal, store and links |
+//! | `POST /requests` | a [`Request`](headroom_rules::input::Request) in, a [`Reply`](headroom_rules::output::Reply) out |
+//!
+//! Whatever is not 200 has a body `{"error": sentence}`, a 409 also the `"refusal"`. 5xx leaves open whether a request
+//! takes effect unless the sentence says so.
+//!
+//! **Invariants:** `nobody-in`: without a valid token nothing but `GET /healthz` gets another answer than 401, and that
+//! tells neither names nor figures; a view is put into text once, however many ask for it.
+
+mod answer;
+mod asking;
+mod auth;
+mod door;
+mod health;
+mod params;
+mod reading;
+mod routes;
+mod serve;
+#[cfg(test)]
+mod tests;
+mod token;
+mod view_text;
+
+use crate::centre::Handle;
+use view_text::ViewText;
+
+pub use auth::Operators;
+pub use serve::{bind, serve};
+pub use token::{OwnToken, new_token, own_token, sha256_hex};
+
+/// What the routes answer from.
+struct Api {
+    handle: Handle,
+    view_text: ViewText,
+}

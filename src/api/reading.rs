@@ -1,0 +1,109 @@
+//! What operators look at.
+
+use headroom_rules::model::{PointKind, Span, TerminalId, Timestamp};
+use serde::Serialize;
+use serde_json::json;
+use warp::http::StatusCode;
+use warp::reply::Response;
+
+use super::Api;
+use super::answer::{Fault, json_text, ok};
+use super::door::Caller;
+use super::params::Params;
+use crate::store;
+
+/// Most points of a trend; more than a screen can show.
+const TREND_POINTS_MAX: usize = 2_000;
+const TREND_S: i64 = 3_600;
+/// 31 days.
+const TREND_S_MAX: i64 = 31 * 86_400;
+const LIMIT: u32 = 100;
+const LIMIT_MAX: u32 = 1_000;
+
+/// Pairs of key and value as they stand in an address.
+pub(super) type Pairs = Vec<(String, String)>;
+
+#[derive(Serialize)]
+struct About<'a> {
+    software: &'static str,
+    operator: &'a str,
+    time_factor: f64,
+}
+
+pub(super) fn about(api: &Api, caller: &Caller) -> Response {
+    let software = concat!("headroom ", env!("CARGO_PKG_VERSION"));
+    ok(&About { software, operator: &caller.operator, time_factor: api.handle.clock.factor() })
+}
+
+pub(super) async fn view(api: &Api) -> Result<Response, Fault> {
+    let text = api.view_text.newest(&api.handle.view).await?;
+    Ok(json_text(StatusCode::OK, text))
+}
+
+pub(super) async fn terminal(api: &Api, id: &str) -> Result<Response, Fault> {
+    let id = terminal_id(id)?;
+    let detail = api.handle.terminal(id).await?;
+    let unknown = || Fault::new(StatusCode::NOT_FOUND, format!("terminal {id} is not in the inventory"));
+    Ok(ok(&detail.ok_or_else(unknown)?))
+}
+
+#[derive(Serialize)]
+struct TrendPoint {
+    t: i64,
+    v: i64,
+    q: u8,
+}
+
+impl From<store::TrendPoint> for TrendPoint {
+    fn from(point: store::TrendPoint) -> Self {
+        Self { t: point.at.get(), v: point.value, q: point.quality.bits() }
+    }
+}
+
+/// A terminal that left the inventory still has its past.
+pub(super) async fn trend(api: &Api, id: &str, pairs: Pairs) -> Result<Response, Fault> {
+    let id = terminal_id(id)?;
+    let params = Params::parse(pairs, &["point", "span_s"])?;
+    let code = params.number("point", PointKind::ActivePower.code(), &(1..=u16::MAX))?;
+    let point = PointKind::from_code(code).ok_or_else(|| {
+        Fault::bad_request(format!("point = {code}: no such point; wanted a code as 1, active power"))
+    })?;
+    let span = Span::from_s(params.number("span_s", TREND_S, &(1..=TREND_S_MAX))?);
+    let now = api.handle.clock.now();
+    let from = Timestamp::new(now.get().saturating_sub(span.get()));
+    // The store leaves the end out, and a value may well be of this very millisecond.
+    let end = Timestamp::new(now.get().saturating_add(1));
+    let points = api.handle.store.trend(id, point, from, end, TREND_POINTS_MAX).await?;
+    let points: Vec<_> = points.into_iter().map(TrendPoint::from).collect();
+    Ok(ok(&json!({ "points": points })))
+}
+
+pub(super) async fn orders(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
+    let orders = api.handle.store.orders(limit(&Params::parse(pairs, &["limit"])?)?).await?;
+    Ok(ok(&json!({ "orders": orders })))
+}
+
+pub(super) async fn alarms(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
+    let alarms = api.handle.store.alarms(limit(&Params::parse(pairs, &["limit"])?)?).await?;
+    Ok(ok(&json!({ "alarms": alarms })))
+}
+
+pub(super) async fn events(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
+    let params = Params::parse(pairs, &["limit", "from"])?;
+    let from = Timestamp::new(params.number("from", i64::MIN, &(i64::MIN..=i64::MAX))?);
+    let events = api.handle.store.events(from, limit(&params)?).await?;
+    Ok(ok(&json!({ "events": events })))
+}
+
+pub(super) async fn audit(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
+    let audit = api.handle.store.audit(limit(&Params::parse(pairs, &["limit"])?)?).await?;
+    Ok(ok(&json!({ "audit": audit })))
+}
+
+fn limit(params: &Params) -> Result<u32, Fault> {
+    params.number("limit", LIMIT, &(1..=LIMIT_MAX))
+}
+
+fn terminal_id(text: &str) -> Result<TerminalId, Fault> {
+    text.parse().map_err(|error| Fault::bad_request(format!("no terminal's id: {error}")))
+}

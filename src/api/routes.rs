@@ -1,0 +1,122 @@
+//! The addresses. Only requests that the [`door`](super::door) let in come here.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use warp::filters::BoxedFilter;
+use warp::http::{HeaderValue, Method, StatusCode, header};
+use warp::reject::{Reject, custom};
+use warp::reply::Response;
+use warp::{Filter, Rejection};
+
+use super::answer::{Fault, settle};
+use super::door::Caller;
+use super::reading::Pairs;
+use super::{Api, asking, health, reading};
+
+const READS: &str = "GET, HEAD, OPTIONS";
+const ASKS: &str = "POST, OPTIONS";
+
+/// The path is there, the method is not.
+#[derive(Debug)]
+struct WrongMethod {
+    asked: Method,
+    allowed: &'static str,
+}
+
+impl Reject for WrongMethod {}
+
+pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
+    let api = warp::any().map(move || Arc::clone(&api));
+    let caller = warp::ext::get::<Caller>();
+    let pairs = warp::query::<Pairs>();
+
+    let healthz = warp::path!("healthz")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .map(|api: Arc<Api>| health::public(&api.handle));
+    let about = warp::path!("api" / "v1" / "about")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(caller)
+        .map(|api: Arc<Api>, caller: Caller| reading::about(&api, &caller));
+    let view = warp::path!("api" / "v1" / "view")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .then(|api: Arc<Api>| async move { settle(reading::view(&api).await) });
+    let terminal = warp::path!("api" / "v1" / "terminals" / String)
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .then(|id: String, api: Arc<Api>| async move { settle(reading::terminal(&api, &id).await) });
+    let trend = warp::path!("api" / "v1" / "terminals" / String / "trend")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(reading::trend(&api, &id, pairs).await) });
+    let orders = warp::path!("api" / "v1" / "orders")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|api: Arc<Api>, pairs| async move { settle(reading::orders(&api, pairs).await) });
+    let alarms = warp::path!("api" / "v1" / "alarms")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|api: Arc<Api>, pairs| async move { settle(reading::alarms(&api, pairs).await) });
+    let events = warp::path!("api" / "v1" / "events")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|api: Arc<Api>, pairs| async move { settle(reading::events(&api, pairs).await) });
+    let audit = warp::path!("api" / "v1" / "audit")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|api: Arc<Api>, pairs| async move { settle(reading::audit(&api, pairs).await) });
+    let health = warp::path!("api" / "v1" / "health")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .map(|api: Arc<Api>| health::full(&api.handle));
+    let requests = warp::path!("api" / "v1" / "requests")
+        .and(only(Method::POST, ASKS))
+        .and(api)
+        .and(caller)
+        .and(warp::body::stream())
+        .then(|api: Arc<Api>, caller, body| async move { settle(asking::request(&api, caller, body).await) });
+
+    let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
+    let stored = orders.or(alarms).unify().or(events).unify().or(audit).unify();
+    seen.boxed().or(requests).unify().or(stored.boxed()).unify().recover(turned_away).unify().boxed()
+}
+
+/// Stands behind a path, so that a wrong method can be told from a wrong address.
+fn only(
+    wanted: Method,
+    allowed: &'static str,
+) -> impl Filter<Extract = (), Error = Rejection> + Clone + Send + Sync + 'static {
+    let check = move |asked: Method| {
+        let right = asked == wanted;
+        async move { if right { Ok(()) } else { Err(custom(WrongMethod { asked, allowed })) } }
+    };
+    warp::method().and_then(check).untuple_one()
+}
+
+async fn turned_away(rejection: Rejection) -> Result<Response, Infallible> {
+    if let Some(WrongMethod { asked, allowed }) = rejection.find() {
+        let mut answer = if *asked == Method::OPTIONS {
+            let mut answer = Response::default();
+            *answer.status_mut() = StatusCode::NO_CONTENT;
+            answer
+        } else {
+            let sentence = format!("{asked} is not for this address: wanted {allowed}");
+            Fault::new(StatusCode::METHOD_NOT_ALLOWED, sentence).answer()
+        };
+        answer.headers_mut().insert(header::ALLOW, HeaderValue::from_static(allowed));
+        return Ok(answer);
+    }
+    if rejection.is_not_found() {
+        let sentence = "there is nothing at this address; the API is under /api/v1";
+        return Ok(Fault::new(StatusCode::NOT_FOUND, sentence).answer());
+    }
+    Ok(Fault::bad_request("the address cannot be read: wanted KEY=VALUE pairs behind the \"?\"").answer())
+}

@@ -1,0 +1,650 @@
+//! The API over real sockets, in front of a stand-in for the engine. Every wait has an end.
+
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use headroom_rules::input::{Input, Origin, Request};
+use headroom_rules::model::{Power, Quality, Reading, RoundNo, TerminalId, Timestamp};
+use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
+use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, Output, Refusal, Reply};
+use headroom_rules::view::{TerminalDetail, TerminalView, View};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinHandle;
+use tokio::time::{sleep, timeout};
+
+use super::*;
+use crate::centre::Question;
+use crate::clock::Clock;
+use crate::config::OperatorEntry;
+use crate::journal::{Health, Position, Submission};
+use crate::store::{Backlog, Entry, Store, StoreReader};
+
+// The console's own sources: what they cannot read is a fault of the API.
+#[allow(clippy::duplicate_mod, reason = "the console keeps its client to itself")]
+#[path = "../console/client.rs"]
+mod client;
+#[allow(clippy::duplicate_mod, dead_code, reason = "as above; only what the client returns is used here")]
+#[path = "../console/message.rs"]
+mod message;
+
+use client::{Client, ClientError};
+use message::{About, Answer, Asked, Message};
+
+const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
+/// As long as the right one, and differs in the last character only.
+const WRONG: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdee";
+const NOW: Timestamp = Timestamp::new(1_800_000_000_000);
+const SOON: Duration = Duration::from_secs(8);
+
+/// A centre with one terminal, T-1. Orders tell the stand-in what to do: #1 is granted, #2 refused, #3 loses its answer
+/// because the centre stops, #4 gets none in time.
+struct Centre {
+    url: String,
+    http: reqwest::Client,
+    stop: watch::Sender<bool>,
+    view: watch::Sender<Arc<View>>,
+    health: watch::Sender<Health>,
+    backlog: watch::Sender<Backlog>,
+    asked: Arc<Mutex<Vec<(Origin, Request)>>>,
+    served: JoinHandle<()>,
+    _folder: tempfile::TempDir,
+}
+
+fn terminal() -> TerminalId {
+    "T-1".parse().unwrap()
+}
+
+fn a_view() -> View {
+    let line = |id: &str, link_up| TerminalView {
+        id: id.parse().unwrap(),
+        customer: None,
+        name: "第三钢铁厂".into(),
+        node: None,
+        link_up,
+        power: Some(Power::from_kw(310)),
+        quality: Quality::NOT_TOPICAL,
+        stale: false,
+        arrived_at: Some(NOW),
+        contract: None,
+        guaranteed: false,
+        safety_floor: Power::ZERO,
+        priority: None,
+        rounds: Vec::new(),
+    };
+    View { now: NOW, terminals: vec![line("T-1", true), line("T-2", false)], ..View::default() }
+}
+
+fn a_detail() -> TerminalDetail {
+    TerminalDetail {
+        summary: a_view().terminals[0].clone(),
+        points: Vec::new(),
+        orders: vec![an_order()],
+        alarms: Vec::new(),
+    }
+}
+
+fn an_order() -> Order {
+    Order {
+        id: OrderId(7),
+        terminal: terminal(),
+        action: Action::Trip { round: RoundNo::ALL[0] },
+        issuer: Issuer::Operator { name: "wang".into() },
+        reason: "maintenance".into(),
+        state: OrderState::Confirmed,
+        detail: String::new(),
+        issued_at: NOW,
+        changed_at: NOW,
+        expires_at: NOW,
+        power_before: None,
+        power_after: None,
+    }
+}
+
+fn an_alarm() -> Alarm {
+    let cause = AlarmCause::LinkDown { terminal: terminal() };
+    Alarm {
+        id: AlarmId(3),
+        cause,
+        priority: cause.priority(),
+        state: AlarmState::Unacknowledged,
+        raised_at: NOW,
+        changed_at: NOW,
+        detail: String::new(),
+        acknowledged_by: None,
+        comment: String::new(),
+    }
+}
+
+/// Values of ten minutes ago, of now and of two hours ago; one order, alarm and audit entry, and two events.
+async fn fill(store: &mut Store) {
+    let ago = |seconds: i64| Timestamp::new(NOW.get() - seconds * 1_000);
+    let reading = |seconds, value, quality| Reading {
+        point: headroom_rules::model::PointKind::ActivePower,
+        value,
+        quality,
+        source_time: Some(ago(seconds)),
+        cause: 3,
+    };
+    let readings = vec![
+        reading(7_200, 1, Quality::GOOD),
+        reading(600, 310_000, Quality::NOT_TOPICAL),
+        reading(0, -5, Quality::GOOD),
+    ];
+    let event =
+        |at| Output::Event(Event { at, source_time: None, what: Happening::Link { terminal: terminal(), up: true } });
+    let audit = Audit {
+        at: NOW,
+        who: "wang".into(),
+        from: "10.0.0.7:1".into(),
+        action: "trip round 1".into(),
+        object: "#7".into(),
+        before: String::new(),
+        after: "selecting".into(),
+    };
+    let outputs =
+        vec![Output::Order(an_order()), Output::Alarm(an_alarm()), event(ago(60)), event(NOW), Output::Audit(audit)];
+    let input = Input::Readings { at: NOW, terminal: terminal(), readings };
+    store.write(&[Entry { position: Position(1), input, outputs }]).await.unwrap();
+}
+
+impl Centre {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut store = Store::open(folder.path()).await.unwrap();
+        fill(&mut store).await;
+        let (view, views) = watch::channel(Arc::new(a_view()));
+        let (submissions, submitted) = mpsc::channel(8);
+        let (questions, questioned) = mpsc::channel(8);
+        let (health, healths) = watch::channel(Health::Good);
+        let (backlog, backlogs) = watch::channel(Backlog::default());
+        let asked = Arc::new(Mutex::new(Vec::new()));
+        tokio::spawn(stand_in(submitted, Arc::clone(&asked)));
+        tokio::spawn(answer_questions(questioned));
+        let handle = Handle {
+            view: views,
+            submissions,
+            questions,
+            health: healths,
+            backlog: backlogs,
+            store: StoreReader::open(folder.path()).await.unwrap(),
+            clock: Clock::from_source(60.0, || NOW),
+        };
+        let operators = [
+            OperatorEntry { name: "li".into(), token_sha256: [7; 32] },
+            OperatorEntry { name: "wang".into(), token_sha256: sha2_of(TOKEN) },
+        ];
+        let listener = bind("127.0.0.1:0".parse().unwrap(), "address").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let (stop, stopping) = watch::channel(false);
+        let served = tokio::spawn(serve(listener, handle, Operators::new(&operators), stopping));
+        let http = reqwest::Client::builder().timeout(SOON).no_proxy().pool_max_idle_per_host(0).build().unwrap();
+        Self { url, http, stop, view, health, backlog, asked, served, _folder: folder }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    async fn get(&self, path: &str) -> (StatusCode, Value) {
+        read(self.request(Method::GET, path).bearer_auth(TOKEN)).await
+    }
+
+    async fn post(&self, body: &Value) -> (StatusCode, Value) {
+        read(self.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN).json(body)).await
+    }
+
+    fn console(&self) -> Client {
+        Client::new(&self.url, TOKEN.into()).unwrap()
+    }
+
+    async fn socket(&self) -> TcpStream {
+        TcpStream::connect(self.url.trim_start_matches("http://")).await.unwrap()
+    }
+}
+
+fn sha2_of(token: &str) -> [u8; 32] {
+    use sha2::Digest;
+    sha2::Sha256::digest(token).into()
+}
+
+async fn read(request: reqwest::RequestBuilder) -> (StatusCode, Value) {
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    (status, answer.json().await.unwrap())
+}
+
+async fn stand_in(mut submitted: mpsc::Receiver<Submission>, asked: Arc<Mutex<Vec<(Origin, Request)>>>) {
+    let mut unanswered = Vec::new();
+    while let Some(Submission { input, reply, .. }) = submitted.recv().await {
+        let Input::Request { at: NOW, origin, request } = input else { panic!("{input:?}") };
+        let reply = reply.unwrap();
+        match request {
+            Request::Execute { order: OrderId(2) } => {
+                reply.send(Err(Refusal::UnknownOrder { order: OrderId(2) })).unwrap();
+            }
+            Request::Execute { order: OrderId(3) } => drop(reply),
+            Request::Execute { order: OrderId(4) } => unanswered.push(reply),
+            _ => reply.send(Ok(Reply::Order { order: OrderId(1) })).unwrap(),
+        }
+        asked.lock().unwrap().push((origin, request));
+    }
+}
+
+async fn answer_questions(mut questioned: mpsc::Receiver<Question>) {
+    while let Some(Question::Terminal(id, answer)) = questioned.recv().await {
+        answer.send((id == terminal()).then(a_detail)).ok();
+    }
+}
+
+fn execute(order: u64) -> Value {
+    json!({ "request": "execute", "order": order })
+}
+
+/// Every address, real ones and others.
+const ADDRESSES: &[&str] = &[
+    "/",
+    "/healthz/",
+    "/healthz/x",
+    "//healthz",
+    "/api/v1/../../healthz",
+    "/metrics",
+    "/api",
+    "/api/v1",
+    "/api/v1/",
+    "/api/v1/about",
+    "/api/v1/about/",
+    "/api/v1/view",
+    "/api/v1/view?x=1",
+    "/api/v1/terminals",
+    "/api/v1/terminals/T-1",
+    "/api/v1/terminals/no%20code",
+    "/api/v1/terminals/T-1/trend",
+    "/api/v1/terminals/T-1/trend?span_s=x",
+    "/api/v1/orders",
+    "/api/v1/alarms?limit=0",
+    "/api/v1/events",
+    "/api/v1/audit",
+    "/api/v1/health",
+    "/api/v1/requests",
+];
+
+#[tokio::test]
+async fn nobody_in_without_a_token() {
+    let centre = Centre::start().await;
+    let methods = ["GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "TRACE", "PROPFIND"];
+    let credentials = [
+        format!("Bearer {WRONG}"),
+        "Bearer ".into(),
+        "Bearer".into(),
+        TOKEN.into(),
+        format!("Basic {TOKEN}"),
+        format!("Bearer {}", sha256_hex(TOKEN)),
+    ];
+    let all = ADDRESSES.iter().flat_map(|path| methods.iter().map(move |method| (*path, *method)));
+    let healthz = methods.iter().filter(|method| !["GET", "HEAD"].contains(method)).map(|method| ("/healthz", *method));
+    for (n, (path, method)) in all.chain(healthz).enumerate() {
+        // Each address and method without a token, and with one of the wrong ones.
+        let wrong = format!("authorization: {}\r\n", credentials[n % credentials.len()]);
+        for authorization in ["", &wrong] {
+            // By hand: a client would tidy the address up.
+            let mut socket = centre.socket().await;
+            let asked = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: 3\r\n{authorization}\r\n{{]}}");
+            socket.write_all(asked.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            timeout(SOON, socket.read_to_string(&mut answer)).await.unwrap().unwrap();
+            assert!(answer.starts_with("HTTP/1.1 401 Unauthorized\r\n"), "{asked}\n{answer}");
+            assert!(answer.contains("www-authenticate: Bearer\r\n"), "{asked}\n{answer}");
+            let (_, body) = answer.split_once("\r\n\r\n").unwrap();
+            let wanted = r#"{"error":"no valid token: wanted Authorization: Bearer TOKEN"}"#;
+            assert_eq!(body, if method == "HEAD" { "" } else { wanted }, "{asked}");
+        }
+    }
+    assert_eq!(*centre.asked.lock().unwrap(), []);
+}
+
+#[tokio::test]
+async fn two_tokens_at_once_are_none() {
+    let centre = Centre::start().await;
+    let request = centre.request(Method::GET, "/api/v1/about").bearer_auth(TOKEN).bearer_auth(WRONG);
+    assert_eq!(read(request).await.0, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn with_a_token_each_address_and_method_has_its_own_status() {
+    let centre = Centre::start().await;
+    for (method, path, status) in [
+        ("GET", "/", 404),
+        ("GET", "/api/v1/nothing", 404),
+        ("GET", "/api/v1/terminals", 404),
+        ("GET", "/api/v1/terminals/T-1", 200),
+        ("GET", "/api/v1/terminals/T-9", 404),
+        ("GET", "/api/v1/terminals/no%20code", 400),
+        ("GET", "/api/v1/terminals/12345678901234567", 400),
+        ("HEAD", "/api/v1/view", 200),
+        ("OPTIONS", "/api/v1/view", 204),
+        ("POST", "/api/v1/view", 405),
+        ("DELETE", "/healthz", 405),
+        ("GET", "/api/v1/requests", 405),
+        ("OPTIONS", "/api/v1/requests", 204),
+        ("GET", "/api/v1/view?x=1", 200),
+        ("GET", "/api/v1/orders?limit=1000", 200),
+        ("GET", "/api/v1/orders?limit=1001", 400),
+        ("GET", "/api/v1/alarms?limit=0", 400),
+        ("GET", "/api/v1/audit?limit=5&limit=6", 400),
+        ("GET", "/api/v1/audit?from=5", 400),
+        ("GET", "/api/v1/events?from=x", 400),
+        ("GET", "/api/v1/terminals/T-1/trend?point=13", 400),
+        ("GET", "/api/v1/terminals/T-1/trend?span_s=2678400", 200),
+        ("GET", "/api/v1/terminals/T-1/trend?span_s=2678401", 400),
+    ] {
+        let request = centre.request(method.parse().unwrap(), path).bearer_auth(TOKEN);
+        let answer = request.send().await.unwrap();
+        assert_eq!(answer.status().as_u16(), status, "{method} {path}");
+        let allow = answer.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
+        let wanted = if path.ends_with("requests") { "POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+        assert_eq!(allow.as_deref(), [405, 204].contains(&status).then_some(wanted), "{method} {path}");
+        let body = answer.text().await.unwrap();
+        if status >= 400 {
+            let body: Value = serde_json::from_str(&body).unwrap();
+            assert!(body["error"].as_str().unwrap().len() > 10, "{method} {path}: {body}");
+        } else if method != "GET" {
+            assert_eq!(body, "", "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_strange_target_with_a_token_hurts_nobody() {
+    let centre = Centre::start().await;
+    for target in ["*", "http://x/api/v1/view", "x:1", "/%", "/api/v1/terminals/%ff/trend?point=%ff"] {
+        for method in ["OPTIONS", "GET", "CONNECT"] {
+            let mut socket = centre.socket().await;
+            let asked = format!(
+                "{method} {target} HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\r\n"
+            );
+            socket.write_all(asked.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            timeout(SOON, socket.read_to_string(&mut answer)).await.unwrap().unwrap();
+            assert!(answer.starts_with("HTTP/1.1 "), "{asked}: {answer:?}");
+        }
+    }
+    assert_eq!(centre.get("/api/v1/about").await.0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn what_comes_of_a_request_is_told_by_the_status() {
+    let centre = Centre::start().await;
+    assert_eq!(centre.post(&execute(1)).await, (StatusCode::OK, json!({ "reply": "order", "order": 1 })));
+    let refused = json!({
+        "error": "order #2 does not exist",
+        "refusal": { "refusal": "unknown_order", "order": 2 },
+    });
+    assert_eq!(centre.post(&execute(2)).await, (StatusCode::CONFLICT, refused));
+    let stopping = json!({ "error": "the centre is stopping; nothing was done" });
+    assert_eq!(centre.post(&execute(3)).await, (StatusCode::SERVICE_UNAVAILABLE, stopping));
+    let (status, body) = centre.post(&execute(4)).await;
+    assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+    assert!(body["error"].as_str().unwrap().contains("may still take effect"), "{body}");
+    centre.health.send_replace(Health::Failing { since: Instant::now(), error: "disk full".into() });
+    let journal = json!({ "error": "the journal cannot be written, so nothing was done: disk full" });
+    assert_eq!(centre.post(&execute(1)).await, (StatusCode::SERVICE_UNAVAILABLE, journal));
+    let asked = centre.asked.lock().unwrap();
+    assert_eq!(asked.len(), 4);
+    let (origin, request) = &asked[0];
+    assert_eq!((origin.operator.as_str(), request), ("wang", &Request::Execute { order: OrderId(1) }));
+    assert!(origin.from.starts_with("127.0.0.1:"), "{origin:?}");
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_request_is_told_what_is_wrong_and_goes_no_further() {
+    let centre = Centre::start().await;
+    let comment = |text: &str| json!({ "request": "acknowledge_alarm", "alarm": 3, "comment": text }).to_string();
+    let select = |text: &str| {
+        json!({ "request": "select", "terminal": "T-1", "action": { "action": "trip", "round": 1 }, "reason": text })
+            .to_string()
+    };
+    for (body, wanted) in [
+        (String::new(), "EOF"),
+        ("{]".into(), "line 1 column 2"),
+        (r#"{"request":"destroy"}"#.into(), "unknown variant `destroy`"),
+        (r#"{"request":"execute"}"#.into(), "missing field `order`"),
+        (execute(1).to_string() + "x", "trailing characters"),
+        (select("x").replace("T-1", "T 1"), "wanted letters"),
+        (comment(&"é".repeat(501)), "the comment has 501 characters: wanted at most 500"),
+        (comment("a\u{1b}[2J"), "the comment has the control character '\\u{1b}'"),
+        (select("two\nlines"), "the reason has the control character '\\n'"),
+    ] {
+        let request = centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN).body(body.clone());
+        let (status, answer) = read(request).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST, "{body}");
+        assert!(answer["error"].as_str().unwrap().contains(wanted), "{body}: {answer}");
+    }
+    assert_eq!(*centre.asked.lock().unwrap(), []);
+    for body in [comment(&"é".repeat(500)), comment(""), select("第三钢铁厂 🙂")] {
+        let request = centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN).body(body.clone());
+        assert_eq!(read(request).await.0, StatusCode::OK, "{body}");
+    }
+}
+
+#[tokio::test]
+async fn an_oversize_body_is_turned_away_with_413() {
+    let centre = Centre::start().await;
+    let padded = |len: usize| {
+        let body = execute(1).to_string();
+        " ".repeat(len - body.len()) + &body
+    };
+    let post = || centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN);
+    assert_eq!(read(post().body(padded(16 * 1024))).await.0, StatusCode::OK);
+    for len in [16 * 1024 + 1, 200_000, 1_000_000] {
+        let (status, body) = read(post().body(padded(len))).await;
+        assert_eq!(status, StatusCode::PAYLOAD_TOO_LARGE, "{len}");
+        assert_eq!(body["error"], "the body is too large: wanted at most 16384 bytes");
+    }
+    assert_eq!(centre.asked.lock().unwrap().len(), 1);
+    // In pieces, without saying how long it will be.
+    let mut socket = centre.socket().await;
+    let head = format!(
+        "POST /api/v1/requests HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {TOKEN}\r\n\
+         transfer-encoding: chunked\r\n\r\n4001\r\n{}\r\n0\r\n\r\n",
+        padded(0x4001)
+    );
+    socket.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    timeout(SOON, socket.read_to_string(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn the_console_understands_the_centre() {
+    let centre = Centre::start().await;
+    let console = centre.console();
+    let software = format!("headroom {}", env!("CARGO_PKG_VERSION"));
+    assert_eq!(console.about().await.unwrap(), About { software, operator: "wang".into(), time_factor: 60.0 });
+    assert_eq!(console.view().await.unwrap(), a_view());
+    let Message::Detail(detail) = console.detail(terminal()).await else { panic!("a detail is wanted") };
+    assert_eq!(*detail, a_detail());
+    let Message::DetailLost(_, sentence) = console.detail("T-9".parse().unwrap()).await else { panic!() };
+    assert!(sentence.contains("terminal T-9 is not in the inventory"), "{sentence}");
+    let Message::Trend(_, points) = console.trend(terminal()).await else { panic!("a trend is wanted") };
+    // Not the one of two hours ago, but the one of this very millisecond; quality as it came (quality-kept).
+    let points: Vec<_> = points.iter().map(|point| (point.t, point.v, point.q)).collect();
+    assert_eq!(points, [(NOW.get() - 600_000, 310_000.0, 0x40), (NOW.get(), -5.0, 0)]);
+    for (order, wanted) in [
+        (1, Answer::Granted(Reply::Order { order: OrderId(1) })),
+        (2, Answer::Refused("order #2 does not exist".into())),
+    ] {
+        let order = OrderId(order);
+        let Message::Answer(_, answer) = console.ask(Asked::Execute(order), Request::Execute { order }).await else {
+            panic!("an answer is wanted")
+        };
+        assert_eq!(answer, wanted);
+    }
+    let order = OrderId(4);
+    let Message::Answer(_, answer) = console.ask(Asked::Cancel(order), Request::Execute { order }).await else {
+        panic!("an answer is wanted")
+    };
+    assert!(matches!(answer, Answer::Unanswered(_)), "{answer:?}");
+    let stranger = Client::new(&centre.url, WRONG.into()).unwrap();
+    assert!(matches!(stranger.view().await, Err(ClientError::Unauthorized)));
+}
+
+#[tokio::test]
+async fn a_renewed_view_is_what_is_served() {
+    let centre = Centre::start().await;
+    let console = centre.console();
+    assert_eq!(console.view().await.unwrap(), a_view());
+    let next = View { now: NOW.after(headroom_rules::model::Span::from_s(1)), ..a_view() };
+    centre.view.send_replace(Arc::new(next.clone()));
+    assert_eq!(console.view().await.unwrap(), next);
+}
+
+#[tokio::test]
+async fn what_is_stored_comes_newest_first_and_within_the_limit() {
+    let centre = Centre::start().await;
+    let (_, orders) = centre.get("/api/v1/orders").await;
+    assert_eq!(serde_json::from_value::<Vec<Order>>(orders["orders"].clone()).unwrap(), [an_order()]);
+    let (_, alarms) = centre.get("/api/v1/alarms").await;
+    assert_eq!(serde_json::from_value::<Vec<Alarm>>(alarms["alarms"].clone()).unwrap(), [an_alarm()]);
+    let (_, audit) = centre.get("/api/v1/audit").await;
+    assert_eq!((&audit["audit"][0]["who"], &audit["audit"][0]["object"]), (&json!("wang"), &json!("#7")));
+    let times = |events: &Value| -> Vec<i64> {
+        events["events"].as_array().unwrap().iter().map(|event| event["at"].as_i64().unwrap()).collect()
+    };
+    let (now, before) = (NOW.get(), NOW.get() - 60_000);
+    assert_eq!(times(&centre.get("/api/v1/events").await.1), [now, before]);
+    assert_eq!(times(&centre.get("/api/v1/events?limit=1").await.1), [now]);
+    assert_eq!(times(&centre.get(&format!("/api/v1/events?from={now}&limit=9")).await.1), [now]);
+}
+
+#[tokio::test]
+async fn healthz_tells_anybody_how_it_is_and_no_more() {
+    let centre = Centre::start().await;
+    let healthz = || read(centre.request(Method::GET, "/healthz"));
+    assert_eq!(healthz().await, (StatusCode::OK, json!({ "status": "ok" })));
+    let head = centre.request(Method::HEAD, "/healthz").send().await.unwrap();
+    assert_eq!((head.status(), head.text().await.unwrap().as_str()), (StatusCode::OK, ""));
+    centre.backlog.send_modify(|backlog| backlog.failing = Some("/srv/headroom.db: disk full".into()));
+    assert_eq!(healthz().await, (StatusCode::OK, json!({ "status": "degraded", "store": "failing" })));
+    centre.health.send_replace(Health::Failing { since: Instant::now(), error: "/srv/journal.db: disk full".into() });
+    let failing = json!({ "status": "failing", "journal": "failing", "store": "failing" });
+    assert_eq!(healthz().await, (StatusCode::SERVICE_UNAVAILABLE, failing));
+}
+
+#[tokio::test]
+async fn health_tells_operators_the_figures() {
+    let centre = Centre::start().await;
+    let good = json!({
+        "journal": { "state": "good", "since_s": null, "error": null },
+        "store": { "stored": 0, "waiting": 0, "readings": 0, "failing": null },
+        "links": { "up": 1, "total": 2 },
+    });
+    assert_eq!(centre.get("/api/v1/health").await, (StatusCode::OK, good));
+    let since = Instant::now().checked_sub(Duration::from_secs(90)).unwrap();
+    centre.health.send_replace(Health::Failing { since, error: "disk full".into() });
+    let failing = Some("disk full".into());
+    centre.backlog.send_replace(Backlog { stored: Position(41), waiting: 5, readings: 99, failing });
+    let (status, health) = centre.get("/api/v1/health").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(health["store"], json!({ "stored": 41, "waiting": 5, "readings": 99, "failing": "disk full" }));
+    assert_eq!((&health["journal"]["state"], &health["journal"]["error"]), (&json!("failing"), &json!("disk full")));
+    assert!((90..100).contains(&health["journal"]["since_s"].as_u64().unwrap()), "{health}");
+}
+
+#[tokio::test]
+async fn a_stop_ends_the_server_while_clients_stay_connected() {
+    let centre = Centre::start().await;
+    let ask = format!("GET /api/v1/about HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n");
+    // One that keeps its connection after an answer, one that never said anything.
+    let mut idle = centre.socket().await;
+    idle.write_all(ask.as_bytes()).await.unwrap();
+    let mut answer = [0; 1024];
+    let n = timeout(SOON, idle.read(&mut answer)).await.unwrap().unwrap();
+    assert!(answer[..n].starts_with(b"HTTP/1.1 200 "));
+    let mut silent = centre.socket().await;
+    centre.stop.send_replace(true);
+    timeout(Duration::from_secs(1), centre.served).await.unwrap().unwrap();
+    for socket in [&mut idle, &mut silent] {
+        assert_eq!(timeout(SOON, socket.read(&mut answer)).await.unwrap().unwrap_or(0), 0);
+    }
+    assert!(TcpStream::connect(centre.url.trim_start_matches("http://")).await.is_err());
+}
+
+#[tokio::test]
+async fn a_stop_lets_an_answer_finish_but_waits_for_no_unfinished_question() {
+    let centre = Centre::start().await;
+    let mut half = centre.socket().await;
+    half.write_all(b"GET /api/v1/about HTTP/1.1\r\nhost:").await.unwrap();
+    let post = centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN).json(&execute(4));
+    let answer = tokio::spawn(read(post));
+    while centre.asked.lock().unwrap().is_empty() {
+        sleep(Duration::from_millis(5)).await;
+    }
+    // The answer has about 1.5 s to go, and the stop waits for 2 s.
+    sleep(Duration::from_millis(500)).await;
+    centre.stop.send_replace(true);
+    let begun = Instant::now();
+    assert_eq!(timeout(SOON, answer).await.unwrap().unwrap().0, StatusCode::GATEWAY_TIMEOUT);
+    timeout(SOON, centre.served).await.unwrap().unwrap();
+    let took = begun.elapsed();
+    assert!(took > Duration::from_millis(1_000) && took < Duration::from_secs(4), "{took:?}");
+}
+
+#[tokio::test]
+async fn a_server_whose_stop_is_forgotten_ends_too() {
+    let centre = Centre::start().await;
+    drop(centre.stop);
+    timeout(Duration::from_secs(1), centre.served).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn who_is_slow_with_headers_is_cut_off() {
+    let centre = Centre::start().await;
+    let mut slow = centre.socket().await;
+    let begun = Instant::now();
+    slow.write_all(b"GET /healthz HTTP/1.1\r\n").await.unwrap();
+    let dripping = async {
+        loop {
+            sleep(Duration::from_millis(500)).await;
+            if slow.write_all(b"x: y\r\n").await.is_err() {
+                break;
+            }
+        }
+    };
+    timeout(Duration::from_secs(14), dripping).await.unwrap();
+    assert!(begun.elapsed() > Duration::from_secs(9));
+}
+
+#[tokio::test]
+async fn more_connections_than_the_most_wait_their_turn() {
+    let centre = Centre::start().await;
+    let mut silent = Vec::new();
+    for _ in 0..256 {
+        silent.push(centre.socket().await);
+    }
+    let healthz = centre.request(Method::GET, "/healthz");
+    let mut asked = tokio::spawn(read(healthz));
+    assert!(timeout(Duration::from_millis(500), &mut asked).await.is_err());
+    silent.pop();
+    assert_eq!(timeout(SOON, asked).await.unwrap().unwrap().0, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn an_address_in_use_is_told_with_what_to_do() {
+    let taken = bind("127.0.0.1:0".parse().unwrap(), "x").await.unwrap();
+    let address = taken.local_addr().unwrap();
+    let error = bind(address, "[api] listen in serve.toml").await.unwrap_err();
+    let port = address.port();
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "the API's address {address} is in use by another process; stop that one (`ss -ltnp 'sport = :{port}'` \
+             shows it) or set another [api] listen in serve.toml"
+        )
+    );
+    let foreign = bind("192.0.2.1:80".parse().unwrap(), "address with --listen").await.unwrap_err().to_string();
+    assert!(foreign.contains("none of this machine's; set another address with --listen"), "{foreign}");
+}
