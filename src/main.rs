@@ -1,11 +1,13 @@
 //! `headroom`: one binary with a subcommand for each person.
 
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::{config, console};
+use headroom::{config, console, demo, serve};
 
 /// A load-management centre: two-way terminals, limiting by readable rules, an operator's console.
 #[derive(Parser)]
@@ -15,8 +17,19 @@ struct Cli {
     command: Command,
 }
 
+/// Where the console looks for a centre unless told otherwise.
+const API_PORT: u16 = 8104;
+
 #[derive(Subcommand)]
 enum Command {
+    /// A whole centre on a simulated fleet, with the operator's console
+    Demo(Demo),
+    /// The centre of a real fleet
+    Serve {
+        /// What it runs on; ops/examples/serve.toml explains every key
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
     /// The operator's console on a centre's API
     Console(Console),
     /// Reads configuration files and says what is wrong with them
@@ -25,6 +38,34 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
+}
+
+#[derive(Args)]
+struct Demo {
+    /// Without the console: progress on stderr, and one JSON object with the figures on stdout
+    #[arg(long)]
+    headless: bool,
+    /// For how long a headless run goes on, as 30s, 5m or 1h
+    #[arg(long = "for", value_name = "TIME", value_parser = time, default_value = "30s", requires = "headless")]
+    time: Duration,
+    /// Terminals, those at the feeders' heads included
+    #[arg(long, default_value_t = 200, value_parser = clap::value_parser!(u32).range(2..=5000))]
+    terminals: u32,
+    /// The same seed gives the same fleet and the same loads
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// What happens: evening-peak, quiet or stuck-switch
+    #[arg(long, default_value = "evening-peak", value_name = "NAME")]
+    scenario: String,
+    /// Seconds of the supply's time in one second, 1 to 600
+    #[arg(long, default_value_t = 60.0, value_parser = factor, value_name = "FACTOR")]
+    time_factor: f64,
+    /// The folder for everything that is kept
+    #[arg(long, default_value = "headroom-data", value_name = "FOLDER")]
+    data: PathBuf,
+    /// The API's address; without the console a free port unless set
+    #[arg(long, value_name = "IP:PORT")]
+    listen: Option<SocketAddr>,
 }
 
 #[derive(Args)]
@@ -58,6 +99,27 @@ fn size(text: &str) -> Result<(u16, u16), String> {
     }
 }
 
+fn time(text: &str) -> Result<Duration, String> {
+    let wanted = || "wanted a time of at least a second, as 30s, 5m or 1h".to_owned();
+    let at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(at);
+    let seconds = match unit {
+        "s" | "" => 1,
+        "m" | "min" => 60,
+        "h" => 3_600,
+        _ => return Err(wanted()),
+    };
+    let number: u64 = number.parse().map_err(|_| wanted())?;
+    // A year is more than anybody waits for.
+    let span = number.checked_mul(seconds).filter(|s| (1..=31_536_000).contains(s)).ok_or_else(wanted)?;
+    Ok(Duration::from_secs(span))
+}
+
+fn factor(text: &str) -> Result<f64, String> {
+    let factor = text.parse().ok().filter(|factor| (1.0..=600.0).contains(factor));
+    factor.ok_or_else(|| "wanted a number from 1 to 600".to_owned())
+}
+
 /// The token in `file`, without the line's end.
 fn read_token(file: &PathBuf) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| {
@@ -79,6 +141,13 @@ fn check(files: &[PathBuf]) -> anyhow::Result<()> {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
+        Command::Demo(Demo { headless, time, terminals, seed, scenario, time_factor, data, listen }) => {
+            let listen = listen.unwrap_or((Ipv4Addr::LOCALHOST, if headless { 0 } else { API_PORT }).into());
+            let headless_for = headless.then_some(time);
+            let options = demo::Options { terminals, seed, scenario, time_factor, data, listen, headless_for };
+            Box::pin(demo::run(options)).await
+        }
+        Command::Serve { config } => Box::pin(serve::run(&config)).await,
         Command::Check { files } => check(&files),
         Command::Console(Console { url, token, token_file, once, json, size }) => {
             let token = token.map_or_else(|| read_token(&token_file), Ok)?;

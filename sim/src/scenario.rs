@@ -32,6 +32,8 @@ pub struct Scenario {
     pub others: Course,
     /// Share of the switches that never move, 0..=100 %.
     pub stuck_switches_percent: u8,
+    /// Midnight before it starts, UTC.
+    day: Timestamp,
 }
 
 /// What is wrong with a scenario.
@@ -54,7 +56,7 @@ impl Scenario {
     /// The scenarios that ship; the first is the default.
     pub const NAMES: [&'static str; 3] = ["evening-peak", "quiet", "stuck-switch"];
 
-    /// The day on which every scenario plays: 2026-01-15T00:00:00Z.
+    /// The day on which a scenario plays unless another is wanted: 2026-01-15T00:00:00Z.
     const DAY: Timestamp = Timestamp::new(1_768_435_200_000);
 
     /// One that ships.
@@ -98,12 +100,21 @@ impl Scenario {
             peak: raw.peak,
             others: raw.others,
             stuck_switches_percent: raw.stuck_switches_percent,
+            day: Self::DAY,
         })
     }
 
-    /// The simulated instant at which the scenario starts, unless the caller wants another day.
+    /// The same, on the day of `instant`, but not before the day on which every scenario plays.
+    #[must_use]
+    pub fn on_day_of(mut self, instant: Timestamp) -> Self {
+        const DAY_MS: i64 = 86_400_000;
+        self.day = Timestamp::new(instant.get().div_euclid(DAY_MS) * DAY_MS).max(Self::DAY);
+        self
+    }
+
+    /// The simulated instant at which the scenario starts.
     pub const fn start(&self) -> Timestamp {
-        Self::DAY.after(self.starts_at)
+        self.day.after(self.starts_at)
     }
 
     /// How many of `feeders` peak: at most three, and at least one where any is to.
@@ -154,6 +165,15 @@ mod tests {
         assert_eq!([at(0), at(60), at(120), at(300), at(7_200)], [1_000.0, 1_000.0, 1_100.0, 1_200.0, 880.0]);
         assert_eq!(Scenario::named("quiet").unwrap().factor(true, Span::from_s(5)), 1.0);
         assert_eq!([1, 4, 8].map(|n| peak.peak_feeders(n)), [1, 2, 3]);
+    }
+
+    #[test]
+    fn a_scenario_plays_at_its_time_of_day_on_any_later_day() {
+        let scenario = Scenario::named("evening-peak").unwrap();
+        let first = scenario.start();
+        let later = first.after(Span::from_s(3 * 86_400 + 4_000));
+        assert_eq!(scenario.clone().on_day_of(later).start(), first.after(Span::from_s(3 * 86_400)));
+        assert_eq!(scenario.on_day_of(Timestamp::new(0)).start(), first);
     }
 
     #[test]

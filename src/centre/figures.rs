@@ -104,6 +104,8 @@ pub(super) struct Tally {
     guaranteed: BTreeSet<TerminalId>,
     links_up: BTreeSet<TerminalId>,
     unknown: BTreeSet<OrderId>,
+    /// Orders that are not final. A final one is told again when its effect is measured, and counts once.
+    open: BTreeSet<OrderId>,
     newest_order: Option<OrderId>,
     /// Nodes above their limit: since when, and the limit.
     over: BTreeMap<NodeId, (Timestamp, Power)>,
@@ -122,6 +124,7 @@ impl Tally {
     /// What stood when a snapshot was taken, which no output tells again.
     pub(super) fn begin(&mut self, view: &View) {
         self.newest_order = view.orders.iter().map(|order| order.id).max();
+        self.open.extend(view.orders.iter().filter(|o| !o.state.is_final()).map(|o| o.id));
         self.unknown.extend(view.orders.iter().filter(|o| o.state == OrderState::Unknown).map(|o| o.id));
     }
 
@@ -163,7 +166,9 @@ impl Tally {
         if new {
             self.newest_order = Some(order.id);
         }
-        if !live {
+        let counted =
+            if order.state.is_final() { !self.open.remove(&order.id) && !new } else { !self.open.insert(order.id) };
+        if !live || counted {
             return;
         }
         let figures = &mut self.figures;
@@ -294,6 +299,8 @@ mod tests {
         let steps = [
             order(1, "T-1", trip, Confirmed),
             order(3, "T-2", restore, Selecting),
+            order(3, "T-2", restore, Confirmed),
+            // Told again with the power measured since.
             order(3, "T-2", restore, Confirmed),
             order(4, "T-2", trip, Refused),
             order(5, "T-2", trip, Cancelled),

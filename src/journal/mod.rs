@@ -18,7 +18,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use error::JournalError;
-pub use sqlite::{Journal, JournalReader};
+pub use sqlite::{Journal, JournalReader, last_time};
 pub use writer::{BATCH_MAX, Committed, Control, Health, Submission, write};
 
 /// The number of an input in its journal, rising by one from 1; 0 stands before the first.

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use futures_util::TryStreamExt;
 use headroom_rules::input::Input;
+use headroom_rules::model::Timestamp;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{Connection, Row};
 
@@ -295,6 +296,17 @@ async fn read(
         return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
     }
     Ok(found)
+}
+
+/// The time of the last input in `folder`; none in an empty journal.
+///
+/// # Errors
+/// As [`Journal::open`], and when the last batch is damaged.
+pub async fn last_time(folder: &Path) -> Result<Option<Timestamp>, JournalError> {
+    let mut journal = Journal::open(folder).await?;
+    let before_last = Position(journal.end().0.saturating_sub(1));
+    let last = journal.read_from(before_last, 1).await?;
+    Ok(last.first().map(|(_, input)| input.at()))
 }
 
 async fn save(connection: &mut SqliteConnection, at: Position, crc: u32, bytes: &[u8]) -> Result<(), sqlx::Error> {

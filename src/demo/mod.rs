@@ -1,0 +1,133 @@
+//! `headroom demo`: a whole centre on a simulated fleet, every link a real TCP socket, in one process and in fast time.
+
+mod progress;
+mod report;
+
+use std::io::{IsTerminal, Write};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use headroom_rules::model::{Span, Timestamp};
+use headroom_sim::fleet::Fleet;
+use headroom_sim::scenario::Scenario;
+use headroom_sim::server::{self, SimClock};
+use tokio::sync::watch;
+
+use crate::centre::Parts;
+use crate::clock::Clock;
+use crate::config::{self, Iec104Settings, LinkEntry, STANDARD_PROFILE};
+use crate::served::Served;
+use crate::{api, console, journal, logging, stop};
+use progress::Progress;
+use report::Report;
+
+/// What a demonstration is asked to do.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Terminals, those at the feeders' heads included, 2..=5000.
+    pub terminals: u32,
+    /// The same seed gives the same fleet and the same loads.
+    pub seed: u64,
+    /// Name of a scenario that ships.
+    pub scenario: String,
+    /// Seconds of the supply's time in one second, 1..=600.
+    pub time_factor: f64,
+    /// The folder for everything that is kept.
+    pub data: PathBuf,
+    /// The API's address; none takes a free port.
+    pub listen: SocketAddr,
+    /// Without the console: for how long.
+    pub headless_for: Option<Duration>,
+}
+
+const READINGS_KEEP_DAYS: u32 = 400;
+const DAY_S: i64 = 86_400;
+
+/// Runs until the operator quits the console, the time is up, or the process is told to stop.
+///
+/// # Errors
+/// A sentence for the person who started it, before anything runs or when something could not be flushed at the end.
+pub async fn run(options: Options) -> anyhow::Result<()> {
+    if options.headless_for.is_some() {
+        logging::to_stderr("warn");
+    } else {
+        let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
+        anyhow::ensure!(tty, "this is not a terminal: use `headroom demo --headless` for figures as JSON");
+        std::fs::create_dir_all(&options.data)
+            .and_then(|()| logging::to_file(&options.data.join("headroom.log")))
+            .with_context(|| {
+                format!("data folder {}: cannot write there; name another with --data", options.data.display())
+            })?;
+    }
+    let listener = api::bind(options.listen, "with --listen").await?;
+    let mut scenario = Scenario::named(&options.scenario)?;
+    if let Some(last) = journal::last_time(&options.data).await? {
+        // A journal's time never runs backwards: a later demonstration in the same folder plays on a later day.
+        scenario = scenario.on_day_of(last.after(Span::from_s(DAY_S)));
+    }
+    let fleet = Fleet::generate(options.terminals, options.seed, scenario)?;
+    let start = fleet.plant.start();
+    let sim_clock = SimClock::new(start, options.time_factor);
+    let (inventory, policy, links) = (fleet.inventory.clone(), fleet.policy.clone(), fleet.links.clone());
+    let (stop_fleet, fleet_stopped) = watch::channel(false);
+    let running = server::serve(fleet, sim_clock, fleet_stopped).await?;
+    let links = links.into_iter().filter_map(|(terminal, common_address)| {
+        let address = running.addresses.get(&terminal)?.to_string();
+        Some(LinkEntry { terminal, address, common_address, profile: STANDARD_PROFILE.to_owned() })
+    });
+    let parts = Parts {
+        data: options.data.clone(),
+        fleet: config::Fleet { inventory, links: links.collect() },
+        // All profiles are the one that ships.
+        fleet_file: PathBuf::new(),
+        policy,
+        iec104: Iec104Settings::default(),
+        clock: Clock::from_source(options.time_factor, move || sim_clock.now()),
+        readings_keep_days: READINGS_KEEP_DAYS,
+    };
+    let served = Served::start(parts, Vec::new(), listener).await?;
+    let result = match options.headless_for {
+        Some(time) => headless(&options, time, start, &sim_clock, served).await,
+        None => with_console(served).await,
+    };
+    stop_fleet.send_replace(true);
+    running.ended().await;
+    result
+}
+
+async fn with_console(served: Served) -> anyhow::Result<()> {
+    let url = format!("http://{}", served.address());
+    let token = served.own_token().context("a demonstration makes its own token")?.token.clone();
+    let shown = console::run(console::Options { url, token, once: false, json: false, size: None }).await;
+    let stopped = served.stop().await;
+    shown.and(stopped.map(|_| ()))
+}
+
+async fn headless(
+    options: &Options,
+    time: Duration,
+    start: Timestamp,
+    clock: &SimClock,
+    served: Served,
+) -> anyhow::Result<()> {
+    let mut progress = Progress::new(time);
+    let mut tick = tokio::time::interval(Duration::from_secs(1));
+    let mut asked = std::pin::pin!(stop::asked_to_stop());
+    let end = tokio::time::sleep(time);
+    tokio::pin!(end);
+    loop {
+        tokio::select! {
+            () = &mut end => break,
+            () = &mut asked => break,
+            _ = tick.tick() => progress.show(&served.figures(), &served.handle().view()),
+        }
+    }
+    let links_up = served.figures().links_up;
+    let supply: Span = clock.now().since(start);
+    let figures = served.stop().await?;
+    progress.end();
+    let report = Report::new(options, links_up, supply.s(), &figures);
+    writeln!(std::io::stdout().lock(), "{}", serde_json::to_string(&report)?).context("the figures cannot be written")
+}

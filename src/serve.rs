@@ -1,0 +1,42 @@
+//! `headroom serve`: the centre of a real fleet.
+
+use std::path::Path;
+
+use crate::centre::Parts;
+use crate::clock::Clock;
+use crate::config::Centre;
+use crate::served::Served;
+use crate::{api, logging, stop};
+
+/// Runs the centre of a `serve.toml` until the process is told to stop.
+///
+/// # Errors
+/// A sentence for the person who started it, before anything runs or when something could not be flushed at the end.
+pub async fn run(file: &Path) -> anyhow::Result<()> {
+    logging::to_stderr("info");
+    // Before anything starts, so that a signal at any time after finds somebody who listens.
+    let asked = stop::asked_to_stop();
+    let Centre { serve, fleet, policy } = Centre::read(file)?;
+    let change = format!("as `listen` under [api] in {}", file.display());
+    let listener = api::bind(serve.listen, &change).await?;
+    let parts = Parts {
+        data: serve.data,
+        fleet,
+        fleet_file: serve.fleet,
+        policy,
+        iec104: serve.iec104,
+        clock: Clock::wall(),
+        readings_keep_days: serve.readings_keep_days,
+    };
+    let data = parts.data.clone();
+    let served = Served::start(parts, serve.operators, listener).await?;
+    tracing::info!(api = %served.address(), data = %data.display(), "serving");
+    if let Some(own) = served.own_token() {
+        tracing::info!(file = %own.file.display(), "no operator is configured: this token lets one in");
+    }
+    asked.await;
+    tracing::info!("stopping");
+    let figures = served.stop().await?;
+    tracing::info!(readings = figures.readings_stored, position = %figures.stored, "stopped, everything is stored");
+    Ok(())
+}
