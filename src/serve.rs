@@ -34,9 +34,16 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     if let Some(own) = served.own_token() {
         tracing::info!(file = %own.file.display(), "no operator is configured: this token lets one in");
     }
-    asked.await;
-    tracing::info!("stopping");
+    let by_itself = tokio::select! {
+        () = asked => false,
+        () = served.ended() => true,
+    };
+    tracing::info!(by_itself, "stopping");
     let figures = served.stop().await?;
+    anyhow::ensure!(
+        !by_itself,
+        "the centre ended by itself, which is a defect; start it again: nothing acknowledged is lost"
+    );
     tracing::info!(readings = figures.readings_stored, position = %figures.stored, "stopped, everything is stored");
     Ok(())
 }

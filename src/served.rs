@@ -73,6 +73,11 @@ impl Served {
         self.centre.figures()
     }
 
+    /// Returns when the centre has ended by itself, which only a defect makes it do.
+    pub(crate) async fn ended(&self) {
+        self.centre.ended().await;
+    }
+
     /// Shuts the door, then stops the centre with everything flushed, and gives the last figures.
     ///
     /// # Errors

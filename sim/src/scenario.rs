@@ -15,6 +15,7 @@ struct Raw {
     peak: Course,
     others: Course,
     stuck_switches_percent: u8,
+    repeat_minutes: Option<f64>,
 }
 
 /// What happens to the load of a fleet.
@@ -32,6 +33,8 @@ pub struct Scenario {
     pub others: Course,
     /// Share of the switches that never move, 0..=100 %.
     pub stuck_switches_percent: u8,
+    /// After so many minutes the courses begin anew; none where their last point holds.
+    pub repeat_minutes: Option<f64>,
     /// Midnight before it starts, UTC.
     day: Timestamp,
 }
@@ -48,6 +51,8 @@ pub enum ScenarioError {
     Start(String),
     #[error("scenario: {key} = {percent}: wanted 0 to 100")]
     Percent { key: &'static str, percent: u8 },
+    #[error("scenario: repeat_minutes = {0}: wanted a number from 1 to 1440")]
+    Repeat(f64),
     #[error("scenario: {key}: wanted rising minutes of at least 0 and percents of 0 to 1000")]
     Course { key: &'static str },
 }
@@ -93,6 +98,9 @@ impl Scenario {
                 return Err(ScenarioError::Course { key });
             }
         }
+        if let Some(minutes) = raw.repeat_minutes.filter(|minutes| !(1.0..=1_440.0).contains(minutes)) {
+            return Err(ScenarioError::Repeat(minutes));
+        }
         Ok(Self {
             about: raw.about,
             starts_at,
@@ -100,6 +108,7 @@ impl Scenario {
             peak: raw.peak,
             others: raw.others,
             stuck_switches_percent: raw.stuck_switches_percent,
+            repeat_minutes: raw.repeat_minutes,
             day: Self::DAY,
         })
     }
@@ -129,6 +138,7 @@ impl Scenario {
     pub fn factor(&self, peaks: bool, elapsed: Span) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "minutes of a simulation")]
         let minute = elapsed.get() as f64 / 60_000.0;
+        let minute = self.repeat_minutes.map_or(minute, |every| minute.rem_euclid(every));
         let course = if peaks { &self.peak } else { &self.others };
         let next = course.partition_point(|(at, _)| *at <= minute);
         let percent = match (next.checked_sub(1).and_then(|at| course.get(at)), course.get(next)) {
@@ -162,7 +172,8 @@ mod tests {
     fn a_course_runs_straight_between_its_points_and_holds_at_the_ends() {
         let peak = Scenario::named("evening-peak").unwrap();
         let at = |s: i64| (peak.factor(true, Span::from_s(s)) * 1_000.0).round();
-        assert_eq!([at(0), at(60), at(120), at(300), at(7_200)], [1_000.0, 1_000.0, 1_100.0, 1_200.0, 880.0]);
+        assert_eq!([at(0), at(60), at(120), at(300), at(1_500)], [1_000.0, 1_000.0, 1_100.0, 1_200.0, 880.0]);
+        assert_eq!([at(1_800), at(1_920), at(7_500)], [1_000.0, 1_100.0, 1_200.0], "it begins anew each half hour");
         assert_eq!(Scenario::named("quiet").unwrap().factor(true, Span::from_s(5)), 1.0);
         assert_eq!([1, 4, 8].map(|n| peak.peak_feeders(n)), [1, 2, 3]);
     }
@@ -179,9 +190,12 @@ mod tests {
     #[test]
     fn a_scenario_out_of_range_is_refused() {
         let base = include_str!("../scenarios/quiet.toml");
-        for (from, to) in
-            [("10:00", "24:00"), ("= 0\npeak", "= 101\npeak"), ("others = []", "others = [[2.0, 1.0], [1.0, 1.0]]")]
-        {
+        for (from, to) in [
+            ("10:00", "24:00"),
+            ("= 0\npeak", "= 101\npeak"),
+            ("others = []", "others = [[2.0, 1.0], [1.0, 1.0]]"),
+            ("others = []", "others = []\nrepeat_minutes = 0.5"),
+        ] {
             assert!(Scenario::parse(&base.replace(from, to)).is_err(), "{to}");
         }
     }

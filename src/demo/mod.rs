@@ -121,6 +121,7 @@ async fn headless(
         tokio::select! {
             () = &mut end => break,
             () = &mut asked => break,
+            () = served.ended() => break,
             _ = tick.tick() => progress.show(&served.figures(), &served.handle().view()),
         }
     }
