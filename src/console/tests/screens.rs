@@ -103,3 +103,24 @@ fn no_size_makes_a_frame_fail() {
         }
     }
 }
+
+#[test]
+fn the_overview_cuts_long_events_and_leaves_switches_and_links_to_their_own_screens() {
+    let mut state = console(SMALL);
+    let mut view = a_view();
+    let terminal = "T2".parse().unwrap();
+    let switch = Happening::Switch { terminal, round: RoundNo::ALL[0], position: SwitchPosition::Open };
+    let event = |what| Event { at: view.now, source_time: None, what };
+    let noise: Vec<Event> = (0..20).map(|_| event(switch.clone())).collect();
+    for event in &mut view.events {
+        if let Happening::Planned { shed, .. } = &mut event.what {
+            let one = shed[0];
+            shed.extend([one; 30]);
+        }
+    }
+    view.events.splice(0..0, noise);
+    update(&mut state, Message::View(Box::new(view)));
+    let frame = frame_text(&state).unwrap();
+    assert!(!frame.contains("round 1 is open"), "{frame}");
+    assert!(frame.contains(" …") && frame.contains("centre started"), "{frame}");
+}

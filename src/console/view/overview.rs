@@ -1,5 +1,6 @@
 //! The supply tree with its headroom, and what happens.
 
+use headroom_rules::output::Happening;
 use headroom_rules::view::{LimitState, Load, NodeView};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -11,6 +12,8 @@ use crate::console::layout;
 use crate::console::state::State;
 use crate::console::theme::limit_mark;
 
+/// Lines of one event; the events' screen has all of them.
+const EVENT_LINES_MAX: usize = 3;
 /// Cells beside the name and the bar: load, limit, headroom, state, links, gaps.
 const FIXED: usize = 8 + 8 + 8 + 13 + 7 + 6;
 
@@ -52,11 +55,15 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
     heading(state, frame, feed, " EVENTS");
     let feed = below(feed);
     let mut lines = Vec::new();
-    for event in &state.view.events {
+    for event in state.view.events.iter().filter(|event| in_short(&event.what)) {
         if lines.len() >= usize::from(feed.height) {
             break;
         }
-        let wrapped = text::wrap(&event.what.to_string(), usize::from(feed.width).saturating_sub(10));
+        let mut wrapped = text::wrap(&event.what.to_string(), usize::from(feed.width).saturating_sub(12));
+        if wrapped.len() > EVENT_LINES_MAX {
+            wrapped.truncate(EVENT_LINES_MAX);
+            wrapped.iter_mut().skip(EVENT_LINES_MAX - 1).for_each(|line| line.push_str(" …"));
+        }
         for (n, line) in wrapped.into_iter().enumerate() {
             let time = if n == 0 { text::clock(event.at) } else { String::new() };
             lines.push(Line::from(vec![
@@ -103,6 +110,12 @@ fn node_spans<'a>(state: &State, node: &NodeView, name: usize, bar: usize) -> Ve
         Span::raw(" "),
         Span::styled(text::right(&format!("{mark}{}/{}", node.links_up, node.terminals), 7), links),
     ]
+}
+
+/// What the overview tells: what rules and people do. Each switch and link has its own place, and the events' screen has
+/// all of it.
+const fn in_short(what: &Happening) -> bool {
+    !matches!(what, Happening::Switch { .. } | Happening::Link { .. })
 }
 
 /// The load as a bar whose full length is 125 % of the limit, the limit marked with `┃`; empty without a limit.
