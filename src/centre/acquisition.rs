@@ -295,7 +295,7 @@ mod tests {
         let mut wire = Wire(listener.accept().await.unwrap().0);
         wire.until_acknowledged(0).await;
         let mut next = async || loop {
-            let submission = submitted.recv().await.unwrap();
+            let submission = timeout(Duration::from_secs(10), submitted.recv()).await.unwrap().unwrap();
             if let Input::Readings { readings, .. } = &submission.input {
                 return (readings.len(), submission.durable.unwrap());
             }

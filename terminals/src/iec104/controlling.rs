@@ -288,6 +288,10 @@ impl Session {
     fn durable_without_objects(&mut self, now: Instant) {
         let durable = self.unstored.front().map_or(self.flow.received(), |&count| count - 1);
         self.flow.durable(now, durable);
+        if self.phase == Phase::Stopping {
+            // The station confirms the stop only when all that it sent is acknowledged.
+            self.flow.acknowledge();
+        }
     }
 
     fn on_answer(&mut self, now: Instant, asdu: &Asdu<'_>) {

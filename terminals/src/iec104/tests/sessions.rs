@@ -266,6 +266,24 @@ fn durable_before_ack() {
 }
 
 #[test]
+fn what_becomes_durable_while_the_stop_is_awaited_is_acknowledged_at_once() {
+    let now = Instant::now();
+    let mut session = started(now);
+    let event = [1, 1, 3, 0, 1, 0, 5, 0, 0, 1];
+    for send in 0..2 {
+        session.on_bytes(now, &frame(Frame::I { send, receive: 0, asdu: &event }));
+    }
+    session.stop(now);
+    assert_eq!(acknowledged(&mut session), []);
+    // The station confirms the stop only when all is acknowledged: it must not wait for t2.
+    session.durable(now, 1);
+    assert_eq!(acknowledged(&mut session), [1]);
+    session.on_bytes(now, &frame(Frame::I { send: 2, receive: 0, asdu: &[70, 1, 4, 0, 1, 0, 0, 0, 0, 0] }));
+    session.durable(now, 2);
+    assert_eq!(acknowledged(&mut session), [3], "a message without objects is durable with those before it");
+}
+
+#[test]
 fn a_breach_of_the_numbering_closes_the_link() {
     let now = Instant::now();
     let event = [1, 1, 3, 0, 1, 0, 5, 0, 0, 1];
