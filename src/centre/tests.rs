@@ -416,7 +416,7 @@ async fn a_blocked_store_holds_nobody_up_and_has_everything_after_the_next_start
     sqlx::raw_sql("BEGIN IMMEDIATE").execute(&mut other).await.unwrap();
     let before = centre.figures();
     let going_on = async {
-        while centre.figures().readings_received < before.readings_received + 100 {
+        while centre.figures().readings_received < before.readings_received + 20 {
             view.changed().await.unwrap();
         }
     };
@@ -428,7 +428,7 @@ async fn a_blocked_store_holds_nobody_up_and_has_everything_after_the_next_start
     assert!(error.to_string().starts_with("store: not done within"), "{error}");
     let first = received.lock().unwrap().figures().readings_received;
     let stored = reader.count_readings().await.unwrap();
-    drop(other);
+    other.close().await.unwrap();
     let centre = Centre::start(parts).await.unwrap();
     let figures = timeout(SOON, centre.stop()).await.unwrap().unwrap();
     assert_eq!(figures.readings_recovered, first - stored);
