@@ -194,13 +194,13 @@ impl Maker {
         // In turn within each feeder, so that every feeder has the same mixture.
         let turn = (number - 1) / feeders;
         let kind = TYPES[turn as usize % TYPES.len()];
-        let (name, contract_kw, tangent, names): (_, std::ops::Range<i32>, _, &[&str]) = match kind {
-            LoadType::Residential => ("Residents", 150..400, 0.20, &["charging", "heating", "lifts"]),
-            LoadType::Office => ("Offices", 200..800, 0.30, &["air conditioning", "lighting", "kitchen"]),
-            LoadType::TwoShift => ("Works", 400..1_200, 0.45, &["furnace", "presses", "compressors", "hall"]),
-            LoadType::ThreeShift => ("Mill", 500..1_500, 0.45, &["line 1", "line 2", "grinding", "pumps"]),
-            LoadType::Shop => ("Shops", 100..500, 0.30, &["air conditioning", "lighting", "escalators"]),
-            LoadType::ColdStore => ("Cold store", 200..700, 0.40, &["cold room 1", "cold room 2", "fans"]),
+        let (name, contract_kw, names): (_, std::ops::Range<i32>, &[&str]) = match kind {
+            LoadType::Residential => ("Residents", 150..400, &["charging", "heating", "lifts"]),
+            LoadType::Office => ("Offices", 200..800, &["air conditioning", "lighting", "kitchen"]),
+            LoadType::TwoShift => ("Works", 400..1_200, &["furnace", "presses", "compressors", "hall"]),
+            LoadType::ThreeShift => ("Mill", 500..1_500, &["line 1", "line 2", "grinding", "pumps"]),
+            LoadType::Shop => ("Shops", 100..500, &["air conditioning", "lighting", "escalators"]),
+            LoadType::ColdStore => ("Cold store", 200..700, &["cold room 1", "cold room 2", "fans"]),
         };
         let contract = Power::from_kw(self.rng.random_range(contract_kw) / 10 * 10);
         let guaranteed = self.rng.random_range(0..100) < 5;
@@ -234,7 +234,7 @@ impl Maker {
             guaranteed,
         });
         let noise_seed = self.rng.random();
-        self.loads.push(Load::new(feeder as usize, kind, contract, tangent, switches, noise_seed));
+        self.loads.push(Load::new(feeder as usize, kind, contract, kind.tangent(), switches, noise_seed));
         Ok(())
     }
 }

@@ -44,6 +44,16 @@ impl LoadType {
         }
     }
 
+    /// Reactive power in a share of active power, as is usual for it.
+    pub const fn tangent(self) -> f64 {
+        match self {
+            Self::Residential => 0.20,
+            Self::Office | Self::Shop => 0.30,
+            Self::ColdStore => 0.40,
+            Self::TwoShift | Self::ThreeShift => 0.45,
+        }
+    }
+
     /// Share of the contract's power that is drawn at a time of day, without noise.
     #[allow(clippy::cast_precision_loss, reason = "milliseconds of a day")]
     pub fn share(self, now: Timestamp) -> f64 {
@@ -65,6 +75,8 @@ pub struct PlantRound {
     pub switch_delay: Span,
     /// The switch never moves.
     pub stuck: bool,
+    /// Whether there is a switch at all.
+    pub wired: bool,
     /// The contacts.
     closed: bool,
     /// Where they are going, and when they arrive.
@@ -82,12 +94,18 @@ impl PlantRound {
             share,
             switch_delay,
             stuck,
+            wired: true,
             closed: true,
             moving: None,
             opened_at: Timestamp::new(0),
             pick_up: 0.0,
             power_w: 0.0,
         }
+    }
+
+    /// A place between the others with nothing on it: a site may use rounds 1 and 3 only.
+    pub const fn unwired() -> Self {
+        Self { wired: false, ..Self::new(0.0, Span::ZERO, true) }
     }
 
     /// Where the switch stands.

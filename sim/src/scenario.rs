@@ -23,6 +23,8 @@ struct Raw {
 pub struct Scenario {
     /// In one line, for people.
     pub about: String,
+    /// The day on which it plays, its first instant; 2026-01-15 unless the caller wants another.
+    day: Timestamp,
     /// Time of day at the start.
     pub starts_at: Span,
     /// Share of the feeders that follow [`Self::peak`], 0..=100 %; the others follow [`Self::others`].
@@ -35,8 +37,6 @@ pub struct Scenario {
     pub stuck_switches_percent: u8,
     /// After so many minutes the courses begin anew; none where their last point holds.
     pub repeat_minutes: Option<f64>,
-    /// Midnight before it starts, UTC.
-    day: Timestamp,
 }
 
 /// What is wrong with a scenario.
@@ -61,8 +61,10 @@ impl Scenario {
     /// The scenarios that ship; the first is the default.
     pub const NAMES: [&'static str; 3] = ["evening-peak", "quiet", "stuck-switch"];
 
-    /// The day on which a scenario plays unless another is wanted: 2026-01-15T00:00:00Z.
+    /// 2026-01-15T00:00:00Z.
     const DAY: Timestamp = Timestamp::new(1_768_435_200_000);
+
+    const DAY_MS: i64 = 86_400_000;
 
     /// One that ships.
     ///
@@ -103,22 +105,39 @@ impl Scenario {
         }
         Ok(Self {
             about: raw.about,
+            day: Self::DAY,
             starts_at,
             peak_feeders_percent: raw.peak_feeders_percent,
             peak: raw.peak,
             others: raw.others,
             stuck_switches_percent: raw.stuck_switches_percent,
             repeat_minutes: raw.repeat_minutes,
-            day: Self::DAY,
         })
     }
 
-    /// The same, on the day of `instant`, but not before the day on which every scenario plays.
+    /// The same at the same time of day, on the day of `instant`: a journal that holds an earlier run can only go on
+    /// with a later one.
     #[must_use]
-    pub fn on_day_of(mut self, instant: Timestamp) -> Self {
-        const DAY_MS: i64 = 86_400_000;
-        self.day = Timestamp::new(instant.get().div_euclid(DAY_MS) * DAY_MS).max(Self::DAY);
-        self
+    pub fn starting_on(self, instant: Timestamp) -> Self {
+        let since = instant.get().rem_euclid(Self::DAY_MS);
+        Self { day: Timestamp::new(instant.get().saturating_sub(since)), ..self }
+    }
+
+    /// The same from `instant` on, whatever time of day that is.
+    #[must_use]
+    pub fn starting_at(self, instant: Timestamp) -> Self {
+        let since = Span::new(instant.get().rem_euclid(Self::DAY_MS));
+        Self { starts_at: since, ..self }.starting_on(instant)
+    }
+
+    /// The same at the same time of day, on the last day on which that time has come by `now`.
+    #[must_use]
+    pub fn started_before(self, now: Timestamp) -> Self {
+        let today = self.starting_on(now);
+        if today.start() <= now {
+            return today;
+        }
+        today.starting_on(now.after(Span::new(-Self::DAY_MS)))
     }
 
     /// The simulated instant at which the scenario starts.
@@ -179,12 +198,19 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_plays_at_its_time_of_day_on_any_later_day() {
-        let scenario = Scenario::named("evening-peak").unwrap();
-        let first = scenario.start();
-        let later = first.after(Span::from_s(3 * 86_400 + 4_000));
-        assert_eq!(scenario.clone().on_day_of(later).start(), first.after(Span::from_s(3 * 86_400)));
-        assert_eq!(scenario.on_day_of(Timestamp::new(0)).start(), first);
+    fn a_scenario_can_start_on_another_day_or_at_another_instant() {
+        const HOUR_MS: i64 = 3_600_000;
+        let quiet = || Scenario::named("quiet").unwrap();
+        assert_eq!(quiet().start(), Timestamp::new(1_768_435_200_000 + 10 * HOUR_MS));
+        let day = 1_777_680_000_000;
+        let start = |scenario: Scenario| scenario.start().get() - day;
+        for hour in [0, 9, 23] {
+            let instant = Timestamp::new(day + hour * HOUR_MS + 1);
+            assert_eq!(start(quiet().starting_on(instant)), 10 * HOUR_MS);
+            assert_eq!(start(quiet().starting_at(instant)), hour * HOUR_MS + 1);
+        }
+        let before = |hour| start(quiet().started_before(Timestamp::new(day + hour * HOUR_MS)));
+        assert_eq!([before(9), before(10), before(11)], [-14 * HOUR_MS, 10 * HOUR_MS, 10 * HOUR_MS]);
     }
 
     #[test]

@@ -103,7 +103,7 @@ impl Site for PlantSite {
         let (power, energy, tangent, voltage_mv) = match (load, feeder) {
             (Some(load), feeder) => {
                 for (sample, round) in rounds.iter_mut().zip(&load.rounds) {
-                    *sample = Some(RoundSample { power: round.power(), position: round.position() });
+                    *sample = round.wired.then(|| RoundSample { power: round.power(), position: round.position() });
                 }
                 let share = feeder.map_or(1.0, |feeder| feeder.voltage_share());
                 (load.power(), load.energy(), load.tangent, CUSTOMER_MV * share)
@@ -139,34 +139,30 @@ impl Site for PlantSite {
     }
 }
 
-/// The terminals of a fleet, each with its post, on a shared plant. They have been powered for long: no trip lock.
-pub fn agents(fleet: &Fleet, plant: &SharedPlant, clock: SimClock) -> Vec<(Post, Agent<PlantSite>)> {
-    let profile = Profile::standard();
-    fleet
-        .posts
-        .iter()
-        .map(|post| {
-            let config = AgentConfig {
-                common_address: post.common_address,
-                profile: profile.clone(),
-                contract: post.contract,
-                guaranteed: post.guaranteed,
-                trip_lock: Span::ZERO,
-                report_every: Span::from_s(30),
-                control: LoopSettings {
-                    floor: post.safety_floor,
-                    window: Span::from_s(60),
-                    warning: Span::from_s(120),
-                },
-            };
-            (*post, Agent::new(config, PlantSite::new(plant.clone(), clock, *post)))
-        })
-        .collect()
+/// The terminal of one post. It has been powered for long, the process's start is no return of power: no trip lock.
+pub fn agent(post: Post, profile: Profile, plant: SharedPlant, clock: SimClock) -> Agent<PlantSite> {
+    let config = AgentConfig {
+        common_address: post.common_address,
+        profile,
+        contract: post.contract,
+        guaranteed: post.guaranteed,
+        trip_lock: Span::ZERO,
+        report_every: Span::from_s(30),
+        control: LoopSettings { floor: post.safety_floor, window: Span::from_s(60), warning: Span::from_s(120) },
+    };
+    Agent::new(config, PlantSite::new(plant, clock, post))
 }
 
-/// How often, in real time, a terminal looks at its site: each 10 simulated seconds, but not faster than each 20 ms.
+/// The terminals of a fleet, each with its post, on a shared plant.
+pub fn agents(fleet: &Fleet, plant: &SharedPlant, clock: SimClock) -> Vec<(Post, Agent<PlantSite>)> {
+    let profile = Profile::standard();
+    fleet.posts.iter().map(|post| (*post, agent(*post, profile.clone(), plant.clone(), clock))).collect()
+}
+
+/// How often, in real time, a terminal looks at its site: each 10 simulated seconds, but at least each second, as
+/// terminals do, and not faster than each 20 ms.
 pub fn scan_interval(clock: &SimClock) -> Duration {
-    clock.real(Span::from_s(10)).max(Duration::from_millis(20))
+    clock.real(Span::from_s(10)).clamp(Duration::from_millis(20), Duration::from_secs(1))
 }
 
 /// Lets the plant follow the clock until told to stop.
@@ -180,6 +176,16 @@ pub async fn run_plant(plant: SharedPlant, clock: SimClock, mut stop: watch::Rec
             _ = tick.tick() => plant.lock().advance(clock.now()),
         }
     }
+}
+
+/// Why a fleet does not listen.
+#[derive(Debug, thiserror::Error)]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum ServeError {
+    #[error("{terminal}: listen on {address}")]
+    Listen { terminal: TerminalId, address: SocketAddr, source: io::Error },
+    #[error("{terminal}: no port is left: start at a lower one")]
+    NoPort { terminal: TerminalId },
 }
 
 /// A fleet that listens.
@@ -207,7 +213,7 @@ impl Running {
 ///
 /// # Errors
 /// When a port cannot be had, naming the terminal; 5000 terminals take more than the usual 1024 open files.
-pub async fn serve(fleet: Fleet, clock: SimClock, stop: watch::Receiver<bool>) -> io::Result<Running> {
+pub async fn serve(fleet: Fleet, clock: SimClock, stop: watch::Receiver<bool>) -> Result<Running, ServeError> {
     serve_on(fleet, clock, Ipv4Addr::LOCALHOST.into(), None, stop).await
 }
 
@@ -221,19 +227,16 @@ pub async fn serve_on(
     host: IpAddr,
     first_port: Option<u16>,
     stop: watch::Receiver<bool>,
-) -> io::Result<Running> {
+) -> Result<Running, ServeError> {
     let plant = SharedPlant::new(fleet.plant.clone());
     let mut addresses = BTreeMap::new();
     let mut listening = Vec::new();
     for (number, (post, agent)) in agents(&fleet, &plant, clock).into_iter().enumerate() {
         let terminal = post.terminal;
         let port = first_port.map_or(Some(0), |first| first.checked_add(u16::try_from(number).ok()?));
-        let port = port.ok_or_else(|| {
-            io::Error::new(io::ErrorKind::InvalidInput, format!("{terminal}: no port is left: start at a lower one"))
-        })?;
-        let failed =
-            |error: io::Error| io::Error::new(error.kind(), format!("{terminal}: listen on {host}:{port}: {error}"));
-        let listener = TcpListener::bind((host, port)).await.map_err(failed)?;
+        let address = SocketAddr::new(host, port.ok_or(ServeError::NoPort { terminal })?);
+        let failed = |source| ServeError::Listen { terminal, address, source };
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
         addresses.insert(terminal, listener.local_addr().map_err(failed)?);
         listening.push((post, agent, listener));
     }
@@ -249,8 +252,9 @@ pub async fn serve_on(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::plant::{Feeder, Load, LoadType, PlantRound};
     use crate::scenario::Scenario;
-    use headroom_rules::model::SwitchPosition;
+    use headroom_rules::model::{Power, SwitchPosition};
     use headroom_rules::orders::Step;
     use headroom_terminals::iec104::{CommandAnswer, CommandValue, Object, Station, Value};
 
@@ -265,6 +269,7 @@ mod tests {
         assert_eq!(clock.now(), Timestamp::new(125_000));
         assert_eq!(scan_interval(&clock).as_millis(), 166);
         assert_eq!(scan_interval(&SimClock::new(Timestamp::new(0), 5_000.0)), Duration::from_millis(20));
+        assert_eq!(scan_interval(&SimClock::new(Timestamp::new(0), 1.0)), Duration::from_secs(1));
     }
 
     #[tokio::test(start_paused = true)]
@@ -297,6 +302,33 @@ mod tests {
         running.await.unwrap();
     }
 
+    #[tokio::test(start_paused = true)]
+    async fn a_place_without_a_switch_is_no_round_of_the_terminal() {
+        let rounds = vec![PlantRound::unwired(), PlantRound::new(0.4, Span::from_s(1), false)];
+        let load = Load::new(0, LoadType::Shop, Power::from_kw(100), 0.3, rounds, 1);
+        let start = Timestamp::new(1_777_680_123_456);
+        let quiet = Scenario::named("quiet").unwrap().starting_at(start);
+        let plant = Plant::new(quiet, vec![load], vec![Feeder::new(false, Power::from_kw(100))]);
+        let post = Post {
+            terminal: "T-1".parse().unwrap(),
+            common_address: 7,
+            load: Some(0),
+            feeder: 0,
+            contract: Power::from_kw(100),
+            safety_floor: Power::ZERO,
+            guaranteed: false,
+        };
+        let clock = SimClock::new(plant.start(), 1.0);
+        let mut agent = agent(post, Profile::standard(), SharedPlant::new(plant), clock);
+        assert_eq!(agent.site().now(), start);
+        let select = |agent: &mut Agent<PlantSite>, ioa| agent.command(ioa, CommandValue::Double(false), Step::Select);
+        assert_eq!(select(&mut agent, 6001), CommandAnswer::UnknownObject);
+        assert_eq!(select(&mut agent, 6002), CommandAnswer::Accepted);
+        let mut told: Vec<Object> = Vec::new();
+        agent.interrogated(&mut told);
+        assert!(told.iter().all(|object| object.ioa != 1001) && told.iter().any(|object| object.ioa == 1002));
+    }
+
     #[tokio::test]
     async fn every_terminal_answers_on_its_own_port_and_ends_when_told() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -327,6 +359,8 @@ mod tests {
         let clock = SimClock::new(fleet.plant.start(), 60.0);
         let (_stop, stopped) = watch::channel(false);
         let error = serve_on(fleet, clock, Ipv4Addr::LOCALHOST.into(), Some(port), stopped).await.unwrap_err();
-        assert!(error.to_string().starts_with(&format!("H-01: listen on 127.0.0.1:{port}: ")), "{error}");
+        assert_eq!(error.to_string(), format!("H-01: listen on 127.0.0.1:{port}"));
+        let ServeError::Listen { source, .. } = error else { panic!("{error}") };
+        assert_eq!(source.kind(), io::ErrorKind::AddrInUse);
     }
 }

@@ -65,7 +65,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let mut scenario = Scenario::named(&options.scenario)?;
     if let Some(last) = journal::last_time(&options.data).await? {
         // A journal's time never runs backwards: a later demonstration in the same folder plays on a later day.
-        scenario = scenario.on_day_of(last.after(Span::from_s(DAY_S)));
+        scenario = scenario.starting_on(last.after(Span::from_s(DAY_S)));
     }
     let fleet = Fleet::generate(options.terminals, options.seed, scenario)?;
     let start = fleet.plant.start();
