@@ -3,7 +3,8 @@
 //! [`config`] reads what people wrote, [`clock`] tells the supply's time, [`journal`] keeps every input before anybody acts
 //! on it, [`store`] what follows from them for years, [`centre`] carries inputs to the engine and commands to the terminals,
 //! [`api`] lets people and their programs in over HTTP, and [`console`] is the operators' screen, a client of it. [`serve`] and
-//! [`demo`] run all of it. ops/ARCHITECTURE.md has the whole picture.
+//! [`demo`] run all of it; [`simulate`] and [`terminal`] are what there is to watch without a grid, [`token`] lets an
+//! operator in. ops/ARCHITECTURE.md has the whole picture.
 
 pub mod api;
 pub mod centre;
@@ -16,5 +17,9 @@ mod logging;
 mod sentence;
 pub mod serve;
 mod served;
-mod stop;
+pub mod simulate;
+pub mod stop;
 pub mod store;
+pub mod terminal;
+pub mod token;
+pub mod whole_file;

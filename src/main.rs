@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::{config, console, demo, serve};
+use headroom::{config, console, demo, serve, simulate, terminal, token};
 
 /// A load-management centre: two-way terminals, limiting by readable rules, an operator's console.
 #[derive(Parser)]
@@ -37,6 +37,23 @@ enum Command {
         /// serve.toml, fleet.toml, rules.toml, sim.toml or terminal.toml files
         #[arg(required = true)]
         files: Vec<PathBuf>,
+    },
+    /// A simulated fleet, for a centre elsewhere
+    Sim {
+        /// The sim.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// One soft terminal on a simulated site
+    Terminal {
+        /// The terminal.toml
+        #[arg(long, value_name = "FILE")]
+        config: PathBuf,
+    },
+    /// Makes a token for an operator
+    Token {
+        /// The operator's name, as the audit log shows it
+        name: String,
     },
 }
 
@@ -149,6 +166,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Serve { config } => Box::pin(serve::run(&config)).await,
         Command::Check { files } => check(&files),
+        Command::Sim { config } => simulate::run(&config).await,
+        Command::Terminal { config } => terminal::run(&config).await,
+        Command::Token { name } => token::run(&name),
         Command::Console(Console { url, token, token_file, once, json, size }) => {
             let token = token.map_or_else(|| read_token(&token_file), Ok)?;
             console::run(console::Options { url, token, once, json, size }).await

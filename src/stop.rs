@@ -1,31 +1,42 @@
-//! How a process is told to stop.
+//! When the process is asked to end.
 
 use std::future::Future;
+use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
+/// How long links may take to end before the process ends without them.
+pub const FAREWELL: Duration = Duration::from_secs(5);
 
-/// Resolves when the process is asked to stop: Ctrl-C, SIGTERM or SIGHUP. The signals are caught from this call on, not
-/// from the first poll.
-pub(crate) fn asked_to_stop() -> impl Future<Output = ()> + Send {
-    let caught = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()].map(|kind| {
-        signal(kind)
-            .map_err(|error| tracing::warn!(%error, "a signal cannot be caught and will end the process at once"))
-    });
-    async move {
-        let [mut interrupt, mut terminate, mut hangup] = caught.map(Result::ok);
-        tokio::select! {
-            () = received(&mut interrupt) => {}
-            () = received(&mut terminate) => {}
-            () = received(&mut hangup) => {}
-        }
-    }
+/// Resolves on SIGINT (Ctrl-C), SIGTERM (a service manager) or SIGHUP (the terminal is gone). From the call on, not only
+/// while it is awaited, none of them ends the process by itself.
+///
+/// A signal that cannot be watched keeps its usual effect, which is to end the process.
+#[cfg(unix)]
+pub fn asked_to_stop() -> impl Future<Output = ()> + Send {
+    use std::task::Poll;
+
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
+    let mut watched: Vec<_> = kinds
+        .into_iter()
+        .filter_map(|kind| {
+            signal(kind).inspect_err(|error| tracing::warn!(%error, ?kind, "stop: a signal cannot be watched")).ok()
+        })
+        .collect();
+    std::future::poll_fn(move |context| {
+        // None is ready, so each was polled and wakes the task.
+        let asked = watched.iter_mut().any(|signal| signal.poll_recv(context).is_ready());
+        if asked { Poll::Ready(()) } else { Poll::Pending }
+    })
 }
 
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => {
-            signal.recv().await;
+/// Resolves on Ctrl-C, once awaited.
+#[cfg(not(unix))]
+pub fn asked_to_stop() -> impl Future<Output = ()> + Send {
+    async {
+        if let Err(error) = tokio::signal::ctrl_c().await {
+            tracing::warn!(%error, "stop: Ctrl-C cannot be watched");
+            std::future::pending::<()>().await;
         }
-        None => std::future::pending().await,
     }
 }

@@ -18,5 +18,6 @@ mod tests;
 pub use check::{Checked, Kind, Summary, check};
 pub use error::{ConfigError, ConfigErrors};
 pub use fleet::{Fleet, LinkEntry, STANDARD_PROFILE, profile_file};
+pub use reader::{LABEL_WANTED, label};
 pub use serve::{Centre, Iec104Settings, OperatorEntry, ServeConfig};
 pub use sim::{LoadShape, RoundEntry, SimConfig, SiteConfig, TerminalConfig};

@@ -16,6 +16,15 @@ use super::error::{ConfigError, ConfigErrors};
 const SHOWN_MAX: usize = 60;
 /// Characters of a name.
 const NAME_MAX: usize = 64;
+/// What a name for people has to be.
+pub const LABEL_WANTED: &str = "a text in one line, 1 to 64 characters";
+
+/// A name for people, without the spaces around it; none for what is not [`LABEL_WANTED`].
+pub fn label(text: &str) -> Option<&str> {
+    let text = text.trim();
+    let fits = (1..=NAME_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    fits.then_some(text)
+}
 
 /// A file's text, and what was found wrong with it.
 pub(super) struct Source<'a> {
@@ -204,12 +213,7 @@ impl<'a> Section<'a> {
 
     /// A name for people: not empty, one line.
     pub(super) fn label(&self, key: &'static str) -> Option<String> {
-        let wanted = format!("a text in one line, 1 to {NAME_MAX} characters");
-        self.required(key, &wanted, |value| {
-            let text = value.as_str()?.trim();
-            let fits = (1..=NAME_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
-            fits.then(|| text.to_owned())
-        })
+        self.required(key, &LABEL_WANTED, |value| label(value.as_str()?).map(str::to_owned))
     }
 
     /// A text that `take` understands.
