@@ -1,67 +1,50 @@
 //! Against lib60870-C (PyPI `c104`), in both roles. `ops/test` installs it and names its Python in
 //! `HEADROOM_TEST_PYTHON`; `cargo test` alone leaves these tests out by name.
 
-use std::net::{IpAddr, Ipv4Addr, TcpListener};
+use std::net::TcpListener;
 use std::path::Path;
-use std::process::Stdio;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use headroom_rules::model::{PointKind, Quality, Reading, RoundNo, SwitchPosition, Timestamp};
 use headroom_rules::orders::{Action, Outcome, Step};
-use headroom_sim::fleet::Fleet;
-use headroom_sim::scenario::Scenario;
-use headroom_sim::server::{SimClock, serve_on};
 use headroom_terminals::iec104::{AckTicket, Command, LinkConfig, LinkHandler, Object, run_controlling};
 use headroom_terminals::profile::Profile;
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdin, ChildStdout};
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
-/// Nothing here takes longer, on a machine that is busy with everything else.
-const PATIENCE: Duration = Duration::from_secs(60);
+use crate::process::listening;
+use crate::program::{PATIENCE, Program};
 
-struct Peer {
-    _child: Child,
-    stdin: ChildStdin,
-    lines: Lines<BufReader<ChildStdout>>,
-}
+struct Peer(Program);
 
 impl Peer {
     fn start(script: &str, arguments: &[String]) -> Self {
         let python = std::env::var("HEADROOM_TEST_PYTHON").expect("ops/test names the Python that has c104");
         let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
-        let mut child = tokio::process::Command::new(python)
-            .arg(script)
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .kill_on_drop(true)
-            .spawn()
-            .unwrap();
-        let stdin = child.stdin.take().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self { _child: child, stdin, lines }
+        let mut command = tokio::process::Command::new(python);
+        // -B: no compiled files beside the scripts.
+        command.arg("-B").arg(script).args(arguments);
+        Self(Program::start(command))
     }
 
     async fn say(&mut self, line: &str) {
-        self.stdin.write_all(format!("{line}\n").as_bytes()).await.unwrap();
+        self.0.tell(line).await;
     }
 
     /// The first line from here on that is JSON and fits.
     async fn line(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        let found = timeout(PATIENCE, async {
-            while let Some(line) = self.lines.next_line().await.unwrap() {
-                if let Ok(value) = serde_json::from_str(&line)
-                    && fits(&value)
-                {
-                    return Some(value);
-                }
-            }
-            None
-        });
-        found.await.ok().flatten().unwrap_or_else(|| panic!("never said: {what}"))
+        self.0.line(what, |line| serde_json::from_str(line).ok().filter(|value| fits(value))).await
+    }
+
+    /// The next step that it says, which has to be this one, and done.
+    async fn step(&mut self, name: &str) -> Value {
+        let step = self.line(name, |line| line["step"].is_string()).await;
+        if step["step"] != name || step["done"] != true {
+            let more = self.line("what it saw", |line| line["frames"].is_array()).await;
+            panic!("wanted the step \"{name}\" done, not {step}: {more}");
+        }
+        step
     }
 }
 
@@ -186,29 +169,41 @@ async fn a_link_reads_and_switches_a_station_of_lib60870() {
     station.say("quit").await;
 }
 
+const TERMINAL: &str = r#"
+listen = "127.0.0.1:0"
+common_address = 47
+
+[site]
+contract_kw = 400
+load = "three_shift"
+rounds = [{ no = 1, name = "furnace", share_percent = 40 }, { no = 2, name = "lighting", share_percent = 10 }]
+"#;
+
 #[tokio::test]
 #[ignore = "needs the c104 peer: run ops/test"]
 async fn a_client_of_lib60870_reads_and_switches_a_soft_terminal() {
-    let fleet = Fleet::generate(2, 1, Scenario::named("quiet").unwrap()).unwrap();
-    let customer = fleet.inventory.terminals.iter().find(|(_, terminal)| !terminal.rounds.is_empty());
-    let (terminal, common_address) =
-        *fleet.links.iter().find(|(terminal, _)| customer.is_some_and(|(id, _)| id == terminal)).unwrap();
-    let clock = SimClock::new(fleet.plant.start(), 1.0);
-    let (stopper, stop) = watch::channel(false);
-    let running = serve_on(fleet, clock, IpAddr::V4(Ipv4Addr::LOCALHOST), None, stop).await.unwrap();
-    let port = running.addresses[&terminal].port();
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("terminal.toml");
+    std::fs::write(&config, TERMINAL).unwrap();
+    let mut terminal = Program::headroom(&["terminal", "--config", config.to_str().unwrap()]);
+    let address = terminal.line("where it listens", listening).await;
 
-    let mut client = Peer::start("c104_client.py", &[port.to_string(), common_address.to_string()]);
-    let result = client.line("the result", |line| line["connected"].is_boolean()).await;
-    for done in
-        ["connected", "interrogated", "counted", "clock", "trip_accepted", "tripped", "restore_accepted", "restored"]
-    {
-        assert_eq!(result[done], true, "{done}: {result}");
+    let mut client = Peer::start("c104_client.py", &[address.port().to_string(), "47".into()]);
+    client.step("connected").await;
+    client.step("started").await;
+    // Single and double points and measured values, then counters: all without time tags.
+    let interrogated = client.step("interrogated").await;
+    assert_eq!(interrogated["types"], serde_json::json!([1, 3, 13]));
+    let power_kw = client.step("power").await["kw"].as_f64().unwrap();
+    assert!((200.0..320.0).contains(&power_kw), "a three-shift load of 400 kW draws {power_kw} kW");
+    assert_eq!(client.step("counted").await["types"], serde_json::json!([15]));
+    client.step("clock set").await;
+    for name in ["trip", "restore"] {
+        for step in ["select confirmed", "execute confirmed", "switch reported"] {
+            client.step(&format!("{name}: {step}")).await;
+        }
     }
-    assert_eq!(result["execute_without_select_accepted"], false, "{result}");
-    // Double points, measured values and counters without time tags.
-    assert_eq!(result["interrogated_types"], serde_json::json!([1, 3, 13, 15]), "{result}");
-    assert!(result["power_kw"].as_f64().unwrap() > 0.0, "{result}");
-    stopper.send(true).unwrap();
-    timeout(PATIENCE, running.ended()).await.unwrap();
+    client.step("execute without select refused").await;
+    client.step("ended").await;
+    assert_eq!(terminal.terminate().await.code(), Some(0));
 }

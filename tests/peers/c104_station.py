@@ -1,25 +1,25 @@
 """A controlled station on lib60870-C (c104): what `headroom serve` is tried against.
 
-Usage: c104_station.py PORT COMMON_ADDRESS MS, where MS is the time of the first values. Says one JSON object a line on stdout for all that it is asked; on stdin
-takes `power KW MS` (a spontaneous measured value with that time), `invalid` (the voltage, marked IV) and `quit`.
+Usage: c104_station.py PORT COMMON_ADDRESS MS, where MS is the time of the first values. Says one JSON object a line on
+stdout for all that it is asked; on stdin takes `power KW MS` (a spontaneous measured value with that time), `invalid` (the
+voltage, marked IV) and `quit`.
 """
 
 import datetime
-import json
 import sys
 
 import c104
+from peer import end, end_after, say
 
-
-def say(**what):
-    print(json.dumps(what), flush=True)
+# Longer than any test waits altogether: whoever forgot to quit it finds no station left.
+end_after(300)
 
 
 def utc(ms):
     return datetime.datetime.fromtimestamp(ms / 1000, datetime.timezone.utc)
 
 
-port, common_address = int(sys.argv[1]), int(sys.argv[2])
+port, common_address, start_ms = int(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 server = c104.Server(ip="127.0.0.1", port=port, tick_rate_ms=50, select_timeout_ms=10000)
 station = server.add_station(common_address=common_address)
 power = station.add_point(io_address=2001, type=c104.Type.M_ME_TF_1)
@@ -35,11 +35,10 @@ command = station.add_point(
     command_mode=c104.CommandMode.SELECT_AND_EXECUTE,
 )
 
-START = int(sys.argv[3])
-power.info = c104.ShortInfo(actual=100.5, recorded_at=utc(START))
+power.info = c104.ShortInfo(actual=100.5, recorded_at=utc(start_ms))
 voltage.info = c104.ShortInfo(actual=231.0)
 round_power.info = c104.ShortInfo(actual=40.0)
-switch.info = c104.DoubleInfo(state=c104.Double.ON, recorded_at=utc(START))
+switch.info = c104.DoubleInfo(state=c104.Double.ON, recorded_at=utc(start_ms))
 energy.value = 12345
 
 
@@ -69,13 +68,17 @@ server.on_receive_raw(callable=on_receive_raw)
 server.start()
 say(seen="listening")
 for line in sys.stdin:
-    words = line.split()
-    if words[0] == "power":
-        power.info = c104.ShortInfo(actual=float(words[1]), recorded_at=utc(int(words[2])))
-        power.transmit(cause=c104.Cot.SPONTANEOUS)
-    elif words[0] == "invalid":
-        voltage.info = c104.ShortInfo(actual=0.0, quality=c104.Quality.Invalid)
-        voltage.transmit(cause=c104.Cot.SPONTANEOUS)
-    elif words[0] == "quit":
-        break
+    match line.split():
+        case ["power", kw, ms]:
+            power.info = c104.ShortInfo(actual=float(kw), recorded_at=utc(int(ms)))
+            power.transmit(cause=c104.Cot.SPONTANEOUS)
+        case ["invalid"]:
+            voltage.info = c104.ShortInfo(actual=0.0, quality=c104.Quality.Invalid)
+            voltage.transmit(cause=c104.Cot.SPONTANEOUS)
+        case ["quit"]:
+            break
+        case _:
+            say(error=f"{line!r}: wanted power KW MS, invalid or quit")
+            end(1)
 server.stop()
+end(0)
