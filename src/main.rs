@@ -40,13 +40,13 @@ enum Command {
     },
     /// A simulated fleet, for a centre elsewhere
     Sim {
-        /// The sim.toml
+        /// What it simulates; ops/examples/sim.toml explains every key
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
     /// One soft terminal on a simulated site
     Terminal {
-        /// The terminal.toml
+        /// What it is; ops/examples/terminal.toml explains every key
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },

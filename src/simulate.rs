@@ -16,13 +16,14 @@ use tokio::sync::watch;
 use crate::clock::Clock;
 use crate::config::{self, LinkEntry, STANDARD_PROFILE, SimConfig};
 use crate::stop::{self, FAREWELL};
-use crate::whole_file;
+use crate::{logging, whole_file};
 
 /// Runs the fleet of a `sim.toml`, and writes the files that a centre needs, until asked to stop.
 ///
 /// # Errors
 /// When the file has faults, a port is taken, open files run out, or a file cannot be written. Nothing runs then.
 pub async fn run(file: &Path) -> anyhow::Result<()> {
+    logging::to_stderr("warn");
     let asked_to_stop = stop::asked_to_stop();
     let config = SimConfig::read(file)?;
     // The terminals' clocks must not be ahead of the centre's, or what they report before it sets them is of tomorrow.

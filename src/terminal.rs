@@ -16,6 +16,7 @@ use tokio::sync::watch;
 
 use crate::clock::Clock;
 use crate::config::{LoadShape, SiteConfig, TerminalConfig};
+use crate::logging;
 use crate::simulate::say;
 use crate::stop::{self, FAREWELL};
 
@@ -27,6 +28,7 @@ const SWITCH_DELAY: Span = Span::from_s(1);
 /// # Errors
 /// When the file or its point map has faults, or the port is taken.
 pub async fn run(file: &Path) -> anyhow::Result<()> {
+    logging::to_stderr("warn");
     let asked_to_stop = stop::asked_to_stop();
     let config = TerminalConfig::read(file)?;
     let profile = profile(&config)?;

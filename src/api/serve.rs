@@ -35,7 +35,7 @@ const FINISH_WITHIN: Duration = Duration::from_secs(2);
 /// Pause when the system gives no more sockets.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(200);
 
-/// Binds the API's address. `change` says where another one is set, as "[api] listen in FILE".
+/// Binds the API's address. `change` says where another one is set, as "with --listen".
 ///
 /// # Errors
 /// A sentence for the person who started the centre.
