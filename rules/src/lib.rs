@@ -14,4 +14,6 @@ pub mod model;
 pub mod orders;
 pub mod output;
 pub mod policy;
+#[cfg(test)]
+mod testing;
 pub mod view;

@@ -64,6 +64,10 @@ pub enum Refusal {
     AlreadyThere { terminal: TerminalId, round: RoundNo, position: SwitchPosition },
     #[error("restoring round {round} of {terminal} would take {node} to {load}, above its limit of {limit}")]
     OverLimit { terminal: TerminalId, round: RoundNo, node: NodeId, load: Power, limit: Power },
+    #[error(
+        "restoring round {round} of {terminal}: the load of {node} is not known, so its limit of {limit} cannot be kept"
+    )]
+    LimitNotProvable { terminal: TerminalId, round: RoundNo, node: NodeId, limit: Power },
     #[error("a cap of {cap} is below the safety floor of {floor}")]
     CapBelowFloor { cap: Power, floor: Power },
     #[error("order {order} is {state}: wanted a selected order")]
@@ -309,6 +313,7 @@ pub enum Finding {
     AlreadyOpen { terminal: TerminalId, round: RoundNo },
     PositionUnknown { terminal: TerminalId, round: RoundNo },
     NoLoad { terminal: TerminalId, round: RoundNo },
+    PowerUnknown { terminal: TerminalId, round: RoundNo },
     OrderUnderWay { terminal: TerminalId, round: RoundNo, order: OrderId },
     DidNotRespond { terminal: TerminalId, round: RoundNo },
     NotNeeded { terminal: TerminalId, round: RoundNo },
@@ -361,6 +366,9 @@ impl fmt::Display for Finding {
                 write!(f, "{terminal} round {round}: switch position not known")
             }
             Self::NoLoad { terminal, round } => write!(f, "{terminal} round {round}: no load to shed"),
+            Self::PowerUnknown { terminal, round } => {
+                write!(f, "{terminal} round {round}: power behind the switch not known")
+            }
             Self::OrderUnderWay { terminal, round, order } => {
                 write!(f, "{terminal} round {round}: order {order} under way")
             }

@@ -17,6 +17,19 @@ pub struct Policy {
     pub select_timeout: Span,
 }
 
+impl Policy {
+    /// Puts the limits in the order in which [`Policy::rule`] looks for them.
+    pub(crate) fn sort(&mut self) {
+        self.limits.sort_by_key(|rule| rule.node);
+    }
+
+    /// The rule of a node, in a policy that is sorted.
+    pub(crate) fn rule(&self, node: NodeId) -> Option<&LimitRule> {
+        let at = self.limits.binary_search_by_key(&node, |rule| rule.node).ok()?;
+        self.limits.get(at)
+    }
+}
+
 /// How one node (a feeder, a transformer area) is kept under its limit.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LimitRule {

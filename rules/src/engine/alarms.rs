@@ -80,8 +80,11 @@ impl Alarms {
         alarm.changed_at = now;
         out.push(Output::Alarm(alarm.clone()));
         if state == AlarmState::Normal {
+            let cause = alarm.cause;
             self.live.remove(&id);
-            self.by_cause.retain(|(_, of)| *of != id);
+            if let Ok(at) = self.by_cause.binary_search_by_key(&cause, |(cause, _)| *cause) {
+                self.by_cause.remove(at);
+            }
         }
     }
 

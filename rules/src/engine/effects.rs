@@ -5,14 +5,13 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::LATE_MAX;
 use super::grid::{Grid, Held};
-use crate::model::{NodeId, PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
+use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::OrderId;
 
 /// From the end of a switch's movement until meters show it for certain.
 const SETTLE: Span = Span::from_s(5);
-/// What no reading has shown by then will not be shown.
-const GIVEN_UP: Span = Span::from_s(600);
 
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 struct Effect {
@@ -24,6 +23,8 @@ struct Effect {
     done_at: Option<Timestamp>,
     /// Nobody knows whether it will come.
     doubtful: bool,
+    /// The order came to nothing, but a slow switch, or a customer who was permitted to close, may act until then.
+    late_until: Option<Timestamp>,
 }
 
 impl Effect {
@@ -43,7 +44,10 @@ fn own_power(grid: &Grid, terminal: TerminalId) -> Option<Timestamp> {
 impl Effects {
     /// An order that will change a load is on its way.
     pub(crate) fn expect(&mut self, order: OrderId, terminal: TerminalId, round: RoundNo, change: Power) {
-        self.0.insert(order, Effect { terminal, round, change, done_at: None, doubtful: false });
+        // A new order for a round answers for what an earlier one left open.
+        self.0.retain(|_, e| !(e.late_until.is_some() && (e.terminal, e.round) == (terminal, round)));
+        let effect = Effect { terminal, round, change, done_at: None, doubtful: false, late_until: None };
+        self.0.insert(order, effect);
     }
 
     /// The switch is where it was to be.
@@ -61,6 +65,25 @@ impl Effects {
         }
     }
 
+    /// The order was executed and came to nothing, so far.
+    pub(crate) fn may_come_late(&mut self, order: OrderId, now: Timestamp) {
+        if let Some(effect) = self.0.get_mut(&order) {
+            effect.doubtful = true;
+            effect.late_until = Some(now.after(LATE_MAX));
+        }
+    }
+
+    /// A switch is at an end. What was to bring it there has come, however late.
+    pub(crate) fn arrived(&mut self, terminal: TerminalId, round: RoundNo, position: SwitchPosition, now: Timestamp) {
+        let late = |effect: &&mut Effect| effect.late_until.is_some();
+        for effect in self.0.values_mut().filter(late).filter(|e| (e.terminal, e.round) == (terminal, round)) {
+            let wanted = if effect.change < Power::ZERO { SwitchPosition::Open } else { SwitchPosition::Closed };
+            if position == wanted {
+                *effect = Effect { done_at: Some(now), doubtful: false, late_until: None, ..*effect };
+            }
+        }
+    }
+
     /// The order has no effect.
     pub(crate) fn none(&mut self, order: OrderId) {
         self.0.remove(&order);
@@ -69,7 +92,8 @@ impl Effects {
     /// Forgets what every reading shows by now.
     pub(crate) fn forget_shown(&mut self, grid: &Grid, now: Timestamp) {
         self.0.retain(|_, effect| {
-            let late = effect.done_at.is_some_and(|done| now.since(done) >= GIVEN_UP);
+            let late = effect.done_at.is_some_and(|done| now.since(done) >= LATE_MAX)
+                || effect.late_until.is_some_and(|until| now >= until);
             let shown = effect.shown_by(own_power(grid, effect.terminal))
                 && grid
                     .path(effect.terminal)
@@ -79,33 +103,36 @@ impl Effects {
         });
     }
 
-    /// Power that trips may still take away at a terminal, doubtful ones included; but for the order `except`.
-    pub(crate) fn going_at(&self, grid: &Grid, terminal: TerminalId, except: Option<OrderId>) -> Power {
+    /// Power that trips may still take away at a terminal, doubtful ones included; but for the round `except`.
+    pub(crate) fn going_at(&self, grid: &Grid, terminal: TerminalId, except: Option<RoundNo>) -> Power {
         let as_of = own_power(grid, terminal);
         self.0
-            .iter()
-            .filter(|(order, effect)| effect.terminal == terminal && Some(**order) != except)
-            .filter(|(_, effect)| effect.change < Power::ZERO && !effect.shown_by(as_of))
-            .map(|(_, effect)| -effect.change)
+            .values()
+            .filter(|effect| effect.terminal == terminal && Some(effect.round) != except)
+            .filter(|effect| effect.change < Power::ZERO && !effect.shown_by(as_of))
+            .map(|effect| -effect.change)
             .sum()
     }
 
-    fn at(&self, grid: &Grid, node: NodeId, wanted: impl Fn(OrderId, &Effect) -> bool) -> Power {
+    fn at(&self, grid: &Grid, node: NodeId, wanted: impl Fn(&Effect) -> bool) -> Power {
         self.0
-            .iter()
-            .filter(|(order, effect)| wanted(**order, effect) && grid.path(effect.terminal).any(|above| above == node))
-            .filter(|(_, effect)| !effect.shown_by(grid.load_as_of(node, effect.terminal)))
-            .map(|(_, effect)| effect.change)
+            .values()
+            .filter(|effect| wanted(effect) && grid.path(effect.terminal).any(|above| above == node))
+            .filter(|effect| !effect.shown_by(grid.load_as_of(node, effect.terminal)))
+            .map(|effect| effect.change)
             .sum()
     }
 
     /// Power that trips will still take away from a node, doubtful ones not counted.
     pub(crate) fn going_from(&self, grid: &Grid, node: NodeId) -> Power {
-        -self.at(grid, node, |_, effect| effect.change < Power::ZERO && !effect.doubtful)
+        -self.at(grid, node, |effect| effect.change < Power::ZERO && !effect.doubtful)
     }
 
-    /// Power that restorations may still bring to a node, doubtful ones included; but for the order `except`.
-    pub(crate) fn coming_to(&self, grid: &Grid, node: NodeId, except: Option<OrderId>) -> Power {
-        self.at(grid, node, |order, effect| effect.change > Power::ZERO && Some(order) != except)
+    /// Power that restorations may still bring to a node, doubtful ones included; but for the rounds `except`, which are
+    /// reckoned with anew.
+    pub(crate) fn coming_to(&self, grid: &Grid, node: NodeId, except: &[(TerminalId, RoundNo)]) -> Power {
+        let counts =
+            |effect: &Effect| effect.change > Power::ZERO && !except.contains(&(effect.terminal, effect.round));
+        self.at(grid, node, counts)
     }
 }

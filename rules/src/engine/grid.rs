@@ -3,7 +3,7 @@
 //! **Invariant:** a node's load is made of values that may decide, or it is unknown (`quality-kept`). A reading costs
 //! O(depth) of the tree.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -13,18 +13,46 @@ use crate::model::{
 };
 use crate::view::Load;
 
+/// A power beyond this is no power but a lie or a broken register: 1 TW. A million such values still add up exactly.
+const PLAUSIBLE_W: u64 = 1_000_000_000_000;
+/// A change told with a time is older than a value that came without one only if it lies this far back: the clocks of
+/// terminals are not ours.
+const CLOCK_MARGIN: Span = Span::from_s(60);
+
 /// A point's last value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Held {
     pub(crate) reading: Reading,
     pub(crate) arrived_at: Timestamp,
+    /// The last value that might decide: what a state was before it was reported with bad quality.
+    pub(crate) sure: Option<i64>,
 }
 
 impl Held {
+    fn new(reading: Reading, arrived_at: Timestamp) -> Self {
+        Self { reading, arrived_at, sure: may_decide(&reading).then_some(reading.value) }
+    }
+
+    /// Whether `newer` tells of an earlier time than this value does.
+    fn outdates(&self, newer: &Reading, now: Timestamp) -> bool {
+        match (self.reading.source_time, newer.source_time) {
+            // Two times of one clock, as long as that clock was not ahead of ours.
+            (Some(old), Some(new)) => new < old && old <= now,
+            (None, Some(new)) => new.after(CLOCK_MARGIN) < self.arrived_at,
+            (_, None) => false,
+        }
+    }
+
     /// The instant that the value speaks of. A terminal's clock that runs ahead makes no value younger than its arrival.
     pub(crate) fn as_of(&self) -> Timestamp {
         self.reading.source_time.map_or(self.arrived_at, |source| source.min(self.arrived_at))
     }
+}
+
+/// Whether a value may decide but for its age.
+fn may_decide(reading: &Reading) -> bool {
+    let power = matches!(reading.point, PointKind::ActivePower | PointKind::RoundPower(_));
+    reading.quality.decides() && (!power || reading.value.unsigned_abs() <= PLAUSIBLE_W)
 }
 
 /// Why a terminal's load may not decide.
@@ -32,7 +60,7 @@ impl Held {
 pub(crate) enum Unusable {
     /// Never reported, or too long ago.
     TooOld,
-    /// Marked IV, NT or OV.
+    /// Marked IV, NT or OV, or beyond all reason.
     Bad,
 }
 
@@ -62,9 +90,12 @@ impl Post {
         self.points.iter().map(|(_, held)| held)
     }
 
-    fn hold(&mut self, held: Held) -> Option<Held> {
+    fn hold(&mut self, mut held: Held) -> Option<Held> {
         match self.points.binary_search_by_key(&held.reading.point, |(kind, _)| *kind) {
-            Ok(at) => self.points.get_mut(at).map(|(_, old)| std::mem::replace(old, held)),
+            Ok(at) => self.points.get_mut(at).map(|(_, old)| {
+                held.sure = held.sure.or(old.sure);
+                std::mem::replace(old, held)
+            }),
             Err(at) => {
                 self.points.insert(at, (held.reading.point, held));
                 None
@@ -88,7 +119,14 @@ impl Post {
 
     /// A value that may decide.
     pub(crate) fn deciding(&self, kind: PointKind, now: Timestamp, age_max: Span) -> Option<&Held> {
-        self.held(kind).filter(|held| held.reading.quality.decides() && !self.is_stale(held, now, age_max))
+        self.held(kind).filter(|held| may_decide(&held.reading) && !self.is_stale(held, now, age_max))
+    }
+
+    /// Whether the terminal says that it blocks trips. Its last word counts whatever its age, and a value of bad quality
+    /// sets the guarantee but never lifts it: doubt protects.
+    pub(crate) fn says_guaranteed(&self) -> bool {
+        let held = self.held(PointKind::SupplyGuarantee);
+        held.is_some_and(|held| held.reading.value != 0 || held.sure.is_some_and(|sure| sure != 0))
     }
 
     /// The terminal's load, where it may decide.
@@ -96,7 +134,7 @@ impl Post {
         let held = self.held(PointKind::ActivePower).ok_or(Unusable::TooOld)?;
         if self.is_stale(held, now, age_max) {
             Err(Unusable::TooOld)
-        } else if held.reading.quality.decides() {
+        } else if may_decide(&held.reading) {
             Ok(Power::new(held.reading.value))
         } else {
             Err(Unusable::Bad)
@@ -130,12 +168,18 @@ pub(crate) struct Grid {
 impl Grid {
     /// Takes over a supply tree; what its terminals said before stays.
     pub(crate) fn set_inventory(&mut self, inventory: Inventory, now: Timestamp) {
+        let mut heads = BTreeMap::<TerminalId, Vec<NodeId>>::new();
+        for (&id, node) in &inventory.nodes {
+            if let Some(terminal) = node.measured_by {
+                heads.entry(terminal).or_default().push(id);
+            }
+        }
         let mut posts = BTreeMap::new();
         for (&id, terminal) in &inventory.terminals {
             let mut post = self.posts.remove(&id).unwrap_or_default();
             let customer = terminal.customer.and_then(|customer| inventory.customers.get(&customer));
             post.node = customer.map(|customer| customer.supplied_by);
-            post.heads = inventory.nodes.iter().filter(|(_, n)| n.measured_by == Some(id)).map(|(n, _)| *n).collect();
+            post.heads = heads.remove(&id).unwrap_or_default();
             posts.insert(id, post);
         }
         self.posts = posts;
@@ -154,7 +198,7 @@ impl Grid {
                 (id, sum)
             })
             .collect();
-        let served: std::collections::BTreeSet<CustomerId> =
+        let served: BTreeSet<CustomerId> =
             self.inventory.terminals.values().filter_map(|terminal| terminal.customer).collect();
         for (id, customer) in &self.inventory.customers {
             // Nobody measures this one, so no sum above is whole.
@@ -215,15 +259,12 @@ impl Grid {
     pub(crate) fn take(&mut self, terminal: TerminalId, reading: Reading, now: Timestamp) -> Option<Option<Held>> {
         let age_max = self.age_max;
         let post = self.posts.get_mut(&terminal)?;
-        let new = Held { reading, arrived_at: now };
-        // Only times of the same clock are compared, and only as long as that clock was not ahead of ours.
-        let outdated = post.held(reading.point).is_some_and(|old| {
-            matches!((old.reading.source_time, reading.source_time), (Some(old), Some(new)) if new < old && old <= now)
-        });
-        if outdated {
+        // A guarantee is heard in any case: doubt protects.
+        let guarantee = reading.point == PointKind::SupplyGuarantee && reading.value != 0;
+        if !guarantee && post.held(reading.point).is_some_and(|old| old.outdates(&reading, now)) {
             return None;
         }
-        let before = post.hold(new);
+        let before = post.hold(Held::new(reading, now));
         if reading.point == PointKind::ActivePower {
             let usable = post.load(now, age_max).ok();
             self.count(terminal, usable);
@@ -323,10 +364,9 @@ impl Grid {
         self.customer(terminal).is_some_and(|(_, customer)| customer.guaranteed)
     }
 
-    /// Guaranteed by the terminal's own word, the last one whatever its age: doubt protects.
+    /// Guaranteed by the terminal's own word.
     pub(crate) fn guarantee_at_terminal(&self, terminal: TerminalId) -> bool {
-        let held = self.posts.get(&terminal).and_then(|post| post.held(PointKind::SupplyGuarantee));
-        held.is_some_and(|held| held.reading.value != 0)
+        self.posts.get(&terminal).is_some_and(Post::says_guaranteed)
     }
 
     /// The node and those above it; nothing for a terminal that only measures.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use super::Engine;
+use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
 use crate::limiting::plan::{Plan, RoundFacts, TerminalFacts, plan};
 use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
@@ -64,6 +64,8 @@ pub(super) struct Watch {
     /// When the first of the rounds that are off was shed.
     pub(super) shed_since: Option<Timestamp>,
     pub(super) stage: u16,
+    /// No stage is looked for before.
+    pub(super) stage_at: Timestamp,
     pub(super) restored: u32,
     /// Orders of restoration that are not final.
     pub(super) restoring: Vec<OrderId>,
@@ -73,8 +75,8 @@ pub(super) struct Watch {
 
 impl Watch {
     /// The centre was away: what load there was meanwhile nobody knows.
-    pub(super) fn look_anew(&mut self) {
-        self.unknown_since = None;
+    pub(super) fn look_anew(&mut self, now: Timestamp) {
+        self.unknown_since = self.unknown_since.map(|_| now);
         self.over_since = None;
         self.calm_since = None;
     }
@@ -82,6 +84,15 @@ impl Watch {
     /// Whether the load is above the limit.
     pub(super) const fn over(&self) -> bool {
         self.over_since.is_some()
+    }
+
+    /// Whether it will want to know what became of an order.
+    pub(super) fn awaits(&self, id: OrderId) -> bool {
+        let tripping = match &self.phase {
+            Phase::Shedding(trips) | Phase::Verifying { trips, .. } => trips.orders.iter().any(|(trip, _)| *trip == id),
+            Phase::Watching | Phase::Restoring { .. } | Phase::Futile => false,
+        };
+        tripping || self.restoring.contains(&id)
     }
 
     pub(super) fn state(&self, rounds_off: bool) -> LimitState {
@@ -101,8 +112,8 @@ impl Watch {
 impl Engine {
     /// Looks at a node's limit; nothing for a node without one.
     pub(super) fn watch(&mut self, node: NodeId, out: &mut Vec<Output>) {
-        let Some(rule) = self.policy.limits.iter().find(|rule| rule.node == node) else { return };
         let Some(watch) = self.watches.get_mut(&node) else { return };
+        let Some(rule) = self.policy.rule(node) else { return };
         // Taken out, so that the rest of the engine can be used beside it.
         let mut watch = std::mem::take(watch);
         let rule = rule.clone();
@@ -153,6 +164,7 @@ impl Engine {
                 Some(breach) => breach.peak = breach.peak.max(load),
                 None => {
                     watch.breach = Some(Breach { since: self.now, peak: load, passes: 0 });
+                    watch.deaf.clear();
                     self.tell(Happening::Breach { node, load, limit }, out);
                     let detail = || format!("{load} of {limit}");
                     self.alarms.raise(AlarmCause::OverLimit { node }, self.now, detail, out);
@@ -166,7 +178,6 @@ impl Engine {
                 let lasted = self.now.since(breach.since);
                 self.tell(Happening::BreachOver { node, load, lasted, peak: breach.peak }, out);
                 self.alarms.clear(AlarmCause::OverLimit { node }, self.now, out);
-                watch.deaf.clear();
             }
         }
         if load <= rule.restore_below() {
@@ -192,8 +203,7 @@ impl Engine {
             Phase::Futile if watch.breach.is_some() => watch.phase = Phase::Futile,
             Phase::Futile => self.alarms.clear(AlarmCause::LimitFutile { node: rule.node }, self.now, out),
             idle @ (Phase::Watching | Phase::Restoring { .. }) => {
-                let due = watch.over_since.is_some_and(|since| self.now.since(since) >= rule.delay);
-                if due {
+                if self.is_over_long_enough(rule, watch) {
                     self.shed(rule, watch, load, out);
                 } else {
                     watch.phase = idle;
@@ -203,10 +213,14 @@ impl Engine {
         }
     }
 
+    fn is_over_long_enough(&self, rule: &LimitRule, watch: &Watch) -> bool {
+        watch.over_since.is_some_and(|since| self.now.since(since) >= rule.delay)
+    }
+
     /// Whether an order of a plan may still do something. One whose outcome is unknown is waited for no longer: it is
     /// counted by the position that its point shows.
     pub(super) fn under_way(&self, id: OrderId) -> bool {
-        self.ledger.get(id).is_some_and(|order| !order.state.is_final() && order.state != OrderState::Unknown)
+        self.ledger.get_open(id).is_some_and(|order| order.state != OrderState::Unknown)
     }
 
     /// Makes a plan, has it checked, and issues its orders.
@@ -266,8 +280,9 @@ impl Engine {
     }
 
     /// What the planner may know of everybody below a node.
-    fn facts(&self, node: NodeId, deaf: &BTreeSet<(TerminalId, RoundNo)>) -> Vec<TerminalFacts> {
+    pub(super) fn facts(&self, node: NodeId, deaf: &BTreeSet<(TerminalId, RoundNo)>) -> Vec<TerminalFacts> {
         let mut all = Vec::new();
+        let holders = self.ledger.holders();
         for terminal in self.grid.terminals_below(node) {
             let (Some(post), Some((id, customer)), Some(entry)) = (
                 self.grid.posts.get(&terminal),
@@ -293,7 +308,7 @@ impl Engine {
                 round,
                 position: self.grid.position(terminal, round, self.now),
                 power: self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value)),
-                under_way: self.ledger.holding_round(terminal, round),
+                under_way: holders.get(&(terminal, round)).copied(),
                 deaf: deaf.contains(&(terminal, round)),
             });
             all.push(TerminalFacts {
@@ -317,29 +332,34 @@ impl Engine {
             let Choice { terminal, round, power, .. } = *choice;
             let measured = self.lost_by(*id, choice);
             gone += measured;
+            let settled = self.ledger.take_settled(*id);
             if measured >= power.percent(i64::from(rule.effect_percent_min)) {
                 continue;
             }
-            let order = self.ledger.get(*id);
-            if order.is_some_and(|order| order.state == OrderState::Cancelled) {
-                // Its link or the centre went down: the round itself was not asked.
+            if settled.as_ref().is_some_and(|settled| !settled.asked) {
+                // Its link or the centre went down, or it became protected: the round itself was not asked.
                 continue;
             }
             watch.deaf.insert((terminal, round));
-            // What a terminal refused it told in time, and its switch is not in question.
-            let asked_in_vain =
-                order.is_some_and(|order| matches!(order.state, OrderState::Refused | OrderState::Expired));
-            let open = order.is_some_and(|order| order.state == OrderState::Confirmed);
             self.tell(Happening::NoResponse { terminal, round, expected: power, measured }, out);
-            if !asked_in_vain {
-                let position = if open { SwitchPosition::Open } else { SwitchPosition::Closed };
-                let detail = format!("order {id}: {measured} of {power} gone, the switch is {position}");
-                self.did_not_respond(terminal, round, position, detail, out);
+            let state = settled.map_or(OrderState::Unknown, |settled| settled.order.state);
+            if matches!(state, OrderState::Refused | OrderState::Expired) {
+                // What a terminal refused it told in time, and its switch is not in question.
+                continue;
             }
+            let shown = self.grid.position(terminal, round, self.now);
+            let shown = shown.map_or_else(|| "not known".to_owned(), |position| position.to_string());
+            let stuck = if state == OrderState::Confirmed {
+                let most = power.percent(100 - i64::from(rule.effect_percent_min));
+                Stuck { position: SwitchPosition::Open, supplied_above: Some(most) }
+            } else {
+                Stuck { position: SwitchPosition::Closed, supplied_above: None }
+            };
+            let detail = format!("order {id}: {measured} of {power} gone, the switch is {shown}");
+            self.did_not_respond(terminal, round, stuck, detail, out);
         }
         self.tell(Happening::Verified { node, expected: trips.expected, measured: gone, load }, out);
-        if load > rule.limit {
-            // The delay has run before the first plan.
+        if self.is_over_long_enough(rule, watch) {
             self.shed(rule, watch, load, out);
         }
     }

@@ -26,7 +26,7 @@ use crate::model::{
     CustomerId, Energy, Inventory, NodeId, PointKind, Power, Reading, RoundNo, Span, SwitchPosition, TerminalId,
     Timestamp,
 };
-use crate::orders::OrderState;
+use crate::orders::{Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Event, Happening, Output};
 use crate::policy::Policy;
 use crate::view::View;
@@ -38,6 +38,9 @@ use orders::Ledger;
 
 /// A link that is down for less than this is no alarm: terminals on mobile networks come and go.
 const LINK_GRACE: Span = Span::from_s(60);
+/// What an order was to bring about and no reading has shown by then is not counted on any more; a switch that moves yet
+/// was moved by somebody else.
+const LATE_MAX: Span = Span::from_s(600);
 
 /// Whose trip holds a round off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -59,6 +62,15 @@ struct Shed {
     not_before: Timestamp,
 }
 
+/// A round that did not do what an order wanted.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+struct Stuck {
+    /// Where its switch stands, or is taken to stand.
+    position: SwitchPosition,
+    /// Its switch is open and it is supplied all the same, until its power falls to this.
+    supplied_above: Option<Power>,
+}
+
 /// All that the centre knows, and the function from one input to what follows.
 ///
 /// It is made of maps that serialize, so that a snapshot is the engine itself.
@@ -74,8 +86,10 @@ pub struct Engine {
     /// Energy that customers went without by rules' trips that are over.
     curtailed: BTreeMap<CustomerId, Energy>,
     watches: BTreeMap<NodeId, Watch>,
-    /// Rounds that did not respond, with the position that their alarm is about.
-    unresponsive: BTreeMap<TerminalId, BTreeMap<RoundNo, SwitchPosition>>,
+    /// Rounds that did not respond, with what their alarm is about.
+    unresponsive: BTreeMap<TerminalId, BTreeMap<RoundNo, Stuck>>,
+    /// Trips of rules that came to nothing though they were executed. A switch that opens late is shed all the same.
+    late: BTreeMap<TerminalId, BTreeMap<RoundNo, Shed>>,
     /// The newest first.
     events: VecDeque<Event>,
     /// Kept so that looking at limits allocates nothing.
@@ -138,7 +152,7 @@ impl Engine {
         }
         self.grid.expire(self.now);
         for watch in self.watches.values_mut() {
-            watch.look_anew();
+            watch.look_anew(self.now);
         }
         self.interrupt_orders(out);
     }
@@ -158,7 +172,38 @@ impl Engine {
             terminals: count(inventory.terminals.len()),
         };
         self.tell(loaded, out);
+        self.settle_watches(out);
         self.forget_the_gone(out);
+    }
+
+    /// One watch for each limit of a node that exists, and nothing that belongs to another.
+    fn settle_watches(&mut self, out: &mut Vec<Output>) {
+        let limited: BTreeSet<NodeId> = self.policy.limits.iter().map(|rule| rule.node).collect();
+        let nodes = &self.grid.inventory.nodes;
+        self.watches.retain(|node, _| limited.contains(node) && nodes.contains_key(node));
+        for node in limited.into_iter().filter(|node| nodes.contains_key(node)) {
+            self.watches.entry(node).or_default();
+        }
+        self.withdraw_orders_without_rule(out);
+        // Nobody would restore what a rule shed that is there no more, or that does not reach there any more: it is the
+        // operators' from here on.
+        for (terminal, rounds) in self.sheds.iter_mut().chain(&mut self.late) {
+            for shed in rounds.values_mut() {
+                if let Holder::Rule(node) = shed.by
+                    && !(self.watches.contains_key(&node) && self.grid.path(*terminal).any(|above| above == node))
+                {
+                    shed.by = Holder::Operator;
+                }
+            }
+        }
+        let unwatched = |cause: AlarmCause| match cause {
+            AlarmCause::OverLimit { node }
+            | AlarmCause::Warning { node }
+            | AlarmCause::LoadUnknown { node }
+            | AlarmCause::LimitFutile { node } => !self.watches.contains_key(&node),
+            AlarmCause::LinkDown { .. } | AlarmCause::NoEffect { .. } | AlarmCause::CoverOpen { .. } => false,
+        };
+        self.alarms.clear_where(unwatched, self.now, out);
     }
 
     /// Lets go of what belongs to terminals and nodes that are not there any more.
@@ -167,59 +212,45 @@ impl Engine {
         let exists = |terminal: &TerminalId, round: &RoundNo| {
             inventory.terminals.get(terminal).is_some_and(|terminal| terminal.rounds.contains_key(round))
         };
-        for (terminal, rounds) in &mut self.sheds {
-            rounds.retain(|round, _| exists(terminal, round));
+        for sheds in [&mut self.sheds, &mut self.late] {
+            sheds.retain(|terminal, rounds| {
+                rounds.retain(|round, _| exists(terminal, round));
+                !rounds.is_empty()
+            });
         }
-        self.sheds.retain(|_, rounds| !rounds.is_empty());
         for (terminal, rounds) in &mut self.unresponsive {
             rounds.retain(|round, _| exists(terminal, round));
         }
         self.unresponsive.retain(|_, rounds| !rounds.is_empty());
         self.curtailed.retain(|customer, _| inventory.customers.contains_key(customer));
-        let nodes = &inventory.nodes;
-        self.watches.retain(|node, _| nodes.contains_key(node));
         let terminals = &inventory.terminals;
         let gone = |cause: AlarmCause| match cause {
-            AlarmCause::OverLimit { node }
-            | AlarmCause::Warning { node }
-            | AlarmCause::LoadUnknown { node }
-            | AlarmCause::LimitFutile { node } => !nodes.contains_key(&node),
+            AlarmCause::OverLimit { .. }
+            | AlarmCause::Warning { .. }
+            | AlarmCause::LoadUnknown { .. }
+            | AlarmCause::LimitFutile { .. } => false,
             AlarmCause::NoEffect { terminal, round } => !exists(&terminal, &round),
             AlarmCause::LinkDown { terminal } | AlarmCause::CoverOpen { terminal } => {
                 !terminals.contains_key(&terminal)
             }
         };
         self.alarms.clear_where(gone, self.now, out);
-        let gone: Vec<_> =
-            self.ledger.open().filter(|order| !terminals.contains_key(&order.terminal)).map(|order| order.id).collect();
+        let orphaned = |order: &Order| match order.action.round() {
+            Some(round) => !exists(&order.terminal, &round),
+            None => !terminals.contains_key(&order.terminal),
+        };
+        let gone: Vec<OrderId> = self.ledger.open().filter(|order| orphaned(order)).map(|order| order.id).collect();
         for order in gone {
-            self.end_order(order, OrderState::Failed, "the terminal was taken out of the inventory".into(), out);
+            self.end_order(order, OrderState::Failed, "its point was taken out of the inventory".into(), out);
         }
     }
 
     fn on_policy(&mut self, policy: &Policy, out: &mut Vec<Output>) {
         self.policy = policy.clone();
+        self.policy.sort();
         self.grid.age_max = policy.reading_age_max;
         self.grid.rebuild(self.now);
-        let limited: BTreeSet<NodeId> = policy.limits.iter().map(|rule| rule.node).collect();
-        self.watches.retain(|node, _| limited.contains(node));
-        for node in &limited {
-            self.watches.entry(*node).or_default();
-        }
-        // Nobody would restore what a rule shed that is there no more: it is the operators' from here on.
-        for shed in self.sheds.values_mut().flat_map(BTreeMap::values_mut) {
-            if matches!(shed.by, Holder::Rule(node) if !limited.contains(&node)) {
-                shed.by = Holder::Operator;
-            }
-        }
-        let gone = |cause: AlarmCause| match cause {
-            AlarmCause::OverLimit { node }
-            | AlarmCause::Warning { node }
-            | AlarmCause::LoadUnknown { node }
-            | AlarmCause::LimitFutile { node } => !limited.contains(&node),
-            _ => false,
-        };
-        self.alarms.clear_where(gone, self.now, out);
+        self.settle_watches(out);
         let limits = u32::try_from(policy.limits.len()).unwrap_or(u32::MAX);
         self.tell(Happening::PolicyLoaded { limits }, out);
     }
@@ -236,7 +267,7 @@ impl Engine {
             self.alarms.clear(AlarmCause::LinkDown { terminal }, self.now, out);
             self.read_back_unknown(terminal, out);
         } else {
-            self.void_selects(terminal, out);
+            self.lose_link(terminal, out);
         }
     }
 
@@ -246,19 +277,20 @@ impl Engine {
             match reading.point {
                 PointKind::RoundPosition(round) if reading.quality.decides() => {
                     let position = SwitchPosition::from_value(reading.value);
-                    let moved = before.is_some_and(|before| {
-                        before.reading.quality.decides() && before.reading.value != reading.value
-                    });
-                    if moved {
+                    if before.and_then(|before| before.sure).is_some_and(|before| before != reading.value) {
                         self.tell_of(Happening::Switch { terminal, round, position }, reading.source_time, out);
                     }
                     self.on_position(terminal, round, position, out);
                 }
-                PointKind::RoundPower(round) => self.on_round_power(terminal, round, out),
+                PointKind::RoundPower(round) => {
+                    self.on_round_power(terminal, round, out);
+                    self.fell_silent(terminal, round, out);
+                }
                 PointKind::PowerCap => self.on_cap(terminal, out),
                 PointKind::CoverOpen if reading.quality.decides() => {
                     let open = reading.value != 0;
-                    if before.is_some_and(|before| (before.reading.value != 0) != open) || (before.is_none() && open) {
+                    let was_open = before.and_then(|before| before.sure).is_some_and(|before| before != 0);
+                    if was_open != open {
                         self.tell_of(Happening::Cover { terminal, open }, reading.source_time, out);
                     }
                     let cause = AlarmCause::CoverOpen { terminal };
@@ -276,33 +308,58 @@ impl Engine {
     /// A switch is where it is: what was shed and is closed again is no longer shed.
     fn on_position(&mut self, terminal: TerminalId, round: RoundNo, position: SwitchPosition, out: &mut Vec<Output>) {
         self.confirm_by_position(terminal, round, out);
+        self.effects.arrived(terminal, round, position, self.now);
         if position == SwitchPosition::Closed {
             self.no_longer_shed(terminal, round);
+        }
+        if position == SwitchPosition::Open
+            && let Some(shed) = self.late.get_mut(&terminal).and_then(|rounds| rounds.remove(&round))
+            && self.now.since(shed.since) < LATE_MAX
+        {
+            self.sheds.entry(terminal).or_default().entry(round).or_insert(Shed { since: self.now, ..shed });
         }
         if matches!(position, SwitchPosition::Open | SwitchPosition::Closed) {
             self.responded(terminal, round, position, out);
         }
     }
 
-    /// A round did not do what an order wanted: it stands at `position`, or is supplied in spite of it.
+    /// A round did not do what an order wanted.
     fn did_not_respond(
         &mut self,
         terminal: TerminalId,
         round: RoundNo,
-        position: SwitchPosition,
+        stuck: Stuck,
         detail: String,
         out: &mut Vec<Output>,
     ) {
-        self.unresponsive.entry(terminal).or_default().insert(round, position);
+        let entry = self.grid.inventory.terminals.get(&terminal);
+        if entry.is_none_or(|entry| !entry.rounds.contains_key(&round)) {
+            return;
+        }
+        self.unresponsive.entry(terminal).or_default().insert(round, stuck);
         self.alarms.raise(AlarmCause::NoEffect { terminal, round }, self.now, || detail, out);
     }
 
     /// A switch stands at another end than that which its alarm is about.
     fn responded(&mut self, terminal: TerminalId, round: RoundNo, position: SwitchPosition, out: &mut Vec<Output>) {
-        let Some(rounds) = self.unresponsive.get_mut(&terminal) else { return };
-        if rounds.get(&round).is_none_or(|stuck| *stuck == position) {
-            return;
+        let stuck = self.unresponsive.get(&terminal).and_then(|rounds| rounds.get(&round));
+        if stuck.is_some_and(|stuck| stuck.position != position) {
+            self.respond(terminal, round, out);
         }
+    }
+
+    /// A round that was supplied behind its open switch no longer is.
+    fn fell_silent(&mut self, terminal: TerminalId, round: RoundNo, out: &mut Vec<Output>) {
+        let stuck = self.unresponsive.get(&terminal).and_then(|rounds| rounds.get(&round));
+        let Some(most) = stuck.and_then(|stuck| stuck.supplied_above) else { return };
+        let power = self.grid.round_power(terminal, round, self.now);
+        if power.is_some_and(|held| held.reading.value <= most.get()) {
+            self.respond(terminal, round, out);
+        }
+    }
+
+    fn respond(&mut self, terminal: TerminalId, round: RoundNo, out: &mut Vec<Output>) {
+        let Some(rounds) = self.unresponsive.get_mut(&terminal) else { return };
         rounds.remove(&round);
         if rounds.is_empty() {
             self.unresponsive.remove(&terminal);
@@ -352,6 +409,10 @@ impl Engine {
         for (terminal, since) in down {
             self.alarms.raise(AlarmCause::LinkDown { terminal }, self.now, || format!("since {since}"), out);
         }
+        self.late.retain(|_, rounds| {
+            rounds.retain(|_, shed| self.now.since(shed.since) < LATE_MAX);
+            !rounds.is_empty()
+        });
         self.orders_on_tick(out);
         let limited: Vec<NodeId> = self.watches.keys().copied().collect();
         for node in limited {

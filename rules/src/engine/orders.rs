@@ -33,6 +33,16 @@ pub(super) struct Open {
     readings: u8,
     /// Power behind the round as the plan counts on it.
     expected: Option<Power>,
+    /// The terminal refused a step, or did not answer it.
+    declined: bool,
+}
+
+/// A rule's order that is final, until the rule has drawn its conclusions.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Settled {
+    pub(super) order: Order,
+    /// The terminal had its say. Otherwise the order ended here, and says nothing about the round.
+    pub(super) asked: bool,
 }
 
 /// All orders that are not final, and the newest of those that are.
@@ -42,6 +52,7 @@ pub(super) struct Ledger {
     open: BTreeMap<OrderId, Open>,
     /// The newest first.
     closed: VecDeque<Order>,
+    settled: BTreeMap<OrderId, Settled>,
     /// Confirmed, but no power measured since.
     unmeasured: Vec<(TerminalId, RoundNo, OrderId)>,
 }
@@ -57,7 +68,24 @@ impl Ledger {
 
     /// The order, open or recent.
     pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
-        self.open.get(&id).map(|open| &open.order).or_else(|| self.closed.iter().find(|order| order.id == id))
+        let known = self.open.get(&id).map(|open| &open.order);
+        let known = known.or_else(|| self.settled.get(&id).map(|settled| &settled.order));
+        known.or_else(|| self.closed.iter().find(|order| order.id == id))
+    }
+
+    /// The order, while it is not final.
+    pub(super) fn get_open(&self, id: OrderId) -> Option<&Order> {
+        self.open.get(&id).map(|open| &open.order)
+    }
+
+    /// What became of a rule's order; told once.
+    pub(super) fn take_settled(&mut self, id: OrderId) -> Option<Settled> {
+        self.settled.remove(&id)
+    }
+
+    /// All rounds that an order has, with that order.
+    pub(super) fn holders(&self) -> BTreeMap<(TerminalId, RoundNo), OrderId> {
+        self.open().filter_map(|order| Some(((order.terminal, order.action.round()?), order.id))).collect()
     }
 
     /// The order that has this point.
@@ -110,7 +138,8 @@ impl Engine {
         }
         let expires_at = order.expires_at;
         out.push(Output::Command(Command { order: id, terminal, action, step: Step::Select, expires_at }));
-        let open = Open { order, selected_at: None, executed_at: None, read_at: None, readings: 0, expected };
+        let open =
+            Open { order, selected_at: None, executed_at: None, read_at: None, readings: 0, expected, declined: false };
         self.ledger.open.insert(id, open);
         id
     }
@@ -127,12 +156,14 @@ impl Engine {
     pub(super) fn end_order(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
         debug_assert!(state.is_final());
         self.move_order(id, state, detail, out);
-        let Some(Open { mut order, executed_at, expected, .. }) = self.ledger.open.remove(&id) else { return };
+        let Some(Open { mut order, executed_at, expected, declined, .. }) = self.ledger.open.remove(&id) else {
+            return;
+        };
         if state == OrderState::Confirmed {
             self.effects.done(id, self.now);
             if let Some(round) = order.action.round() {
                 self.took_effect(&order, round, order.power_before.or(expected));
-                match executed_at.and_then(|since| self.power_since(order.terminal, round, since)) {
+                match self.power_beside(order.terminal, round) {
                     Some(after) => {
                         order.power_after = Some(after);
                         out.push(Output::Order(order.clone()));
@@ -141,7 +172,18 @@ impl Engine {
                 }
             }
         } else {
-            self.effects.none(id);
+            if state == OrderState::Failed && executed_at.is_some() {
+                self.effects.may_come_late(id, self.now);
+            } else {
+                self.effects.none(id);
+            }
+            self.may_come_late(&order, executed_at, expected);
+        }
+        if let Issuer::Limit { node } = &order.issuer
+            && self.watches.get(node).is_some_and(|watch| watch.awaits(id))
+        {
+            let asked = declined || executed_at.is_some();
+            self.ledger.settled.insert(id, Settled { order: order.clone(), asked });
         }
         self.ledger.closed.push_front(order);
         self.ledger.closed.truncate(View::ORDERS_MAX);
@@ -164,10 +206,23 @@ impl Engine {
         }
     }
 
-    /// Power behind a round as measured after `since`.
-    fn power_since(&self, terminal: TerminalId, round: RoundNo, since: Timestamp) -> Option<Power> {
+    /// A trip of a rule went out and no effect was seen. If the switch opens yet, the rule has to restore it.
+    fn may_come_late(&mut self, order: &Order, executed_at: Option<Timestamp>, expected: Option<Power>) {
+        if let (Issuer::Limit { node }, Action::Trip { round }) = (&order.issuer, order.action)
+            && executed_at.is_some()
+            && self.watches.contains_key(node)
+        {
+            let power = order.power_before.or(expected).unwrap_or_default();
+            let shed = Shed { by: Holder::Rule(*node), since: self.now, power, not_before: self.now };
+            self.late.entry(order.terminal).or_default().insert(round, shed);
+        }
+    }
+
+    /// Power behind a round as told after the present position of its switch.
+    fn power_beside(&self, terminal: TerminalId, round: RoundNo) -> Option<Power> {
+        let position = self.grid.posts.get(&terminal)?.held(PointKind::RoundPosition(round))?;
         let held = self.grid.round_power(terminal, round, self.now)?;
-        (held.as_of() > since).then(|| Power::new(held.reading.value))
+        (held.arrived_at > position.arrived_at).then(|| Power::new(held.reading.value))
     }
 
     /// The power behind a round was measured: the effect of its last order is known.
@@ -188,12 +243,15 @@ impl Engine {
             return;
         };
         let Order { terminal, action, expires_at, .. } = open.order;
-        if self.now >= expires_at {
+        let by_rule = matches!(open.order.issuer, Issuer::Limit { .. });
+        if self.now >= expires_at || open.selected_at.is_none_or(|at| self.now.since(at) >= self.policy.select_timeout)
+        {
             self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
             return;
         }
         // Things may have changed since the select: another round tripped here, a guarantee set.
-        if let Some(why) = self.forbids(terminal, action, Some(id)) {
+        let why = self.forbids(terminal, action);
+        if let Some(why) = why.or_else(|| if by_rule { self.unprovable(terminal, action) } else { None }) {
             self.withdraw(id, OrderState::Refused, why.to_string(), out);
             return;
         }
@@ -239,19 +297,20 @@ impl Engine {
                 }
             }
             (OrderState::Selecting, Outcome::Refused { step: Step::Select, cause }) => {
+                open.declined = true;
                 let detail = format!("the terminal refused the select (cause {cause})");
                 self.end_order(id, OrderState::Refused, detail, out);
             }
             (OrderState::Selecting, Outcome::TimedOut(Step::Select)) => {
+                open.declined = true;
                 self.withdraw(id, OrderState::Expired, "no answer to the select".into(), out);
             }
             (OrderState::Selecting, Outcome::LinkLost(Step::Select)) => {
                 self.end_order(id, OrderState::Cancelled, "the link was lost before the execute".into(), out);
             }
-            (
-                OrderState::Selecting | OrderState::Executing,
-                Outcome::NotSent { step: Step::Select | Step::Execute, why },
-            ) => {
+            (OrderState::Selecting, Outcome::NotSent { step: Step::Select, why })
+            | (OrderState::Executing, Outcome::NotSent { step: Step::Execute, why }) => {
+                open.executed_at = None;
                 let state = if why == NotSent::Expired { OrderState::Expired } else { OrderState::Refused };
                 self.end_order(id, state, format!("not sent: {why}"), out);
             }
@@ -309,16 +368,32 @@ impl Engine {
         }
     }
 
-    /// The link is down: selects ended with it.
-    pub(super) fn void_selects(&mut self, terminal: TerminalId, out: &mut Vec<Output>) {
-        let selected: Vec<OrderId> = self
-            .ledger
-            .open()
-            .filter(|o| o.terminal == terminal && matches!(o.state, OrderState::Selecting | OrderState::Selected))
-            .map(|order| order.id)
-            .collect();
-        for id in selected {
-            self.end_order(id, OrderState::Cancelled, "the link was lost before the execute".into(), out);
+    /// The link is down: selects ended with it, and effects that were not seen yet are in doubt. What became of an execute
+    /// that is under way comes as its outcome.
+    pub(super) fn lose_link(&mut self, terminal: TerminalId, out: &mut Vec<Output>) {
+        let open = self.ledger.open().filter(|order| order.terminal == terminal);
+        let open: Vec<(OrderId, OrderState)> = open.map(|order| (order.id, order.state)).collect();
+        for (id, state) in open {
+            match state {
+                OrderState::Selecting | OrderState::Selected => {
+                    self.end_order(id, OrderState::Cancelled, "the link was lost before the execute".into(), out);
+                }
+                OrderState::Executed => self.lose_sight(id, "the link was lost before the effect was seen", out),
+                _ => {}
+            }
+        }
+    }
+
+    /// A rule that is there no more switches nothing. What is being executed goes on.
+    pub(super) fn withdraw_orders_without_rule(&mut self, out: &mut Vec<Output>) {
+        let watches = &self.watches;
+        let without = |order: &Order| matches!(&order.issuer, Issuer::Limit { node } if !watches.contains_key(node));
+        let waiting = |order: &Order| matches!(order.state, OrderState::Selecting | OrderState::Selected);
+        self.ledger.settled.retain(|_, settled| !without(&settled.order));
+        let orders: Vec<OrderId> =
+            self.ledger.open().filter(|o| without(o) && waiting(o)).map(|order| order.id).collect();
+        for id in orders {
+            self.withdraw(id, OrderState::Cancelled, "its limit is there no more".into(), out);
         }
     }
 
@@ -447,6 +522,9 @@ impl Engine {
         for (id, due) in due {
             match due {
                 Due::Expired => {
+                    if let Some(open) = self.ledger.open.get_mut(&id) {
+                        open.declined = true;
+                    }
                     self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
                 }
                 Due::Lost => self.lose_sight(id, "no answer to the execute", out),

@@ -5,6 +5,7 @@ use crate::input::{Origin, Request};
 use crate::model::{NodeId, Power, RoundNo, TerminalId};
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmId, Audit, Output, Refusal, Reply};
+use crate::policy::LimitRule;
 
 /// What the audit log says of a granted request, besides its answer.
 struct Granted {
@@ -67,7 +68,7 @@ impl Engine {
         {
             return Err(Refusal::AlreadyThere { terminal, round, position });
         }
-        if let Some(refusal) = self.forbids(terminal, action, None) {
+        if let Some(refusal) = self.forbids(terminal, action) {
             return Err(refusal);
         }
         let issuer = Issuer::Operator { name: origin.operator.clone() };
@@ -80,12 +81,12 @@ impl Engine {
         })
     }
 
-    /// Why an action must not be done, whoever wants it (`never-shed-protected`, `restoration-under-limit`). What `order`
-    /// itself will change is not counted against it.
-    pub(super) fn forbids(&self, terminal: TerminalId, action: Action, order: Option<OrderId>) -> Option<Refusal> {
+    /// Why an action must not be done, whoever wants it (`never-shed-protected`, `restoration-under-limit`). What an order
+    /// for the same round will change is not counted against it.
+    pub(super) fn forbids(&self, terminal: TerminalId, action: Action) -> Option<Refusal> {
         match action {
-            Action::Trip { round } => self.forbids_trip(terminal, round, order),
-            Action::Restore { round } => self.forbids_restore(terminal, round, order),
+            Action::Trip { round } => self.forbids_trip(terminal, round),
+            Action::Restore { round } => self.forbids_restore(terminal, round),
             Action::SetCap { cap } => {
                 let floor = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
                 if cap == Power::ZERO {
@@ -103,7 +104,7 @@ impl Engine {
         self.grid.guaranteed(terminal) || self.grid.guarantee_at_terminal(terminal)
     }
 
-    fn forbids_trip(&self, terminal: TerminalId, round: RoundNo, order: Option<OrderId>) -> Option<Refusal> {
+    fn forbids_trip(&self, terminal: TerminalId, round: RoundNo) -> Option<Refusal> {
         if self.protected(terminal) {
             return Some(Refusal::Guaranteed { terminal });
         }
@@ -116,14 +117,14 @@ impl Engine {
         let (Some(load), Some(behind)) = (load, behind) else {
             return Some(Refusal::FloorNotProvable { terminal, floor });
         };
-        let left = load - self.effects.going_at(&self.grid, terminal, order) - behind;
+        let left = load - self.effects.going_at(&self.grid, terminal, Some(round)) - behind;
         (left < floor).then_some(Refusal::SafetyFloor { terminal, left, floor })
     }
 
-    fn forbids_restore(&self, terminal: TerminalId, round: RoundNo, order: Option<OrderId>) -> Option<Refusal> {
+    fn forbids_restore(&self, terminal: TerminalId, round: RoundNo) -> Option<Refusal> {
         let comes = self.comes_back_with(terminal, round);
-        self.policy.limits.iter().find_map(|rule| {
-            let load = self.projected(rule.node, terminal, comes, order)?;
+        self.limits_above(terminal).find_map(|rule| {
+            let load = self.projected(rule.node, comes, &[(terminal, round)])?;
             (load > rule.limit).then_some(Refusal::OverLimit {
                 terminal,
                 round,
@@ -134,19 +135,24 @@ impl Engine {
         })
     }
 
-    /// The load of a node above `terminal` with what is coming there and `more`; none where the node is not above it, or
-    /// its load is not known.
-    pub(super) fn projected(
-        &self,
-        node: NodeId,
-        terminal: TerminalId,
-        more: Power,
-        except: Option<OrderId>,
-    ) -> Option<Power> {
-        if !self.grid.path(terminal).any(|above| above == node) {
-            return None;
-        }
-        Some(self.grid.load(node).power()? + self.effects.coming_to(&self.grid, node, except) + more)
+    /// Why a rule must not do it, on top of what [`Self::forbids`] says. A person may restore where a load is not known; a
+    /// rule may not.
+    pub(super) fn unprovable(&self, terminal: TerminalId, action: Action) -> Option<Refusal> {
+        let Action::Restore { round } = action else { return None };
+        let unknown = |rule: &&LimitRule| self.grid.load(rule.node).power().is_none();
+        let LimitRule { node, limit, .. } = *self.limits_above(terminal).find(unknown)?;
+        Some(Refusal::LimitNotProvable { terminal, round, node, limit })
+    }
+
+    /// The limits that a terminal's load counts against, from its node upwards.
+    pub(super) fn limits_above(&self, terminal: TerminalId) -> impl Iterator<Item = &LimitRule> + '_ {
+        self.grid.path(terminal).filter_map(|node| self.policy.rule(node))
+    }
+
+    /// The load of a node with what is coming there and `more`, which the rounds `anew` bring; none where its load is not
+    /// known.
+    pub(super) fn projected(&self, node: NodeId, more: Power, anew: &[(TerminalId, RoundNo)]) -> Option<Power> {
+        Some(self.grid.load(node).power()? + self.effects.coming_to(&self.grid, node, anew) + more)
     }
 
     /// Power with which a round comes back, cold-load pick-up included. Where nobody knows what it had, all that the
@@ -158,8 +164,7 @@ impl Engine {
             let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
             (contract - load.unwrap_or_default()).max(Power::ZERO)
         });
-        let rules = self.policy.limits.iter().filter(|rule| self.grid.path(terminal).any(|node| node == rule.node));
-        let percent = rules.map(|rule| rule.cold_load_percent).max().unwrap_or(100);
+        let percent = self.limits_above(terminal).map(|rule| rule.cold_load_percent).max().unwrap_or(100);
         power.percent(i64::from(percent))
     }
 
@@ -179,17 +184,21 @@ impl Engine {
 
     fn execute_asked(&mut self, origin: &Origin, id: OrderId, out: &mut Vec<Output>) -> Result<Granted, Refusal> {
         let Order { terminal, action, .. } = *self.own(origin, id, &[OrderState::Selected])?;
-        if let Some(refusal) = self.forbids(terminal, action, Some(id)) {
+        if let Some(refusal) = self.forbids(terminal, action) {
             self.withdraw(id, OrderState::Refused, refusal.to_string(), out);
             return Err(refusal);
         }
         self.execute(id, out);
-        let after = self.ledger.get(id).map(|order| order.state.to_string()).unwrap_or_default();
+        let after = self.ledger.get(id).map(|order| order.state);
+        let after = after.filter(|state| *state == OrderState::Executing).ok_or_else(|| Refusal::NotSelected {
+            order: id,
+            state: after.map(|state| state.to_string()).unwrap_or_default(),
+        })?;
         Ok(Granted {
             reply: Reply::Order { order: id },
             object: format!("{terminal} {id}"),
             before: OrderState::Selected.to_string(),
-            after,
+            after: after.to_string(),
         })
     }
 

@@ -2,15 +2,18 @@
 //! there with cold-load pick-up (`restoration-under-limit`).
 
 use super::limits::{Phase, Watch};
-use super::{Engine, Holder, Shed};
+use super::orders::Settled;
+use super::{Engine, Holder, Shed, Stuck};
 use crate::limiting::check::{World, check_stage};
-use crate::model::{Power, RoundNo, Span, SwitchPosition, TerminalId};
+use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::{Action, Issuer, OrderId, OrderState};
 use crate::output::{Choice, Happening, Output, Reason};
 use crate::policy::LimitRule;
 
 /// After a failed attempt a round is left alone for at least this long.
 const RETRY_AFTER: Span = Span::from_s(60);
+/// Between two looks for a stage that found none.
+const LOOK_AGAIN: Span = Span::from_s(1);
 /// A stage fills at most this share of the headroom that is there, so that what comes back late or higher has room; a
 /// single round may fill it all.
 const STAGE_PERCENT: i64 = 50;
@@ -45,31 +48,39 @@ impl Engine {
                 }
             }
         }
+        // Readings come by the thousand; what may come back changes slowly.
+        if self.now < watch.stage_at {
+            return;
+        }
+        watch.stage_at = self.now.after(LOOK_AGAIN);
         self.stage(rule, watch, load, out);
     }
 
     /// What became of the stages' orders.
     fn count_restored(&mut self, rule: &LimitRule, watch: &mut Watch, out: &mut Vec<Output>) {
-        let is_final = |id: &OrderId| self.ledger.get(*id).is_none_or(|order| order.state.is_final());
+        let is_final = |id: &OrderId| self.ledger.get_open(*id).is_none();
         let done: Vec<OrderId> = watch.restoring.iter().copied().filter(is_final).collect();
         if done.is_empty() {
             return;
         }
         watch.restoring.retain(|id| !done.contains(id));
         for id in done {
-            let Some(order) = self.ledger.get(id) else { continue };
-            let (terminal, state, detail) = (order.terminal, order.state, order.detail.clone());
+            let Some(Settled { order, asked }) = self.ledger.take_settled(id) else { continue };
+            let terminal = order.terminal;
             let Some(round) = order.action.round() else { continue };
-            if state == OrderState::Confirmed {
+            if order.state == OrderState::Confirmed {
                 watch.restored += 1;
                 continue;
             }
             if let Some(shed) = self.sheds.get_mut(&terminal).and_then(|rounds| rounds.get_mut(&round)) {
-                shed.not_before = self.now.after(rule.off_time_min.max(RETRY_AFTER));
+                // A terminal that was not even asked is asked again soon.
+                let rest = if asked { rule.off_time_min.max(RETRY_AFTER) } else { RETRY_AFTER };
+                shed.not_before = self.now.after(rest);
             }
-            if state == OrderState::Failed {
-                let detail = format!("order {id}: restoration failed: {detail}");
-                self.did_not_respond(terminal, round, SwitchPosition::Open, detail, out);
+            if asked {
+                let detail = format!("order {id}: restoration {}: {}", order.state, order.detail);
+                let stuck = Stuck { position: SwitchPosition::Open, supplied_above: None };
+                self.did_not_respond(terminal, round, stuck, detail, out);
             }
         }
     }
@@ -87,7 +98,7 @@ impl Engine {
         let class = |terminal| self.grid.customer(terminal).map_or(u8::MAX, |(_, customer)| customer.priority.get());
         off.sort_by_key(|(terminal, round, shed)| (class(*terminal), shed.since, *terminal, *round));
         let left = off.len();
-        let room = rule.target() - load - self.effects.coming_to(&self.grid, node, None);
+        let room = rule.target() - load - self.effects.coming_to(&self.grid, node, &[]);
         let mut chosen: Vec<Choice> = Vec::new();
         let mut held = None;
         for (terminal, round, shed) in off {
@@ -103,7 +114,7 @@ impl Engine {
             if !chosen.is_empty() && taken + power > room.percent(STAGE_PERCENT) {
                 continue;
             }
-            match self.too_much_at(terminal, power, &chosen) {
+            match self.too_much_at(terminal, round, power, &chosen) {
                 Some((full, would_be, limit)) => {
                     held.get_or_insert(Happening::RestoreHeld { node: full, terminal, round, would_be, limit });
                 }
@@ -161,16 +172,16 @@ impl Engine {
     fn too_much_at(
         &self,
         terminal: TerminalId,
+        round: RoundNo,
         power: Power,
         chosen: &[Choice],
-    ) -> Option<(crate::model::NodeId, Power, Power)> {
-        self.policy.limits.iter().find_map(|rule| {
-            if !self.grid.path(terminal).any(|node| node == rule.node) {
-                return None;
-            }
+    ) -> Option<(NodeId, Power, Power)> {
+        let mut anew: Vec<_> = chosen.iter().map(|choice| (choice.terminal, choice.round)).collect();
+        anew.push((terminal, round));
+        self.limits_above(terminal).find_map(|rule| {
             let beside = chosen.iter().filter(|c| self.grid.path(c.terminal).any(|node| node == rule.node));
             let more: Power = beside.map(|choice| choice.power).sum::<Power>() + power;
-            match self.projected(rule.node, terminal, more, None) {
+            match self.projected(rule.node, more, &anew) {
                 Some(load) if load <= rule.target() => None,
                 Some(load) => Some((rule.node, load, rule.limit)),
                 None => Some((rule.node, more, rule.limit)),

@@ -1,6 +1,7 @@
 //! The engine's state as operators see it.
 
 use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::grid::{Held, Post};
 use super::{Engine, Holder};
@@ -69,7 +70,7 @@ impl Engine {
 
     fn node_views(&self) -> Vec<NodeView> {
         let inventory = &self.grid.inventory;
-        let mut counts = std::collections::BTreeMap::<NodeId, (u32, u32)>::new();
+        let mut counts = BTreeMap::<NodeId, (u32, u32)>::new();
         for post in self.grid.posts.values() {
             let at = post.node.or_else(|| post.heads().first().copied());
             for node in at.into_iter().flat_map(|at| inventory.path_up(at)) {
@@ -78,14 +79,24 @@ impl Engine {
                 *up += u32::from(post.link_up);
             }
         }
+        let mut shed = BTreeMap::<NodeId, u32>::new();
+        for round in self.sheds.values().flat_map(BTreeMap::values) {
+            if let Holder::Rule(node) = round.by {
+                *shed.entry(node).or_default() += 1;
+            }
+        }
+        let mut children = BTreeMap::<Option<NodeId>, Vec<NodeId>>::new();
+        for (&id, node) in &inventory.nodes {
+            children.entry(node.parent).or_default().push(id);
+        }
         let mut views = Vec::with_capacity(inventory.nodes.len());
-        let roots = inventory.nodes.iter().filter(|(_, node)| node.parent.is_none());
         // The last one on the stack comes next, so siblings are pushed in reverse.
-        let mut stack: Vec<(NodeId, u8)> = roots.rev().map(|(id, _)| (*id, 0)).collect();
+        let below = |parent: Option<NodeId>| children.get(&parent).into_iter().flatten().rev().copied();
+        let mut stack: Vec<(NodeId, u8)> = below(None).map(|id| (id, 0)).collect();
         while let Some((id, depth)) = stack.pop() {
             let Some(node) = inventory.nodes.get(&id) else { continue };
-            let rule = self.policy.limits.iter().find(|rule| rule.node == id);
-            let rounds_shed = u32::try_from(self.shed_by(id).count()).unwrap_or(u32::MAX);
+            let rule = self.policy.rule(id);
+            let rounds_shed = shed.get(&id).copied().unwrap_or_default();
             let watch = self.watches.get(&id);
             let (terminals, links_up) = counts.get(&id).copied().unwrap_or_default();
             views.push(NodeView {
@@ -102,8 +113,7 @@ impl Engine {
                 terminals,
                 links_up,
             });
-            let children = inventory.nodes.iter().filter(|(_, node)| node.parent == Some(id));
-            stack.extend(children.rev().map(|(child, _)| (*child, depth.saturating_add(1))));
+            stack.extend(below(Some(id)).map(|child| (child, depth.saturating_add(1))));
         }
         views
     }

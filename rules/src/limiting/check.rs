@@ -123,8 +123,7 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Resu
         let customer = world.grid.inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
         let customer = customer.and_then(|customer| world.grid.inventory.customers.get(&customer));
         let post = world.grid.posts.get(&terminal).ok_or(Violation::LinkDown { terminal })?;
-        let told = post.held(PointKind::SupplyGuarantee).is_some_and(|held| held.reading.value != 0);
-        if told || customer.is_none_or(|customer| customer.guaranteed) {
+        if post.says_guaranteed() || customer.is_none_or(|customer| customer.guaranteed) {
             return Err(Violation::Guaranteed { terminal });
         }
         let measured = post.deciding(PointKind::RoundPower(round), world.now, age_max);
@@ -163,6 +162,7 @@ pub(crate) fn check_stage(
 ) -> Result<(), Violation> {
     world.check_each(rule.node, stage, SwitchPosition::Open)?;
     let mut coming: BTreeMap<NodeId, Power> = BTreeMap::new();
+    let anew: Vec<_> = stage.iter().map(|choice| (choice.terminal, choice.round)).collect();
     for choice in stage {
         let Choice { terminal, round, power, .. } = *choice;
         if !due(terminal, round) {
@@ -175,7 +175,7 @@ pub(crate) fn check_stage(
     for LimitRule { node, limit, .. } in &world.policy.limits {
         let Some(coming) = coming.get(node) else { continue };
         let load = world.grid.load(*node).power().ok_or(Violation::NodeUnknown { node: *node })?;
-        let load = load + world.effects.coming_to(world.grid, *node, None) + *coming;
+        let load = load + world.effects.coming_to(world.grid, *node, &anew) + *coming;
         if load > *limit {
             return Err(Violation::OverLimit { node: *node, load, limit: *limit });
         }

@@ -7,6 +7,9 @@ use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, SwitchPosition
 use crate::orders::OrderId;
 use crate::output::{Choice, Finding, Happening, Reason};
 
+/// A plan that sheds up to this share too much is good enough not to burden somebody out of turn.
+const TOO_MUCH_PERCENT: i64 = 10;
+
 /// What the planner may know of a terminal and its customer.
 #[derive(Clone, Debug)]
 pub(crate) struct TerminalFacts {
@@ -121,7 +124,10 @@ fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts) -> Result<Candidate, 
         Some(SwitchPosition::Open) => return Err(Finding::AlreadyOpen { terminal, round }),
         _ => return Err(Finding::PositionUnknown { terminal, round }),
     }
-    let power = facts_of.power.filter(|power| *power > Power::ZERO).ok_or(Finding::NoLoad { terminal, round })?;
+    let power = facts_of.power.ok_or(Finding::PowerUnknown { terminal, round })?;
+    if power <= Power::ZERO {
+        return Err(Finding::NoLoad { terminal, round });
+    }
     Ok(Candidate { terminal, round, class: facts.class, curtailed: facts.curtailed, power })
 }
 
@@ -150,14 +156,17 @@ fn choose(
         let class = candidate.class.get();
         let mut chosen = (at, candidate, Reason::LeastImportant { class, curtailed_wh: candidate.curtailed.get() });
         if candidate.power >= remaining {
-            // The last one: of those in its class that would do, the one that sheds the least too much.
+            // The last one. Of those in its class that would do, the one least burdened that sheds little too much; where
+            // there is none, the one that sheds the least too much.
+            let much = remaining + wanted.percent(TOO_MUCH_PERCENT);
             let fitting = candidates.iter().enumerate().skip(at).filter(|(other, c)| {
                 taken.get(*other) == Some(&false)
                     && c.class == candidate.class
                     && c.power >= remaining
                     && floor_kept(c, left).is_ok()
             });
-            if let Some((other, best)) = fitting.min_by_key(|(other, c)| (c.power, *other))
+            if let Some((other, best)) =
+                fitting.min_by_key(|(other, c)| (if c.power <= much { Power::ZERO } else { c.power }, *other))
                 && other != at
             {
                 chosen = (other, best, Reason::BestFit { class });

@@ -1,1 +1,256 @@
+//! The planner by itself, and the checker against plans and stages made by hand.
 
+use std::collections::BTreeSet;
+
+use super::check::{Violation, World, check_plan, check_stage};
+use super::plan::{Plan, RoundFacts, TerminalFacts, plan};
+use crate::engine::effects::Effects;
+use crate::engine::grid::Grid;
+use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, SwitchPosition, TerminalId};
+use crate::orders::OrderId;
+use crate::output::{Choice, Finding, Reason};
+use crate::policy::Policy;
+use crate::testing::{
+    START, Site, behind, guarantee, inventory, kw, limit, node, policy, power, round, s, site, switch, terminal,
+};
+
+struct Bench {
+    grid: Grid,
+    effects: Effects,
+    policy: Policy,
+    busy: BTreeSet<(TerminalId, RoundNo)>,
+}
+
+impl Bench {
+    /// All links up; T1 and T2 closed and drawing, T3 open.
+    fn new() -> Self {
+        let sites: Vec<Site> = vec![
+            site("T1", "A1", &[20, 20]).floor(20),
+            site("T2", "A1", &[20]),
+            site("T3", "A2", &[20]),
+            site("T4", "A2", &[20]).guaranteed(),
+        ];
+        let mut grid = Grid::default();
+        grid.age_max = s(60);
+        grid.set_inventory(inventory(&sites), START);
+        for post in grid.posts.values_mut() {
+            (post.link_up, post.link_since) = (true, START);
+        }
+        let mut bench = Self {
+            grid,
+            effects: Effects::default(),
+            policy: policy(vec![limit("F", 200), limit("A2", 60)]),
+            busy: BTreeSet::new(),
+        };
+        for site in &sites {
+            let open = site.terminal == terminal("T3");
+            let mut load = site.base;
+            for (round, power) in site.numbered() {
+                bench.tell(
+                    site.terminal,
+                    switch(round, if open { SwitchPosition::Open } else { SwitchPosition::Closed }),
+                );
+                bench.tell(site.terminal, behind(round, if open { Power::ZERO } else { power }));
+                load += if open { Power::ZERO } else { power };
+            }
+            bench.tell(site.terminal, power(load));
+        }
+        bench
+    }
+
+    fn tell(&mut self, terminal: TerminalId, reading: Reading) {
+        self.grid.take(terminal, reading, START);
+    }
+
+    fn world(&self) -> World<'_> {
+        World { grid: &self.grid, effects: &self.effects, policy: &self.policy, busy: &self.busy, now: START }
+    }
+
+    fn plan(&self, plan: &Plan) -> Result<(), Violation> {
+        check_plan(&self.world(), plan, 3)
+    }
+
+    fn stage(&self, stage: &[Choice]) -> Result<(), Violation> {
+        check_stage(&self.world(), &self.policy.limits[0], stage, |_, _| true)
+    }
+}
+
+fn choice(id: &str, number: u8, power_kw: i32) -> Choice {
+    let reason = Reason::BestFit { class: 3 };
+    Choice { terminal: terminal(id), round: round(number), power: kw(power_kw), reason }
+}
+
+fn shedding(wanted: i32, shed: &[Choice]) -> Plan {
+    Plan {
+        node: node("F"),
+        pass: 1,
+        load: kw(120),
+        wanted: kw(wanted),
+        expected: shed.iter().map(|choice| choice.power).sum(),
+        shed: shed.to_vec(),
+        spared: Vec::new(),
+    }
+}
+
+fn bad(reading: Reading) -> Reading {
+    Reading { quality: Quality::INVALID, ..reading }
+}
+
+#[test]
+fn a_sound_plan_and_a_sound_stage_pass() {
+    let bench = Bench::new();
+    assert_eq!(bench.plan(&shedding(30, &[choice("T1", 1, 20), choice("T2", 1, 20)])), Ok(()));
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), Ok(()));
+}
+
+#[test]
+fn each_way_of_breaking_an_invariant_is_refused() {
+    let (t1, t2, t4) = (terminal("T1"), terminal("T2"), terminal("T4"));
+    let one = round(1);
+    let sound = shedding(15, &[choice("T2", 1, 20)]);
+    let mut bench = Bench::new();
+
+    let elsewhere = Plan { node: node("A2"), ..sound.clone() };
+    assert_eq!(bench.plan(&elsewhere), Err(Violation::NotBelow { terminal: t2, node: node("A2") }));
+    assert_eq!(bench.plan(&shedding(15, &[choice("T4", 1, 20)])), Err(Violation::Guaranteed { terminal: t4 }));
+    let no_round = Violation::NoRound { terminal: t2, round: round(8) };
+    assert_eq!(bench.plan(&shedding(15, &[choice("T2", 8, 20)])), Err(no_round));
+    let stranger = Violation::NoRound { terminal: terminal("X"), round: one };
+    assert_eq!(bench.plan(&shedding(15, &[choice("X", 1, 20)])), Err(stranger));
+    let twice = Violation::Twice { terminal: t2, round: one };
+    assert_eq!(bench.plan(&shedding(35, &[choice("T2", 1, 20), choice("T2", 1, 20)])), Err(twice));
+    let open = Violation::Position { terminal: terminal("T3"), round: one, wanted: SwitchPosition::Closed };
+    assert_eq!(bench.plan(&shedding(15, &[choice("T3", 1, 20)])), Err(open));
+    for wrong in [19, 21, 0, -5] {
+        let planned = Violation::Power { terminal: t2, round: one, planned: kw(wrong) };
+        assert_eq!(bench.plan(&shedding(15, &[choice("T2", 1, wrong)])), Err(planned));
+    }
+    let floor = Violation::Floor { terminal: t1, left: kw(10), floor: kw(20) };
+    assert_eq!(bench.plan(&shedding(40, &[choice("T1", 1, 20), choice("T1", 2, 20)])), Err(floor));
+    let sum = Plan { expected: kw(99), ..sound.clone() };
+    assert_eq!(bench.plan(&sum), Err(Violation::Sum { expected: kw(99), sum: kw(20) }));
+    let superfluous = Violation::Superfluous { terminal: t1, round: one };
+    assert_eq!(bench.plan(&shedding(15, &[choice("T1", 1, 20), choice("T2", 1, 20)])), Err(superfluous));
+    let fourth = Plan { pass: 4, ..sound.clone() };
+    assert_eq!(bench.plan(&fourth), Err(Violation::TooManyPasses { pass: 4, most: 3 }));
+
+    bench.busy.insert((t2, one));
+    assert_eq!(bench.plan(&sound), Err(Violation::Busy { terminal: t2, round: one }));
+    bench.busy.clear();
+    bench.effects.expect(OrderId(1), t1, round(2), -kw(20));
+    let floor = Violation::Floor { terminal: t1, left: kw(10), floor: kw(20) };
+    assert_eq!(bench.plan(&shedding(15, &[choice("T1", 1, 20)])), Err(floor), "a trip under way counts");
+    bench.tell(t2, guarantee(true));
+    assert_eq!(bench.plan(&sound), Err(Violation::Guaranteed { terminal: t2 }));
+    bench.tell(t2, guarantee(false));
+    bench.tell(t2, bad(power(kw(30))));
+    assert_eq!(bench.plan(&sound), Err(Violation::LoadUnknown { terminal: t2 }));
+    bench.tell(t2, power(kw(30)));
+    bench.tell(t2, bad(behind(one, kw(20))));
+    assert_eq!(bench.plan(&sound), Err(Violation::Power { terminal: t2, round: one, planned: kw(20) }));
+    bench.tell(t2, behind(one, kw(20)));
+    bench.tell(t2, bad(switch(one, SwitchPosition::Closed)));
+    let unknown = Violation::Position { terminal: t2, round: one, wanted: SwitchPosition::Closed };
+    assert_eq!(bench.plan(&sound), Err(unknown));
+    bench.tell(t2, switch(one, SwitchPosition::Closed));
+    assert_eq!(bench.plan(&sound), Ok(()));
+    bench.grid.posts.get_mut(&t2).unwrap().link_up = false;
+    assert_eq!(bench.plan(&sound), Err(Violation::LinkDown { terminal: t2 }));
+}
+
+#[test]
+fn each_way_in_which_a_stage_breaks_an_invariant_is_refused() {
+    let t3 = terminal("T3");
+    let mut bench = Bench::new();
+    let closed = Violation::Position { terminal: terminal("T2"), round: round(1), wanted: SwitchPosition::Open };
+    assert_eq!(bench.stage(&[choice("T2", 1, 20)]), Err(closed));
+    // F has 120 of 200, and A2 40 of 60.
+    let area = Violation::OverLimit { node: node("A2"), load: kw(61), limit: kw(60) };
+    assert_eq!(bench.stage(&[choice("T3", 1, 21)]), Err(area));
+    let not_due = check_stage(&bench.world(), &bench.policy.limits[0], &[choice("T3", 1, 20)], |_, _| false);
+    assert_eq!(not_due, Err(Violation::NotDue { terminal: t3, round: round(1), node: node("F") }));
+    bench.effects.expect(OrderId(1), terminal("T4"), round(1), kw(1));
+    assert_eq!(
+        bench.stage(&[choice("T3", 1, 20)]),
+        Err(Violation::OverLimit { node: node("A2"), load: kw(61), limit: kw(60) }),
+        "a restoration under way counts"
+    );
+    bench.effects.doubt(OrderId(1));
+    assert!(bench.stage(&[choice("T3", 1, 20)]).is_err(), "and so does one whose fate is unknown");
+    bench.effects.none(OrderId(1));
+    bench.tell(terminal("T4"), bad(power(kw(30))));
+    let unknown = bench.stage(&[choice("T3", 1, 20)]);
+    assert!(matches!(unknown, Err(Violation::NodeUnknown { .. })), "{unknown:?}");
+}
+
+fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFacts {
+    let rounds = RoundNo::ALL.into_iter().zip(rounds_kw).map(|(round, power)| RoundFacts {
+        round,
+        position: Some(SwitchPosition::Closed),
+        power: Some(kw(*power)),
+        under_way: None,
+        deaf: false,
+    });
+    TerminalFacts {
+        terminal: terminal(id),
+        class: PriorityClass::try_from(class).unwrap(),
+        curtailed: Energy::new(curtailed),
+        spared: None,
+        load: kw(rounds_kw.iter().sum()),
+        floor: Power::ZERO,
+        rounds: rounds.collect(),
+    }
+}
+
+fn shed(wanted: i32, terminals: &[TerminalFacts]) -> Vec<(String, u8)> {
+    let plan = plan(node("F"), 1, kw(1_000), kw(wanted), terminals);
+    plan.shed.iter().map(|choice| (choice.terminal.to_string(), choice.round.get())).collect()
+}
+
+fn rounds(of: &[(&str, u8)]) -> Vec<(String, u8)> {
+    of.iter().map(|(id, round)| ((*id).to_owned(), *round)).collect()
+}
+
+#[test]
+fn the_least_important_go_first_and_among_equals_the_least_burdened() {
+    let all = [facts("T1", 1, 0, &[10]), facts("T2", 5, 900, &[10]), facts("T3", 5, 100, &[10])];
+    assert_eq!(shed(10, &all), rounds(&[("T3", 1)]));
+    assert_eq!(shed(20, &all), rounds(&[("T3", 1), ("T2", 1)]));
+    assert_eq!(shed(30, &all), rounds(&[("T3", 1), ("T2", 1), ("T1", 1)]));
+}
+
+#[test]
+fn the_last_one_is_the_one_that_sheds_the_least_too_much() {
+    let all = [facts("T1", 3, 0, &[90]), facts("T2", 3, 0, &[40]), facts("T3", 3, 0, &[60])];
+    assert_eq!(shed(35, &all), rounds(&[("T2", 1)]));
+    assert_eq!(shed(50, &all), rounds(&[("T3", 1)]));
+}
+
+#[test]
+fn whose_turn_it_is_goes_before_a_fit_that_is_a_little_closer() {
+    let all = [facts("T1", 3, 0, &[54]), facts("T2", 3, 900, &[50])];
+    assert_eq!(shed(50, &all), rounds(&[("T1", 1)]));
+    let all = [facts("T1", 3, 0, &[56]), facts("T2", 3, 900, &[50])];
+    assert_eq!(shed(50, &all), rounds(&[("T2", 1)]), "more than a tenth too much");
+}
+
+#[test]
+fn what_became_superfluous_is_given_back() {
+    let all = [facts("T1", 5, 0, &[10]), facts("T2", 4, 0, &[100])];
+    assert_eq!(shed(50, &all), rounds(&[("T2", 1)]));
+}
+
+#[test]
+fn a_round_that_would_cross_the_floor_makes_way_for_one_that_does_not() {
+    let high = TerminalFacts { floor: kw(40), ..facts("T1", 3, 0, &[50, 20]) };
+    assert_eq!(shed(20, std::slice::from_ref(&high)), rounds(&[("T1", 2)]));
+    let plan = plan(node("F"), 1, kw(1_000), kw(60), &[high]);
+    let crossed = Finding::SafetyFloor { terminal: terminal("T1"), round: round(1), left: kw(20), floor: kw(40) };
+    assert_eq!((plan.expected, plan.spared), (kw(20), vec![crossed]));
+}
+
+#[test]
+fn a_terminal_that_claims_more_behind_a_switch_than_it_draws_is_not_believed() {
+    let liar = TerminalFacts { load: kw(5), ..facts("T1", 3, 0, &[500]) };
+    assert_eq!(shed(20, &[liar]), rounds(&[]));
+}

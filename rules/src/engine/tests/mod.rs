@@ -1,0 +1,10 @@
+//! The engine against a fleet that answers as terminals do. `fleet` has the fleet and the guard that watches every output
+//! for what must never be.
+
+mod fleet;
+mod grid;
+mod limits;
+mod orders;
+mod replay;
+mod requests;
+mod restoring;
