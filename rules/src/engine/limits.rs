@@ -341,8 +341,9 @@ impl Engine {
                 continue;
             }
             watch.deaf.insert((terminal, round));
+            // What nobody knows yet is not held against the round: its order goes on being read back.
+            let Some(state) = settled.map(|settled| settled.order.state) else { continue };
             self.tell(Happening::NoResponse { terminal, round, expected: power, measured }, out);
-            let state = settled.map_or(OrderState::Unknown, |settled| settled.order.state);
             if matches!(state, OrderState::Refused | OrderState::Expired) {
                 // What a terminal refused it told in time, and its switch is not in question.
                 continue;

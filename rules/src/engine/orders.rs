@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Engine, Holder, Shed};
+use super::{Engine, Holder, Shed, Stuck};
 use crate::model::{PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::Output;
@@ -179,11 +179,15 @@ impl Engine {
             }
             self.may_come_late(&order, executed_at, expected);
         }
-        if let Issuer::Limit { node } = &order.issuer
-            && self.watches.get(node).is_some_and(|watch| watch.awaits(id))
-        {
-            let asked = declined || executed_at.is_some();
-            self.ledger.settled.insert(id, Settled { order: order.clone(), asked });
+        if let Issuer::Limit { node } = &order.issuer {
+            if self.watches.get(node).is_some_and(|watch| watch.awaits(id)) {
+                let asked = declined || executed_at.is_some();
+                self.ledger.settled.insert(id, Settled { order: order.clone(), asked });
+            } else if let (OrderState::Failed, Action::Trip { round }) = (state, order.action) {
+                // Its plan was judged while nobody knew what became of it.
+                let stuck = Stuck { position: SwitchPosition::Closed, supplied_above: None };
+                self.did_not_respond(order.terminal, round, stuck, format!("order {id}: {}", order.detail), out);
+            }
         }
         self.ledger.closed.push_front(order);
         self.ledger.closed.truncate(View::ORDERS_MAX);
@@ -249,6 +253,10 @@ impl Engine {
             self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
             return;
         }
+        if self.is_needless(&open.order) {
+            self.withdraw(id, OrderState::Cancelled, "the load is back below the limit without it".into(), out);
+            return;
+        }
         // Things may have changed since the select: another round tripped here, a guarantee set.
         let why = self.forbids(terminal, action);
         if let Some(why) = why.or_else(|| if by_rule { self.unprovable(terminal, action) } else { None }) {
@@ -271,6 +279,14 @@ impl Engine {
         }
         self.move_order(id, OrderState::Executing, String::new(), out);
         out.push(Output::Command(Command { order: id, terminal, action, step: Step::Execute, expires_at }));
+    }
+
+    /// A rule's trip for a breach that is over by now.
+    fn is_needless(&self, order: &Order) -> bool {
+        match (&order.issuer, order.action) {
+            (Issuer::Limit { node }, Action::Trip { .. }) => self.breach_since(*node).is_none(),
+            _ => false,
+        }
     }
 
     /// Ends an order before its execute, and tells the terminal so where it may hold a select.

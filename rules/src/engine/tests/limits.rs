@@ -483,13 +483,44 @@ fn a_restart_in_the_middle_of_shedding_goes_on_with_what_is_known() {
         let mut centre = Centre::new(policy(vec![limit("F", 190)]), &sites());
         centre.run(at);
         centre.restart();
-        centre.run(3);
+        centre.run(if at % 2 == 0 { 3 } else { 50 });
         centre.links_up();
         centre.run(120);
         assert!(centre.truth("F") <= kw(190), "restarted after {at} s: {}", centre.truth("F"));
         assert_eq!(centre.node("F").rounds_shed, u32::try_from(centre.off()).unwrap(), "restarted after {at} s");
         assert_eq!(centre.count(|event| matches!(event, Happening::NoResponse { .. })), 0, "restarted after {at} s");
     }
+}
+
+#[test]
+fn a_trip_of_unknown_fate_is_no_missing_response_until_it_was_read_back() {
+    let no_effect = AlarmCause::NoEffect { terminal: terminal("T1"), round: round(1) };
+    let mut centre = Centre::new(policy(vec![limit("F", 195)]), &sites());
+    centre.habit("T1", Habit::Lost { moved: false });
+    assert!(centre.run_until(100, |centre| centre.plans().len() == 2));
+    assert_eq!(centre.plans()[1], [("T2".to_owned(), 1)], "it is not waited for");
+    assert_eq!(centre.count(|event| matches!(event, Happening::NoResponse { .. })), 0);
+    assert!(!centre.stands(no_effect));
+    centre.run(60);
+    centre.habit("T1", Habit::Obedient);
+    centre.link("T1", true);
+    centre.run(5);
+    assert_eq!(centre.last_order("T1").state, OrderState::Failed);
+    assert!(centre.stands(no_effect));
+}
+
+#[test]
+fn a_trip_that_is_selected_when_the_breach_is_over_is_not_executed() {
+    let mut centre = Centre::new(policy(vec![limit("F", 195)]), &sites());
+    assert!(centre.run_until(30, |centre| !centre.plans().is_empty()));
+    centre.told("H", vec![power(kw(150))]);
+    centre.head = false;
+    centre.run(10);
+    assert_eq!(centre.last_order("T1").state, OrderState::Cancelled);
+    assert!(centre.commands(Step::Execute).is_empty());
+    assert_eq!(centre.commands(Step::Cancel).len(), 1);
+    centre.run(60);
+    assert_eq!(centre.count(|event| matches!(event, Happening::NoResponse { .. })), 0);
 }
 
 #[test]
@@ -616,4 +647,36 @@ fn curtailed_energy_is_what_was_off_times_how_long() {
     centre.run(360);
     let customer = "T1".parse().unwrap();
     assert_eq!(centre.engine.curtailed_by_now(customer, terminal("T1")), Energy::new(2_000));
+}
+
+/// Not a test of anything: says what a reading costs. Run it with `--release --ignored --nocapture`.
+#[test]
+#[ignore = "a figure, not a test"]
+#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures real time")]
+fn what_a_reading_and_a_view_cost() {
+    use crate::input::Input;
+    use crate::testing::START;
+    let sites: Vec<Site> =
+        (0..10_000).map(|n| site(&format!("T{n:05}"), if n % 2 == 0 { "A1" } else { "A2" }, &[20, 20, 20])).collect();
+    let mut centre = Centre::new(policy(vec![limit("A1", 5_000_000), limit("F", 10_000_000)]), &sites);
+    let mut out = Vec::new();
+    let inputs: Vec<Input> = (0..200_000i64)
+        .map(|n| {
+            let site = &sites[usize::try_from(n).unwrap() % sites.len()];
+            let readings = vec![power(Power::new(70_000 + n % 7_919))];
+            Input::Readings { at: START, terminal: site.terminal, readings }
+        })
+        .collect();
+    let begun = std::time::Instant::now();
+    for input in &inputs {
+        centre.engine.apply(input, &mut out);
+    }
+    let each = begun.elapsed() / 200_000;
+    let begun = std::time::Instant::now();
+    let view = centre.engine.view();
+    let viewed = begun.elapsed();
+    let begun = std::time::Instant::now();
+    centre.engine.apply(&Input::Tick { at: START }, &mut out);
+    let ticked = begun.elapsed();
+    eprintln!("{each:?} a reading, {viewed:?} a view of {} terminals, {ticked:?} a tick", view.terminals.len());
 }
