@@ -328,6 +328,7 @@ fn no_more_plans_are_made_in_a_row_than_the_rule_permits() {
     assert_eq!(centre.plans().len(), 3);
     assert_eq!(centre.state("F"), LimitState::Futile);
     assert_eq!(centre.count(|event| matches!(event, Happening::Futile { passes: 3, .. })), 1);
+    assert_eq!(centre.count(|event| matches!(event, Happening::PlanRefused { .. })), 0, "the rule itself knows");
 }
 
 #[test]

@@ -323,7 +323,7 @@ impl Trial {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn replay_equals_live_and_nothing_forbidden_ever_goes_out(

@@ -154,6 +154,22 @@ fn a_restoration_by_hand_is_refused_where_it_would_cross_a_limit() {
 }
 
 #[test]
+fn two_restorations_by_hand_do_not_fill_the_same_headroom() {
+    let mut centre = Centre::new(policy(vec![limit("A1", 90)]), &sites());
+    assert_eq!(centre.operate("T1", TRIP), OrderState::Confirmed);
+    assert_eq!(centre.operate("T2", TRIP), OrderState::Confirmed);
+    // 40 kW, and 30 would come back with each.
+    let first = centre.select("wang", "T1", RESTORE).unwrap();
+    let second = centre.select("li", "T2", RESTORE).unwrap();
+    centre.base("T2", 15);
+    centre.run(3);
+    centre.ask("wang", Request::Execute { order: first }).unwrap();
+    centre.base("T2", 20);
+    centre.run(1);
+    assert!(matches!(centre.ask("li", Request::Execute { order: second }), Err(Refusal::OverLimit { .. })));
+}
+
+#[test]
 fn a_person_may_restore_where_the_load_is_not_known() {
     let mut centre = Centre::new(policy(vec![limit("A1", 500)]), &sites());
     assert_eq!(centre.operate("T2", TRIP), OrderState::Confirmed);

@@ -48,6 +48,18 @@ fn restoration_under_limit_counts_cold_load() {
 }
 
 #[test]
+fn a_round_stays_off_for_its_least_time_however_calm_it_is() {
+    let rule = LimitRule { off_time_min: s(200), ..limit("F", 150) };
+    let mut centre = Centre::new(policy(vec![rule]), &sites());
+    centre.base("T4", 100);
+    assert!(centre.run_until(100, |centre| centre.off() == 3));
+    centre.base("T4", 20);
+    centre.run(198);
+    assert_eq!(centre.off(), 3);
+    assert!(centre.run_until(30, |centre| centre.off() == 2));
+}
+
+#[test]
 fn a_stage_that_does_not_fit_waits_and_is_told_once() {
     let mut centre = shed();
     centre.base("T4", 85);
@@ -278,6 +290,8 @@ proptest! {
                 *before = load;
             }
         }
+        // The checker is the second to see it, not the first.
+        prop_assert_eq!(centre.count(|event| matches!(event, Happening::PlanRefused { .. })), 0);
     }
 }
 
