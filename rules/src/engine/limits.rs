@@ -64,8 +64,8 @@ pub(super) struct Watch {
     /// When the first of the rounds that are off was shed.
     pub(super) shed_since: Option<Timestamp>,
     pub(super) stage: u16,
-    /// No stage is looked for before.
-    pub(super) stage_at: Timestamp,
+    /// What is off is not looked at before.
+    pub(super) look_at: Timestamp,
     pub(super) restored: u32,
     /// Orders of restoration that are not final.
     pub(super) restoring: Vec<OrderId>,

@@ -12,7 +12,7 @@ use crate::policy::LimitRule;
 
 /// After a failed attempt a round is left alone for at least this long.
 const RETRY_AFTER: Span = Span::from_s(60);
-/// Between two looks for a stage that found none.
+/// Between two looks at what is off.
 const LOOK_AGAIN: Span = Span::from_s(1);
 /// A stage fills at most this share of the headroom that is there, so that what comes back late or higher has room; a
 /// single round may fill it all.
@@ -26,6 +26,11 @@ impl Engine {
         if watch.restoring.iter().any(|id| self.under_way(*id)) {
             return;
         }
+        // Readings come by the thousand; what may come back changes slowly.
+        if self.now < watch.look_at {
+            return;
+        }
+        watch.look_at = self.now.after(LOOK_AGAIN);
         if self.shed_by(node).next().is_none() {
             if let Some(since) = watch.shed_since.take() {
                 let (rounds, shed_for) = (std::mem::take(&mut watch.restored), self.now.since(since));
@@ -48,11 +53,6 @@ impl Engine {
                 }
             }
         }
-        // Readings come by the thousand; what may come back changes slowly.
-        if self.now < watch.stage_at {
-            return;
-        }
-        watch.stage_at = self.now.after(LOOK_AGAIN);
         self.stage(rule, watch, load, out);
     }
 

@@ -370,8 +370,9 @@ fn a_rule_that_is_removed_withdraws_its_selects() {
     let mut centre = Centre::new(policy(vec![limit("F", 195)]), &sites());
     assert!(centre.run_until(30, |centre| !centre.plans().is_empty()));
     centre.set_policy(policy(vec![]));
-    centre.run(30);
     assert_eq!(centre.last_order("T1").state, OrderState::Cancelled);
+    assert_eq!(centre.commands(Step::Cancel).len(), 1);
+    centre.run(30);
     assert_eq!(centre.off(), 0);
 }
 
