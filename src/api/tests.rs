@@ -20,19 +20,11 @@ use super::*;
 use crate::centre::Question;
 use crate::clock::Clock;
 use crate::config::OperatorEntry;
+// The console's own client: what it cannot read is a fault of the API.
+use crate::console::client::{Client, ClientError};
+use crate::console::message::{About, Answer, Asked, Message};
 use crate::journal::{Health, Position, Submission};
 use crate::store::{Backlog, Entry, Store, StoreReader};
-
-// The console's own sources: what they cannot read is a fault of the API.
-#[allow(clippy::duplicate_mod, reason = "the console keeps its client to itself")]
-#[path = "../console/client.rs"]
-mod client;
-#[allow(clippy::duplicate_mod, dead_code, reason = "as above; only what the client returns is used here")]
-#[path = "../console/message.rs"]
-mod message;
-
-use client::{Client, ClientError};
-use message::{About, Answer, Asked, Message};
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 /// As long as the right one, and differs in the last character only.

@@ -6,11 +6,11 @@
 //! **Invariant:** an execute is sent only while the centre answers and only for an order whose select the terminal
 //! confirmed as it was reviewed.
 
-mod client;
+pub(crate) mod client;
 mod dialogue;
 mod keys;
 mod layout;
-mod message;
+pub(crate) mod message;
 mod runtime;
 mod state;
 #[cfg(test)]
