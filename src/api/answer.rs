@@ -47,7 +47,9 @@ impl From<Refusal> for Fault {
 impl From<Unavailable> for Fault {
     fn from(unavailable: Unavailable) -> Self {
         let status = match unavailable {
-            Unavailable::Journal { .. } | Unavailable::Stopping => StatusCode::SERVICE_UNAVAILABLE,
+            Unavailable::Journal { .. } | Unavailable::Stopping | Unavailable::Unanswered => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             Unavailable::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::new(status, unavailable.to_string())

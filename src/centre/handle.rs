@@ -36,6 +36,9 @@ pub enum Unavailable {
     /// Nothing of it was done.
     #[error("the centre is stopping; nothing was done")]
     Stopping,
+    /// It may yet be done: what the journal took before the stop takes effect, at the next start if not in this one.
+    #[error("the centre stopped before it answered; it may still take effect: look at the orders before asking again")]
+    Unanswered,
     /// It may yet be done.
     #[error("no answer within {} s; it may still take effect: look at the orders before asking again", ANSWER_WITHIN.as_secs())]
     TimedOut,
@@ -96,7 +99,7 @@ impl Handle {
         };
         let asking = async {
             self.submissions.send(submission).await.map_err(|_| Unavailable::Stopping)?;
-            replied.await.map_err(|_| Unavailable::Stopping)
+            replied.await.map_err(|_| Unavailable::Unanswered)
         };
         timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(Unavailable::TimedOut))
     }
