@@ -1,61 +1,18 @@
 //! Against lib60870-C (PyPI `c104`), in both roles. `ops/test` installs it and names its Python in
 //! `HEADROOM_TEST_PYTHON`; `cargo test` alone leaves these tests out by name.
 
-use std::net::TcpListener;
-use std::path::Path;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use headroom_rules::model::{PointKind, Quality, Reading, RoundNo, SwitchPosition, Timestamp};
 use headroom_rules::orders::{Action, Outcome, Step};
 use headroom_terminals::iec104::{AckTicket, Command, LinkConfig, LinkHandler, Object, run_controlling};
 use headroom_terminals::profile::Profile;
-use serde_json::Value;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 
+use crate::peer::{Peer, free_port, now};
 use crate::process::listening;
 use crate::program::{PATIENCE, Program};
-
-struct Peer(Program);
-
-impl Peer {
-    fn start(script: &str, arguments: &[String]) -> Self {
-        let python = std::env::var("HEADROOM_TEST_PYTHON").expect("ops/test names the Python that has c104");
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers").join(script);
-        let mut command = tokio::process::Command::new(python);
-        // -B: no compiled files beside the scripts.
-        command.arg("-B").arg(script).args(arguments);
-        Self(Program::start(command))
-    }
-
-    async fn say(&mut self, line: &str) {
-        self.0.tell(line).await;
-    }
-
-    /// The first line from here on that is JSON and fits.
-    async fn line(&mut self, what: &str, fits: impl Fn(&Value) -> bool) -> Value {
-        self.0.line(what, |line| serde_json::from_str(line).ok().filter(|value| fits(value))).await
-    }
-
-    /// The next step that it says, which has to be this one, and done.
-    async fn step(&mut self, name: &str) -> Value {
-        let step = self.line(name, |line| line["step"].is_string()).await;
-        if step["step"] != name || step["done"] != true {
-            let more = self.line("what it saw", |line| line["frames"].is_array()).await;
-            panic!("wanted the step \"{name}\" done, not {step}: {more}");
-        }
-        step
-    }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-fn now() -> Timestamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
-    Timestamp::new(i64::try_from(since_epoch.as_millis()).unwrap())
-}
 
 #[derive(Debug)]
 enum Heard {
