@@ -2,7 +2,12 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod centre;
+mod demo;
+mod durability;
 mod peer;
 mod peers;
 mod process;
 mod program;
+mod serve;
+mod station;
