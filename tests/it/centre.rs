@@ -29,9 +29,12 @@ pub(crate) struct Site {
 #[derive(Clone, Debug, PartialEq, FromRow)]
 pub(crate) struct Row {
     pub(crate) terminal: String,
+    /// The point's code.
+    pub(crate) kind: u16,
     pub(crate) source_time: Option<i64>,
     pub(crate) value: i64,
     pub(crate) quality: u8,
+    pub(crate) cause: u8,
     /// In the journal, and the place in its input.
     pub(crate) position: i64,
     pub(crate) place: i64,
@@ -121,7 +124,7 @@ impl Site {
     /// All stored readings, in the order of the journal.
     pub(crate) async fn readings(&self) -> Vec<Row> {
         let mut store = opened(&self.data()).await;
-        let rows = "SELECT code AS terminal, source_time, value, quality, position, place FROM reading
+        let rows = "SELECT code AS terminal, kind, source_time, value, quality, cause, position, place FROM reading
                     JOIN point ON point.id = point_id JOIN terminal ON terminal.id = terminal_id
                     ORDER BY position, place";
         let rows = sqlx::query_as(rows).fetch_all(&mut store).await.unwrap();
@@ -158,6 +161,10 @@ impl Centre {
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
         answer(self.anonymous(Method::GET, path).bearer_auth(&self.token)).await
+    }
+
+    pub(crate) async fn post(&self, body: &Value) -> (StatusCode, Value) {
+        answer(self.anonymous(Method::POST, "/api/v1/requests").bearer_auth(&self.token).json(body)).await
     }
 
     pub(crate) async fn view(&self) -> View {

@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+mod c104_serve;
 mod centre;
 mod demo;
 mod durability;
