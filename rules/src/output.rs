@@ -273,6 +273,13 @@ pub enum Happening {
     Restored { node: NodeId, rounds: u32, shed_for: Span },
 }
 
+impl Happening {
+    /// Whether it comes by the hundred and says little by itself: a switch's or a link's change.
+    pub const fn is_routine(&self) -> bool {
+        matches!(self, Self::Switch { .. } | Self::Link { .. })
+    }
+}
+
 /// A round that a plan switches, with why it was chosen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Choice {

@@ -22,7 +22,7 @@ pub struct View {
     pub alarms: Vec<Alarm>,
     /// The newest orders first, at most [`View::ORDERS_MAX`].
     pub orders: Vec<Order>,
-    /// The newest events first, at most [`View::EVENTS_MAX`].
+    /// The newest events first, at most [`View::EVENTS_MAX`]; the routine ones among them go first.
     pub events: Vec<Event>,
 }
 

@@ -64,6 +64,8 @@ pub(super) struct Watch {
     /// When the first of the rounds that are off was shed.
     pub(super) shed_since: Option<Timestamp>,
     pub(super) stage: u16,
+    /// Rounds in one stage at most.
+    pub(super) stage_rounds: usize,
     /// What is off is not looked at before.
     pub(super) look_at: Timestamp,
     pub(super) restored: u32,

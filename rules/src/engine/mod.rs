@@ -138,7 +138,13 @@ impl Engine {
     fn tell_of(&mut self, what: Happening, source_time: Option<Timestamp>, out: &mut Vec<Output>) {
         let event = Event { at: self.now, source_time, what };
         if self.events.len() >= View::EVENTS_MAX {
-            self.events.pop_back();
+            // Two hundred links coming up must not push out the plan that somebody wants to understand.
+            let routine = self.events.iter().filter(|event| event.what.is_routine()).count();
+            let oldest = self.events.iter().rposition(|event| event.what.is_routine());
+            match oldest.filter(|_| routine > View::EVENTS_MAX / 2) {
+                Some(at) => drop(self.events.remove(at)),
+                None => drop(self.events.pop_back()),
+            }
         }
         self.events.push_front(event.clone());
         out.push(Output::Event(event));
@@ -277,7 +283,9 @@ impl Engine {
             match reading.point {
                 PointKind::RoundPosition(round) if reading.quality.decides() => {
                     let position = SwitchPosition::from_value(reading.value);
-                    if before.and_then(|before| before.sure).is_some_and(|before| before != reading.value) {
+                    let moved = before.and_then(|before| before.sure).is_some_and(|before| before != reading.value);
+                    // On its way is no news: the end of it is.
+                    if moved && position != SwitchPosition::Intermediate {
                         self.tell_of(Happening::Switch { terminal, round, position }, reading.source_time, out);
                     }
                     self.on_position(terminal, round, position, out);

@@ -17,6 +17,9 @@ const LOOK_AGAIN: Span = Span::from_s(1);
 /// A stage fills at most this share of the headroom that is there, so that what comes back late or higher has room; a
 /// single round may fill it all.
 const STAGE_PERCENT: i64 = 50;
+/// However much headroom there is, a stage is at most one in so many of the rounds that are off, rounded up: a load that
+/// returns all at once is a step that the network above has to carry.
+const STAGE_PART: usize = 4;
 
 impl Engine {
     /// Begins or goes on with the restoration of what `rule` shed.
@@ -98,10 +101,16 @@ impl Engine {
         let class = |terminal| self.grid.customer(terminal).map_or(u8::MAX, |(_, customer)| customer.priority.get());
         off.sort_by_key(|(terminal, round, shed)| (class(*terminal), shed.since, *terminal, *round));
         let left = off.len();
+        if watch.stage == 0 {
+            watch.stage_rounds = left.div_ceil(STAGE_PART);
+        }
         let room = rule.target() - load - self.effects.coming_to(&self.grid, node, &[]);
         let mut chosen: Vec<Choice> = Vec::new();
         let mut held = None;
         for (terminal, round, shed) in off {
+            if chosen.len() >= watch.stage_rounds.max(1) {
+                break;
+            }
             let ready = self.is_due(rule, &shed)
                 && self.grid.posts.get(&terminal).is_some_and(|post| post.link_up)
                 && self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Open)

@@ -1,6 +1,5 @@
 //! The supply tree with its headroom, and what happens.
 
-use headroom_rules::output::Happening;
 use headroom_rules::view::{LimitState, Load, NodeView};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -55,7 +54,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
     heading(state, frame, feed, " EVENTS");
     let feed = below(feed);
     let mut lines = Vec::new();
-    for event in state.view.events.iter().filter(|event| in_short(&event.what)) {
+    // Each switch and link has its own place; the events' screen has all of it.
+    for event in state.view.events.iter().filter(|event| !event.what.is_routine()) {
         if lines.len() >= usize::from(feed.height) {
             break;
         }
@@ -110,12 +110,6 @@ fn node_spans<'a>(state: &State, node: &NodeView, name: usize, bar: usize) -> Ve
         Span::raw(" "),
         Span::styled(text::right(&format!("{mark}{}/{}", node.links_up, node.terminals), 7), links),
     ]
-}
-
-/// What the overview tells: what rules and people do. Each switch and link has its own place, and the events' screen has
-/// all of it.
-const fn in_short(what: &Happening) -> bool {
-    !matches!(what, Happening::Switch { .. } | Happening::Link { .. })
 }
 
 /// The load as a bar whose full length is 125 % of the limit, the limit marked with `┃`; empty without a limit.

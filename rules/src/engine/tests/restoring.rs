@@ -309,3 +309,31 @@ fn restoration_after_a_restart_goes_on() {
     assert_eq!(centre.node("F").id, node("F"));
     assert!(centre.now.since(crate::testing::START) > s(0));
 }
+
+#[test]
+fn however_much_headroom_there_is_a_stage_brings_a_quarter_of_what_is_off() {
+    let sites: Vec<Site> = (1..=9).map(|n| site(&format!("T{n}"), "A1", &[10])).collect();
+    let mut centre = Centre::new(policy(vec![limit("F", 400)]), &sites);
+    centre.base("T1", 500);
+    assert!(centre.run_until(100, |centre| centre.off() == 9));
+    centre.base("T1", 0);
+    assert!(centre.run_until(900, |centre| centre.off() == 0));
+    let stages = centre.events().filter_map(|event| match event {
+        Happening::Restoring { restored, .. } => Some(restored.len()),
+        _ => None,
+    });
+    assert_eq!(stages.collect::<Vec<_>>(), [3, 3, 3], "nine in groups of a quarter, rounded up");
+}
+
+#[test]
+fn links_that_come_and_go_do_not_push_out_the_plan() {
+    let mut centre = shed();
+    for _ in 0..300 {
+        centre.link("T4", false);
+        centre.link("T4", true);
+    }
+    let view = centre.engine.view();
+    assert_eq!(view.events.len(), crate::view::View::EVENTS_MAX);
+    assert!(view.events.iter().any(|event| matches!(event.what, Happening::Planned { .. })));
+    assert!(matches!(view.events.first().map(|event| &event.what), Some(Happening::Link { up: true, .. })));
+}
