@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::{config, console, demo, serve, simulate, terminal, token};
+use headroom::commands::{demo, serve, simulate, terminal, token};
+use headroom::{config, console};
 
 /// A load-management centre: two-way terminals, limiting by readable rules, an operator's console.
 #[derive(Parser)]

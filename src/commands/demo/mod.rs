@@ -17,9 +17,10 @@ use tokio::sync::watch;
 
 use crate::centre::Parts;
 use crate::clock::Clock;
+use crate::commands::served::Served;
+use crate::commands::{logging, stop};
 use crate::config::{self, Iec104Settings, LinkEntry, STANDARD_PROFILE};
-use crate::served::Served;
-use crate::{api, console, journal, logging, stop};
+use crate::{api, console, journal};
 use progress::Progress;
 use report::Report;
 

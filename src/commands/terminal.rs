@@ -14,11 +14,10 @@ use headroom_terminals::profile::Profile;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
+use super::stop::{self, FAREWELL};
+use super::{logging, say};
 use crate::clock::Clock;
 use crate::config::{LoadShape, SiteConfig, TerminalConfig};
-use crate::logging;
-use crate::simulate::say;
-use crate::stop::{self, FAREWELL};
 
 /// From a command to the contacts' end position.
 const SWITCH_DELAY: Span = Span::from_s(1);

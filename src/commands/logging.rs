@@ -13,7 +13,7 @@ fn filter(default: &str) -> EnvFilter {
 }
 
 /// To stderr, from the level `default` on where `RUST_LOG` says nothing else; for processes that own no screen.
-pub(crate) fn to_stderr(default: &str) {
+pub(super) fn to_stderr(default: &str) {
     let log = tracing_subscriber::fmt().with_env_filter(filter(default)).with_ansi(io::stderr().is_terminal());
     // A second call keeps the first log.
     let _ = log.with_writer(io::stderr).try_init();
@@ -23,7 +23,7 @@ pub(crate) fn to_stderr(default: &str) {
 ///
 /// # Errors
 /// When the file cannot be written to.
-pub(crate) fn to_file(file: &Path) -> io::Result<()> {
+pub(super) fn to_file(file: &Path) -> io::Result<()> {
     let opened = File::options().create(true).append(true).open(file)?;
     let log = tracing_subscriber::fmt().with_env_filter(filter("info")).with_ansi(false);
     let _ = log.with_writer(Arc::new(opened)).try_init();

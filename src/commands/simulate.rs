@@ -1,7 +1,7 @@
 //! `headroom sim`: a simulated fleet on sockets, for a centre elsewhere.
 
 use std::fmt::Write as _;
-use std::io::{self, ErrorKind, Write as _};
+use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -13,10 +13,10 @@ use headroom_sim::scenario::Scenario;
 use headroom_sim::server::{Running, ServeError, SimClock, serve_on};
 use tokio::sync::watch;
 
+use super::stop::{self, FAREWELL};
+use super::{logging, say, whole_file};
 use crate::clock::Clock;
 use crate::config::{self, LinkEntry, STANDARD_PROFILE, SimConfig};
-use crate::stop::{self, FAREWELL};
-use crate::{logging, whole_file};
 
 /// Runs the fleet of a `sim.toml`, and writes the files that a centre needs, until asked to stop.
 ///
@@ -174,12 +174,6 @@ fn report(file: &Path, config: &SimConfig, about: &str, running: &Running) -> St
 fn quoted(path: &Path) -> String {
     let path: PathBuf = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     toml::Value::String(path.display().to_string()).to_string()
-}
-
-/// Says something to whoever listens; that nobody does is no reason to end.
-pub(crate) fn say(text: &str) {
-    let mut out = io::stdout().lock();
-    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
 }
 
 #[cfg(test)]

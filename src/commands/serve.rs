@@ -2,11 +2,12 @@
 
 use std::path::Path;
 
+use super::served::Served;
+use super::{logging, stop};
+use crate::api;
 use crate::centre::Parts;
 use crate::clock::Clock;
 use crate::config::Centre;
-use crate::served::Served;
-use crate::{api, logging, stop};
 
 /// Runs the centre of a `serve.toml` until the process is told to stop.
 ///

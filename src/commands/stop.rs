@@ -4,14 +4,14 @@ use std::future::Future;
 use std::time::Duration;
 
 /// How long links may take to end before the process ends without them.
-pub const FAREWELL: Duration = Duration::from_secs(5);
+pub(super) const FAREWELL: Duration = Duration::from_secs(5);
 
 /// Resolves on SIGINT (Ctrl-C), SIGTERM (a service manager) or SIGHUP (the terminal is gone). From the call on, not only
 /// while it is awaited, none of them ends the process by itself.
 ///
 /// A signal that cannot be watched keeps its usual effect, which is to end the process.
 #[cfg(unix)]
-pub fn asked_to_stop() -> impl Future<Output = ()> + Send {
+pub(super) fn asked_to_stop() -> impl Future<Output = ()> + Send {
     use std::task::Poll;
 
     use tokio::signal::unix::{SignalKind, signal};
@@ -32,7 +32,7 @@ pub fn asked_to_stop() -> impl Future<Output = ()> + Send {
 
 /// Resolves on Ctrl-C, once awaited.
 #[cfg(not(unix))]
-pub fn asked_to_stop() -> impl Future<Output = ()> + Send {
+pub(super) fn asked_to_stop() -> impl Future<Output = ()> + Send {
     async {
         if let Err(error) = tokio::signal::ctrl_c().await {
             tracing::warn!(%error, "stop: Ctrl-C cannot be watched");

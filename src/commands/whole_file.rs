@@ -8,7 +8,7 @@ use std::path::Path;
 ///
 /// # Errors
 /// When the folder takes no file; what was there before then stays.
-pub fn write(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn write(path: &Path, text: &str) -> io::Result<()> {
     let name = path.file_name().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the path of a file"))?;
     let mut pending = name.to_owned();
     pending.push(format!(".{}.pending", std::process::id()));

@@ -1,0 +1,23 @@
+//! What each subcommand does: `demo`, `serve`, `sim`, `terminal`, `token`. Their arguments are in `main`; `check` and
+//! `console` are in [`crate::config`] and [`crate::console`].
+//!
+//! `served` is a centre with its API, as `serve` and `demo` run it; `logging`, `stop` and `whole_file` are how a process
+//! behaves: where its log goes, when it ends, how it writes a file that others read.
+
+use std::io::{Write as _, stdout};
+
+pub mod demo;
+mod logging;
+pub mod serve;
+mod served;
+pub mod simulate;
+mod stop;
+pub mod terminal;
+pub mod token;
+mod whole_file;
+
+/// Says something to whoever listens; that nobody does is no reason to end.
+fn say(text: &str) {
+    let mut out = stdout().lock();
+    let _ = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+}
