@@ -410,6 +410,7 @@ impl fmt::Display for Happening {
             Self::InventoryLoaded { nodes, customers, terminals } => {
                 write!(f, "supply tree loaded: {nodes} nodes, {customers} customers, {terminals} terminals")
             }
+            Self::PolicyLoaded { limits: 1 } => f.write_str("rules loaded: 1 limit"),
             Self::PolicyLoaded { limits } => write!(f, "rules loaded: {limits} limits"),
             Self::Link { terminal, up: true } => write!(f, "{terminal}: link up"),
             Self::Link { terminal, up: false } => write!(f, "{terminal}: link down"),
