@@ -151,6 +151,8 @@ struct Sum {
     known: Power,
     /// Parts that are not.
     unknown: u32,
+    /// All parts: customers, and nodes that supply somebody or are measured.
+    parts: u32,
     load: Load,
 }
 
@@ -201,12 +203,10 @@ impl Grid {
         let served: BTreeSet<CustomerId> =
             self.inventory.terminals.values().filter_map(|terminal| terminal.customer).collect();
         for (id, customer) in &self.inventory.customers {
-            // Nobody measures this one, so no sum above is whole.
-            if !served.contains(id)
-                && let Some(sum) = self.sums.get_mut(&customer.supplied_by)
-            {
-                sum.unknown += 1;
-            }
+            let Some(sum) = self.sums.get_mut(&customer.supplied_by) else { continue };
+            sum.parts += 1;
+            // One whom nobody measures leaves no sum above whole.
+            sum.unknown += u32::from(!served.contains(id));
         }
         for post in self.posts.values_mut() {
             post.counted = post.load(now, self.age_max).ok();
@@ -223,7 +223,11 @@ impl Grid {
             let load = self.load_from_parts(id);
             let Some(sum) = self.sums.get_mut(&id) else { continue };
             sum.load = load;
+            if sum.parts == 0 && sum.head.is_none() {
+                continue;
+            }
             let Some(parent) = sum.parent.and_then(|parent| self.sums.get_mut(&parent)) else { continue };
+            parent.parts += 1;
             match load.power() {
                 Some(power) => parent.known += power,
                 None => parent.unknown += 1,
@@ -232,14 +236,15 @@ impl Grid {
         self.dirty = self.inventory.nodes.keys().copied().collect();
     }
 
+    /// A node with a meter at its head is what that meter says, or unknown: a sum misses losses and whoever has no terminal,
+    /// and a limit must not be taken for kept by what was not measured.
     fn load_from_parts(&self, node: NodeId) -> Load {
         let Some(sum) = self.sums.get(&node) else { return Load::Unknown };
-        let head = sum.head.and_then(|head| self.posts.get(&head)).and_then(|post| post.counted);
-        match head {
-            Some(power) => Load::Measured { power },
-            None if sum.unknown == 0 => Load::Summed { power: sum.known },
-            None => Load::Unknown,
+        if let Some(head) = sum.head {
+            let power = self.posts.get(&head).and_then(|post| post.counted);
+            return power.map_or(Load::Unknown, |power| Load::Measured { power });
         }
+        if sum.parts > 0 && sum.unknown == 0 { Load::Summed { power: sum.known } } else { Load::Unknown }
     }
 
     /// The load of a node.
@@ -249,8 +254,9 @@ impl Grid {
 
     /// The instant up to which a node's load speaks for `terminal`, which lies below it.
     pub(crate) fn load_as_of(&self, node: NodeId, terminal: TerminalId) -> Option<Timestamp> {
-        let measured = matches!(self.load(node), Load::Measured { .. });
-        let speaker = if measured { self.sums.get(&node)?.head? } else { terminal };
+        // Of the meters between the two, the uppermost is the one that the load is made of.
+        let below = self.path(terminal).take_while(|above| *above != node).chain([node]);
+        let speaker = below.filter_map(|above| self.sums.get(&above)?.head).last().unwrap_or(terminal);
         self.posts.get(&speaker)?.held(PointKind::ActivePower).map(Held::as_of)
     }
 

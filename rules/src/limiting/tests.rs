@@ -55,6 +55,7 @@ impl Bench {
             }
             bench.tell(site.terminal, power(load));
         }
+        bench.tell(terminal("H"), power(kw(120)));
         bench
     }
 

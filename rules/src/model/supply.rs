@@ -41,8 +41,8 @@ pub struct Node {
     pub name: String,
     /// The node that supplies it; none for a region.
     pub parent: Option<NodeId>,
-    /// The terminal at its head whose active power is the node's load. Without one, or while its reading is bad or
-    /// stale, the load is the sum over what lies below.
+    /// The terminal at its head whose active power is the node's load; while its reading is bad or stale, the load is
+    /// unknown. Without one, the load is the sum over what lies below, as far as every part of it is known.
     pub measured_by: Option<TerminalId>,
 }
 

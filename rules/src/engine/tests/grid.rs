@@ -32,21 +32,33 @@ fn position(centre: &Centre) -> SwitchPosition {
 }
 
 #[test]
-fn a_node_has_the_load_of_its_head_or_the_sum_below() {
+fn a_node_has_the_load_of_its_head_or_without_one_the_sum_below() {
     let mut centre = centre();
     assert_eq!(centre.node("F").load, Load::Measured { power: kw(110) });
     assert_eq!(centre.node("A1").load, Load::Summed { power: kw(80) });
     assert_eq!(centre.node("S").load, Load::Summed { power: kw(110) });
     centre.told("H", vec![Reading { quality: Quality::INVALID, ..power(kw(999)) }]);
-    assert_eq!(centre.node("F").load, Load::Summed { power: kw(110) });
-    centre.told("T1", vec![power(kw(60))]);
-    assert_eq!(centre.node("F").load, Load::Summed { power: kw(120) });
-    assert_eq!(centre.node("R").load, Load::Summed { power: kw(120) });
-    centre.told("T1", vec![Reading { quality: Quality::OVERFLOW, ..power(kw(60)) }]);
+    assert_eq!(centre.node("F").load, Load::Unknown, "a sum knows neither losses nor who has no terminal");
     assert_eq!(centre.node("R").load, Load::Unknown);
+    centre.told("T1", vec![power(kw(60))]);
+    assert_eq!(centre.node("A1").load, Load::Summed { power: kw(90) });
+    centre.told("T1", vec![Reading { quality: Quality::OVERFLOW, ..power(kw(60)) }]);
     centre.told("H", vec![power(kw(130))]);
     assert_eq!(centre.node("R").load, Load::Summed { power: kw(130) });
     assert_eq!(centre.node("A1").load, Load::Unknown);
+}
+
+#[test]
+fn a_node_below_which_nobody_is_measured_has_no_load_and_takes_none_from_the_sum_above() {
+    let mut tree = inventory(&sites());
+    tree.terminals.remove(&terminal("H"));
+    tree.nodes.get_mut(&node("F")).unwrap().measured_by = None;
+    let empty_area = tree.nodes[&node("A1")].clone();
+    tree.nodes.insert(node("A9"), empty_area);
+    let mut centre = centre();
+    centre.apply(Input::Inventory { at: centre.now, inventory: Box::new(tree) });
+    assert_eq!(centre.node("A9").load, Load::Unknown);
+    assert_eq!(centre.node("F").load, Load::Summed { power: kw(110) });
 }
 
 #[test]
@@ -308,6 +320,22 @@ fn nodes_have_the_order_of_the_tree_whatever_their_names() {
     for id in ["T1", "T2", "T3"] {
         grid.take(terminal(id), power(kw(10)), START);
     }
+    grid.take(terminal("H"), power(kw(31)), START);
     grid.rebuild(START);
-    assert_eq!(grid.load(node("R")), Load::Summed { power: kw(30) });
+    assert_eq!(grid.load(node("ZZ")), Load::Summed { power: kw(10) });
+    assert_eq!(grid.load(node("R")), Load::Summed { power: kw(31) });
+}
+
+#[test]
+fn a_load_speaks_for_a_terminal_as_of_the_uppermost_meter_between_them() {
+    let mut grid = empty();
+    grid.set_inventory(inventory(&sites()), START);
+    let later = START.after(s(10));
+    for id in ["T1", "T2", "T3"] {
+        grid.take(terminal(id), power(kw(10)), later);
+    }
+    grid.take(terminal("H"), power(kw(31)), START);
+    assert_eq!(grid.load_as_of(node("A1"), terminal("T1")), Some(later));
+    assert_eq!(grid.load_as_of(node("F"), terminal("T1")), Some(START));
+    assert_eq!(grid.load_as_of(node("S"), terminal("T1")), Some(START), "its sum is made of the feeder's meter");
 }
