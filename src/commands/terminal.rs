@@ -6,7 +6,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use headroom_rules::model::{RoundNo, Span, TerminalId};
 use headroom_sim::fleet::Post;
-use headroom_sim::plant::{Feeder, Load, LoadType, Plant, PlantRound};
+use headroom_sim::plant::{Feeder, Load, Plant, PlantRound};
 use headroom_sim::scenario::Scenario;
 use headroom_sim::server::{SharedPlant, SimClock, agent, run_plant, scan_interval};
 use headroom_terminals::iec104::{StationConfig, run_controlled};
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use super::stop::{self, FAREWELL};
 use super::{logging, say};
 use crate::clock::Clock;
-use crate::config::{LoadShape, SiteConfig, TerminalConfig};
+use crate::config::{SiteConfig, TerminalConfig};
 
 /// From a command to the contacts' end position.
 const SWITCH_DELAY: Span = Span::from_s(1);
@@ -79,20 +79,9 @@ fn profile(config: &TerminalConfig) -> anyhow::Result<Profile> {
     Profile::parse(&text).with_context(|| file.display().to_string())
 }
 
-const fn load_type(shape: LoadShape) -> LoadType {
-    match shape {
-        LoadShape::Residential => LoadType::Residential,
-        LoadShape::Office => LoadType::Office,
-        LoadShape::TwoShift => LoadType::TwoShift,
-        LoadShape::ThreeShift => LoadType::ThreeShift,
-        LoadShape::Shop => LoadType::Shop,
-        LoadShape::ColdStore => LoadType::ColdStore,
-    }
-}
-
 /// The site from now on, at the time of day that it is: one load, on a feeder whose only customer it is.
 fn plant(site: &SiteConfig) -> anyhow::Result<Plant> {
-    let kind = load_type(site.load);
+    let kind = site.load;
     let last = site.rounds.iter().map(|round| round.no).max();
     let rounds = RoundNo::ALL.into_iter().filter(|no| Some(*no) <= last).map(|no| {
         site.rounds.iter().find(|round| round.no == no).map_or_else(PlantRound::unwired, |round| {
@@ -172,12 +161,5 @@ mod tests {
     #[test]
     fn a_site_without_rounds_has_none() {
         assert!(plant(&config("").site).unwrap().loads()[0].rounds.is_empty());
-    }
-
-    #[test]
-    fn every_shape_of_a_file_is_a_load_of_the_plant() {
-        let mut kinds: Vec<_> = LoadShape::NAMED.iter().map(|(_, shape)| load_type(*shape)).collect();
-        kinds.dedup();
-        assert_eq!(kinds, LoadType::ALL);
     }
 }

@@ -20,4 +20,4 @@ pub use error::{ConfigError, ConfigErrors};
 pub use fleet::{Fleet, LinkEntry, STANDARD_PROFILE, profile_file};
 pub use reader::{LABEL_WANTED, label};
 pub use serve::{Centre, Iec104Settings, OperatorEntry, ServeConfig};
-pub use sim::{LoadShape, RoundEntry, SimConfig, SiteConfig, TerminalConfig};
+pub use sim::{RoundEntry, SimConfig, SiteConfig, TerminalConfig};

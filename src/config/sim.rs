@@ -4,6 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use headroom_rules::model::{Power, RoundNo};
+use headroom_sim::plant::LoadType;
 
 use super::error::ConfigErrors;
 use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, profile_file, take_common_address, take_profile, take_round_no};
@@ -120,7 +121,7 @@ pub struct SiteConfig {
     /// No trip takes the load below this.
     pub safety_floor: Power,
     /// How its load runs over the day.
-    pub load: LoadShape,
+    pub load: LoadType,
     /// The same seed gives the same load.
     pub seed: u64,
     /// Its rounds, by number; shares sum up to 100 % at most.
@@ -138,34 +139,15 @@ pub struct RoundEntry {
     pub share_percent: u8,
 }
 
-/// How a site's load runs over the day.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LoadShape {
-    /// Households behind one transformer.
-    Residential,
-    /// Offices.
-    Office,
-    /// Industry, from early morning to late evening.
-    TwoShift,
-    /// Industry, around the clock.
-    ThreeShift,
-    /// Shops.
-    Shop,
-    /// Cold stores.
-    ColdStore,
-}
-
-impl LoadShape {
-    /// All of them, with their names in files.
-    pub const NAMED: [(&'static str, Self); 6] = [
-        ("residential", Self::Residential),
-        ("office", Self::Office),
-        ("two_shift", Self::TwoShift),
-        ("three_shift", Self::ThreeShift),
-        ("shop", Self::Shop),
-        ("cold_store", Self::ColdStore),
-    ];
-}
+/// How a site's load runs over the day, by its name in files.
+pub(super) const LOADS: [(&str, LoadType); 6] = [
+    ("residential", LoadType::Residential),
+    ("office", LoadType::Office),
+    ("two_shift", LoadType::TwoShift),
+    ("three_shift", LoadType::ThreeShift),
+    ("shop", LoadType::Shop),
+    ("cold_store", LoadType::ColdStore),
+];
 
 const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 2404);
 
@@ -208,8 +190,8 @@ fn site(section: &Section<'_>) -> Option<SiteConfig> {
     let guaranteed = section.flag_or("guaranteed", false);
     let floor_kw = section.int_or("safety_floor_kw", 0, KW, 0..=KW_MAX);
     let shapes = "residential, office, two_shift, three_shift, shop or cold_store";
-    let load = section.text_or("load", LoadShape::TwoShift, shapes, |text| {
-        LoadShape::NAMED.iter().find(|(name, _)| *name == text).map(|(_, shape)| *shape)
+    let load = section.text_or("load", LoadType::TwoShift, shapes, |text| {
+        LOADS.iter().find(|(name, _)| *name == text).map(|(_, shape)| *shape)
     });
     let seed = section.int_or("seed", 1, "whole number", 0..=i64::MAX);
     let mut rounds: Vec<RoundEntry> = Vec::new();

@@ -364,3 +364,9 @@ fn no_text_whatever_makes_the_parsers_panic() {
         let _ = (serve(&text), fleet(&text), sim(&text), terminal(&text), rules(&text));
     });
 }
+
+#[test]
+fn every_load_of_the_simulated_plant_has_a_name_in_files() {
+    use headroom_sim::plant::LoadType;
+    assert_eq!(sim::LOADS.map(|(_, load)| load), LoadType::ALL);
+}

@@ -239,14 +239,7 @@ impl Engine {
             return;
         }
         let plan = plan(node, passes + 1, load, wanted, &self.facts(node, &watch.deaf));
-        let world = World {
-            grid: &self.grid,
-            effects: &self.effects,
-            policy: &self.policy,
-            busy: &self.ledger.busy(),
-            now: self.now,
-        };
-        if let Err(violation) = check_plan(&world, &plan, rule.passes_max) {
+        if let Err(violation) = check_plan(&self.world(), &plan, rule.passes_max) {
             self.tell(Happening::PlanRefused { node, violation: violation.to_string() }, out);
             self.give_up(rule, watch, load, out);
             return;
@@ -270,6 +263,17 @@ impl Engine {
         });
         let orders = orders.collect();
         watch.phase = Phase::Shedding(Box::new(Trips { expected, orders }));
+    }
+
+    /// What the checker looks at.
+    pub(super) fn world(&self) -> World<'_> {
+        World {
+            grid: &self.grid,
+            effects: &self.effects,
+            policy: &self.policy,
+            busy: self.ledger.busy(),
+            now: self.now,
+        }
     }
 
     fn give_up(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {

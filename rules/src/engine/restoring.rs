@@ -4,7 +4,7 @@
 use super::limits::{Phase, Watch};
 use super::orders::Settled;
 use super::{Engine, Holder, Shed, Stuck};
-use crate::limiting::check::{World, check_stage};
+use crate::limiting::check::check_stage;
 use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::{Action, Issuer, OrderId, OrderState};
 use crate::output::{Choice, Happening, Output, Reason};
@@ -145,18 +145,11 @@ impl Engine {
         if chosen.is_empty() {
             return;
         }
-        let world = World {
-            grid: &self.grid,
-            effects: &self.effects,
-            policy: &self.policy,
-            busy: &self.ledger.busy(),
-            now: self.now,
-        };
         let due = |terminal: TerminalId, round: RoundNo| {
             let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
             shed.is_some_and(|shed| self.is_due(rule, shed))
         };
-        if let Err(violation) = check_stage(&world, rule, &chosen, due) {
+        if let Err(violation) = check_stage(&self.world(), rule, &chosen, due) {
             self.tell(Happening::PlanRefused { node, violation: violation.to_string() }, out);
             watch.phase = Phase::Restoring { next_at: self.now.after(rule.restore_step) };
             return;

@@ -50,13 +50,12 @@ pub(crate) enum Violation {
 }
 
 /// What the checker looks at.
-#[derive(Clone, Copy)]
 pub(crate) struct World<'a> {
     pub(crate) grid: &'a Grid,
     pub(crate) effects: &'a Effects,
     pub(crate) policy: &'a Policy,
     /// Points that an order holds.
-    pub(crate) busy: &'a BTreeSet<(TerminalId, RoundNo)>,
+    pub(crate) busy: BTreeSet<(TerminalId, RoundNo)>,
     pub(crate) now: Timestamp,
 }
 

@@ -64,7 +64,7 @@ impl Bench {
     }
 
     fn world(&self) -> World<'_> {
-        World { grid: &self.grid, effects: &self.effects, policy: &self.policy, busy: &self.busy, now: START }
+        World { grid: &self.grid, effects: &self.effects, policy: &self.policy, busy: self.busy.clone(), now: START }
     }
 
     fn plan(&self, plan: &Plan) -> Result<(), Violation> {

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::fleet::{Centre, Habit};
 use crate::input::Request;
-use crate::limiting::check::{World, check_plan};
+use crate::limiting::check::check_plan;
 use crate::limiting::plan::{Plan, plan};
 use crate::model::{Energy, PointKind, Power, Quality, SwitchPosition};
 use crate::orders::{Action, OrderState, Step};
@@ -608,15 +608,7 @@ proptest! {
         let engine = &centre.engine;
         let facts = engine.facts(node("F"), &std::collections::BTreeSet::new());
         let plan = plan(node("F"), 1, kw(1_000), kw(wanted), &facts);
-        let busy = std::collections::BTreeSet::new();
-        let world = World {
-            grid: &engine.grid,
-            effects: &engine.effects,
-            policy: &engine.policy,
-            busy: &busy,
-            now: engine.now(),
-        };
-        prop_assert_eq!(check_plan(&world, &plan, 3), Ok(()));
+        prop_assert_eq!(check_plan(&engine.world(), &plan, 3), Ok(()));
         wanted_is_met_or_nobody_is_left(&plan, sites.iter().map(|site| site.rounds.len().max(1)).sum());
     }
 
