@@ -10,7 +10,6 @@ use headroom_rules::output::Reply;
 
 use super::message::{Answer, Asked, Effect};
 use super::state::{Dialogue, Overlay, Screen, Stage, State, Wish};
-use super::update::notice;
 
 /// Opens the review for the selected round of the terminal on the screen.
 pub(crate) fn start(state: &mut State, wish: impl FnOnce(RoundNo) -> Wish) {
@@ -21,13 +20,13 @@ pub(crate) fn start(state: &mut State, wish: impl FnOnce(RoundNo) -> Wish) {
         None => match wish(RoundNo::ALL[0]) {
             Wish::Cap => Wish::Cap,
             Wish::Trip(_) | Wish::Restore(_) => {
-                notice(state, format!("{terminal} has no rounds to switch"));
+                state.tell(format!("{terminal} has no rounds to switch"));
                 return;
             }
         },
     };
     if !state.live() {
-        notice(state, "the centre does not answer: no order can be given now");
+        state.tell("the centre does not answer: no order can be given now");
         return;
     }
     state.overlay = Some(Overlay::Dialogue(Box::new(Dialogue::new(terminal, wish))));
@@ -131,8 +130,8 @@ pub(crate) fn on_answer(state: &mut State, asked: Asked, answer: Answer) {
     let Some(Overlay::Dialogue(dialogue)) = &mut state.overlay else {
         match answer {
             Answer::Granted(_) => {}
-            Answer::Refused(sentence) => notice(state, format!("{what} was refused: {sentence}")),
-            Answer::Unanswered(sentence) => notice(state, format!("{what} had no answer: {sentence}")),
+            Answer::Refused(sentence) => state.tell(format!("{what} was refused: {sentence}")),
+            Answer::Unanswered(sentence) => state.tell(format!("{what} had no answer: {sentence}")),
         }
         return;
     };

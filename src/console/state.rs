@@ -16,7 +16,7 @@ pub(crate) const POLL_MS: u64 = 500;
 /// Without a new view for this long what is shown counts as old, ms.
 pub(crate) const STALE_MS: u64 = 2_500;
 /// A notice stays for this long, ms.
-pub(crate) const NOTICE_MS: u64 = 12_000;
+const NOTICE_MS: u64 = 12_000;
 
 /// What fills the body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -223,6 +223,11 @@ impl State {
             events: Cursor::default(),
             expanded: None,
         }
+    }
+
+    /// Shows a sentence above the command bar for a while.
+    pub(crate) fn tell(&mut self, sentence: impl Into<String>) {
+        self.notice = Some((sentence.into(), self.wall + NOTICE_MS));
     }
 
     pub(crate) fn live(&self) -> bool {

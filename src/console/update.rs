@@ -15,7 +15,7 @@ use super::dialogue;
 use super::keys::{self, Command, Context};
 use super::layout;
 use super::message::{Answer, Asked, Effect, Message};
-use super::state::{Connection, NOTICE_MS, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, Wish};
+use super::state::{Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, Wish};
 use super::view::lists;
 
 /// The trend is fetched this often, ms.
@@ -125,17 +125,12 @@ fn clock(state: &mut State, ms: u64) -> Vec<Effect> {
     effects
 }
 
-/// Shows a sentence above the command bar for a while.
-pub(crate) fn notice(state: &mut State, sentence: impl Into<String>) {
-    state.notice = Some((sentence.into(), state.wall + NOTICE_MS));
-}
-
 fn on_answer(state: &mut State, asked: Asked, answer: Answer) -> Vec<Effect> {
     match asked {
         Asked::Acknowledge(alarm) => match answer {
-            Answer::Granted(_) => notice(state, format!("{alarm}: acknowledged")),
+            Answer::Granted(_) => state.tell(format!("{alarm}: acknowledged")),
             Answer::Refused(sentence) | Answer::Unanswered(sentence) => {
-                notice(state, format!("{alarm} is not acknowledged: {sentence}"));
+                state.tell(format!("{alarm} is not acknowledged: {sentence}"));
             }
         },
         Asked::Select | Asked::Execute(_) | Asked::Cancel(_) => dialogue::on_answer(state, asked, answer),
