@@ -203,7 +203,7 @@ pub struct Alarm {
     pub priority: AlarmPriority,
     /// Where it stands.
     pub state: AlarmState,
-    /// When it was first raised.
+    /// When it was raised; anew when it came again before anybody saw that it was gone.
     pub raised_at: Timestamp,
     /// When it last changed.
     pub changed_at: Timestamp,
@@ -243,6 +243,8 @@ pub enum Happening {
     Switch { terminal: TerminalId, round: RoundNo, position: SwitchPosition },
     /// A cover was opened or closed.
     Cover { terminal: TerminalId, open: bool },
+    /// A terminal reports more changes than anything changes: the rest of this minute's are stored but not told.
+    Chatters { terminal: TerminalId },
     /// A node's load rose above its limit.
     Breach { node: NodeId, load: Power, limit: Power },
     /// A node's load is back below its limit.
@@ -274,9 +276,9 @@ pub enum Happening {
 }
 
 impl Happening {
-    /// Whether it comes by the hundred and says little by itself: a switch's or a link's change.
-    pub const fn is_routine(&self) -> bool {
-        matches!(self, Self::Switch { .. } | Self::Link { .. })
+    /// Whether a terminal or its link causes it, which may be as often as they please.
+    pub const fn is_terminals_own(&self) -> bool {
+        matches!(self, Self::Switch { .. } | Self::Link { .. } | Self::Cover { .. } | Self::Chatters { .. })
     }
 }
 
@@ -418,9 +420,19 @@ impl fmt::Display for Happening {
             Self::Cover { terminal, open } => {
                 write!(f, "{terminal}: cover {}", if *open { "opened" } else { "closed" })
             }
+            Self::Chatters { terminal } => {
+                write!(f, "{terminal}: too many changes of switches or cover, the rest of this minute's are not told")
+            }
             Self::Breach { node, load, limit } => write!(f, "{node}: {load} is over the limit of {limit}"),
             Self::BreachOver { node, load, lasted, peak } => {
                 write!(f, "{node}: back at {load} after {lasted}, peak {peak}")
+            }
+            Self::Planned { node, pass, load, wanted, shed, spared, .. } if shed.is_empty() => {
+                write!(
+                    f,
+                    "{node}: plan {pass} at {load}: {wanted} wanted, nothing is left to shed; {} spared",
+                    spared.len()
+                )
             }
             Self::Planned { node, pass, load, wanted, expected, shed, spared } => write!(
                 f,
@@ -437,7 +449,8 @@ impl fmt::Display for Happening {
                 write!(f, "{terminal}: round {round} did not respond: {measured} of {expected} expected")
             }
             Self::Futile { node, passes, load, limit } => {
-                write!(f, "{node}: stopped after {passes} plans, still {load} of {limit}: operator needed")
+                let plans = if *passes == 1 { "plan" } else { "plans" };
+                write!(f, "{node}: stopped after {passes} {plans}, still {load} of {limit}: operator needed")
             }
             Self::Restoring { node, stage, load, restored, left } => {
                 write!(f, "{node}: restoration stage {stage} at {load}: {}; {left} left", Listed(restored))

@@ -34,7 +34,9 @@ impl Alarms {
             Ok(id) => {
                 let Some(alarm) = self.live.get_mut(&id) else { return };
                 if alarm.state == AlarmState::ReturnedUnacknowledged {
+                    // It came again: what was seen before was another one.
                     alarm.state = AlarmState::Unacknowledged;
+                    alarm.raised_at = now;
                     alarm.changed_at = now;
                     alarm.detail = detail();
                     out.push(Output::Alarm(alarm.clone()));

@@ -14,7 +14,11 @@ use crate::model::{
 use crate::view::Load;
 
 /// A power beyond this is no power but a lie or a broken register: 1 TW. A million such values still add up exactly.
-const PLAUSIBLE_W: u64 = 1_000_000_000_000;
+const PLAUSIBLE: Power = Power::new(1_000_000_000_000);
+/// A customer cannot draw or feed in more than so much of the contract, and a little: its connection does not carry it.
+/// Without a bound, one terminal with a wrong scale sheds the whole feeder, or hides its breach.
+const PLAUSIBLE_PERCENT: i64 = 300;
+const PLAUSIBLE_MORE: Power = Power::from_kw(10);
 /// A change told with a time is older than a value that came without one only if it lies this far back: the clocks of
 /// terminals are not ours.
 const CLOCK_MARGIN: Span = Span::from_s(60);
@@ -30,7 +34,7 @@ pub(crate) struct Held {
 
 impl Held {
     fn new(reading: Reading, arrived_at: Timestamp) -> Self {
-        Self { reading, arrived_at, sure: may_decide(&reading).then_some(reading.value) }
+        Self { reading, arrived_at, sure: reading.quality.decides().then_some(reading.value) }
     }
 
     /// Whether `newer` tells of an earlier time than this value does.
@@ -47,12 +51,6 @@ impl Held {
     pub(crate) fn as_of(&self) -> Timestamp {
         self.reading.source_time.map_or(self.arrived_at, |source| source.min(self.arrived_at))
     }
-}
-
-/// Whether a value may decide but for its age.
-fn may_decide(reading: &Reading) -> bool {
-    let power = matches!(reading.point, PointKind::ActivePower | PointKind::RoundPower(_));
-    reading.quality.decides() && (!power || reading.value.unsigned_abs() <= PLAUSIBLE_W)
 }
 
 /// Why a terminal's load may not decide.
@@ -78,6 +76,10 @@ pub(crate) struct Post {
     heads: Vec<NodeId>,
     /// Its power as it counts in the sums above.
     counted: Option<Power>,
+    /// A power beyond this, in either direction, decides nothing.
+    power_max: Power,
+    /// Since when changes are counted, and how many there were.
+    changes: (Timestamp, u16),
 }
 
 impl Post {
@@ -103,6 +105,21 @@ impl Post {
         }
     }
 
+    /// One more change of a switch or the cover; how many there were in this minute.
+    pub(crate) fn count_change(&mut self, now: Timestamp) -> u16 {
+        if now.since(self.changes.0) >= Span::from_s(60) {
+            self.changes = (now, 0);
+        }
+        self.changes.1 = self.changes.1.saturating_add(1);
+        self.changes.1
+    }
+
+    /// Whether a value may decide but for its age.
+    fn is_credible(&self, reading: &Reading) -> bool {
+        let power = matches!(reading.point, PointKind::ActivePower | PointKind::RoundPower(_));
+        reading.quality.decides() && (!power || reading.value.unsigned_abs() <= self.power_max.get().unsigned_abs())
+    }
+
     /// Nodes at whose head it measures.
     pub(crate) fn heads(&self) -> &[NodeId] {
         &self.heads
@@ -119,7 +136,7 @@ impl Post {
 
     /// A value that may decide.
     pub(crate) fn deciding(&self, kind: PointKind, now: Timestamp, age_max: Span) -> Option<&Held> {
-        self.held(kind).filter(|held| may_decide(&held.reading) && !self.is_stale(held, now, age_max))
+        self.held(kind).filter(|held| self.is_credible(&held.reading) && !self.is_stale(held, now, age_max))
     }
 
     /// Whether the terminal says that it blocks trips. Its last word counts whatever its age, and a value of bad quality
@@ -134,7 +151,7 @@ impl Post {
         let held = self.held(PointKind::ActivePower).ok_or(Unusable::TooOld)?;
         if self.is_stale(held, now, age_max) {
             Err(Unusable::TooOld)
-        } else if may_decide(&held.reading) {
+        } else if self.is_credible(&held.reading) {
             Ok(Power::new(held.reading.value))
         } else {
             Err(Unusable::Bad)
@@ -182,6 +199,9 @@ impl Grid {
             let customer = terminal.customer.and_then(|customer| inventory.customers.get(&customer));
             post.node = customer.map(|customer| customer.supplied_by);
             post.heads = heads.remove(&id).unwrap_or_default();
+            post.power_max = customer.map_or(PLAUSIBLE, |customer| {
+                (customer.contract.percent(PLAUSIBLE_PERCENT) + PLAUSIBLE_MORE).min(PLAUSIBLE)
+            });
             posts.insert(id, post);
         }
         self.posts = posts;

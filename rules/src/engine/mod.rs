@@ -42,6 +42,9 @@ const LINK_GRACE: Span = Span::from_s(60);
 /// was moved by somebody else.
 const LATE_MAX: Span = Span::from_s(600);
 
+/// Changes of one terminal's switches and cover that are told in one minute. Eight rounds tripped and restored are sixteen.
+const CHANGES_MAX: u16 = 60;
+
 /// Whose trip holds a round off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 enum Holder {
@@ -139,15 +142,25 @@ impl Engine {
         let event = Event { at: self.now, source_time, what };
         if self.events.len() >= View::EVENTS_MAX {
             // Two hundred links coming up must not push out the plan that somebody wants to understand.
-            let routine = self.events.iter().filter(|event| event.what.is_routine()).count();
-            let oldest = self.events.iter().rposition(|event| event.what.is_routine());
-            match oldest.filter(|_| routine > View::EVENTS_MAX / 2) {
+            let own = self.events.iter().filter(|event| event.what.is_terminals_own()).count();
+            let oldest = self.events.iter().rposition(|event| event.what.is_terminals_own());
+            match oldest.filter(|_| own > View::EVENTS_MAX / 2) {
                 Some(at) => drop(self.events.remove(at)),
                 None => drop(self.events.pop_back()),
             }
         }
         self.events.push_front(event.clone());
         out.push(Output::Event(event));
+    }
+
+    /// A change that a terminal reports, unless it reports more than anybody could read.
+    fn tell_change(&mut self, what: Happening, terminal: TerminalId, reading: &Reading, out: &mut Vec<Output>) {
+        let Some(post) = self.grid.posts.get_mut(&terminal) else { return };
+        match post.count_change(self.now) {
+            ..=CHANGES_MAX => self.tell_of(what, reading.source_time, out),
+            count if count == CHANGES_MAX + 1 => self.tell(Happening::Chatters { terminal }, out),
+            _ => {}
+        }
     }
 
     fn on_started(&mut self, out: &mut Vec<Output>) {
@@ -286,7 +299,7 @@ impl Engine {
                     let moved = before.and_then(|before| before.sure).is_some_and(|before| before != reading.value);
                     // On its way is no news: the end of it is.
                     if moved && position != SwitchPosition::Intermediate {
-                        self.tell_of(Happening::Switch { terminal, round, position }, reading.source_time, out);
+                        self.tell_change(Happening::Switch { terminal, round, position }, terminal, reading, out);
                     }
                     self.on_position(terminal, round, position, out);
                 }
@@ -299,7 +312,7 @@ impl Engine {
                     let open = reading.value != 0;
                     let was_open = before.and_then(|before| before.sure).is_some_and(|before| before != 0);
                     if was_open != open {
-                        self.tell_of(Happening::Cover { terminal, open }, reading.source_time, out);
+                        self.tell_change(Happening::Cover { terminal, open }, terminal, reading, out);
                     }
                     let cause = AlarmCause::CoverOpen { terminal };
                     if open {

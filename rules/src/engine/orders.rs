@@ -344,7 +344,14 @@ impl Engine {
             (OrderState::Executing, Outcome::LinkLost(Step::Execute)) => {
                 self.lose_sight(id, "the link was lost while executing", out);
             }
-            (OrderState::Executed | OrderState::Unknown, Outcome::Confirmed(Step::ReadBack)) => {
+            // A terminal that tells its points but not that it has done so, or does not answer at all, is judged by what
+            // it told: an order must come to an end.
+            (
+                OrderState::Executed | OrderState::Unknown,
+                Outcome::Confirmed(Step::ReadBack)
+                | Outcome::TimedOut(Step::ReadBack)
+                | Outcome::Refused { step: Step::ReadBack, .. },
+            ) => {
                 open.readings = open.readings.saturating_add(1);
                 self.judge(id, out);
             }

@@ -114,7 +114,8 @@ impl Engine {
         }
         let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
         let behind = self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value));
-        let (Some(load), Some(behind)) = (load, behind) else {
+        // A round that feeds in, or a meter the wrong way round, would raise what seems to be left.
+        let (Some(load), Some(behind)) = (load, behind.filter(|behind| *behind >= Power::ZERO)) else {
             return Some(Refusal::FloorNotProvable { terminal, floor });
         };
         let left = load - self.effects.going_at(&self.grid, terminal, Some(round)) - behind;

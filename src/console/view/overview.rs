@@ -1,5 +1,6 @@
 //! The supply tree with its headroom, and what happens.
 
+use headroom_rules::output::{Event, Happening};
 use headroom_rules::view::{LimitState, Load, NodeView};
 use ratatui::Frame;
 use ratatui::layout::Rect;
@@ -55,7 +56,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
     let feed = below(feed);
     let mut lines = Vec::new();
     // Each switch and link has its own place; the events' screen has all of it.
-    for event in state.view.events.iter().filter(|event| !event.what.is_routine()) {
+    let told = |event: &&Event| !matches!(event.what, Happening::Switch { .. } | Happening::Link { .. });
+    for event in state.view.events.iter().filter(told) {
         if lines.len() >= usize::from(feed.height) {
             break;
         }

@@ -339,3 +339,33 @@ fn a_load_speaks_for_a_terminal_as_of_the_uppermost_meter_between_them() {
     assert_eq!(grid.load_as_of(node("F"), terminal("T1")), Some(START));
     assert_eq!(grid.load_as_of(node("S"), terminal("T1")), Some(START), "its sum is made of the feeder's meter");
 }
+
+#[test]
+fn a_power_that_no_connection_carries_decides_nothing() {
+    let mut centre = centre();
+    for wrong in [kw(900_000_000), -kw(500_000)] {
+        centre.told("T1", vec![power(wrong)]);
+        assert_eq!(centre.node("A1").load, Load::Unknown, "{wrong}");
+    }
+    let contract = centre.engine.grid.customer(terminal("T1")).unwrap().1.contract;
+    centre.told("T1", vec![power(contract.percent(300))]);
+    assert!(matches!(centre.node("A1").load, Load::Summed { .. }));
+}
+
+#[test]
+fn a_terminal_that_chatters_is_told_once_a_minute_and_pushes_nothing_out() {
+    let mut centre = centre();
+    let started = |centre: &Centre| {
+        centre.engine.view().events.iter().any(|event| matches!(event.what, Happening::InventoryLoaded { .. }))
+    };
+    let cover = |value| good(PointKind::CoverOpen, value);
+    for n in 0..1_000 {
+        centre.told("T1", vec![cover((n + 1) % 2)]);
+    }
+    assert_eq!(centre.count(|event| matches!(event, Happening::Cover { .. })), 60);
+    assert_eq!(centre.count(|event| matches!(event, Happening::Chatters { .. })), 1);
+    assert!(started(&centre));
+    centre.run(61);
+    centre.told("T1", vec![cover(1), cover(0)]);
+    assert!(centre.count(|event| matches!(event, Happening::Cover { .. })) > 60);
+}

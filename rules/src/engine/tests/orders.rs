@@ -346,3 +346,17 @@ fn what_the_engine_remembers_of_orders_and_events_is_bounded() {
     assert!(serde_json::to_string(&centre.engine).unwrap().len() < size + 100);
     assert!(centre.outputs.iter().filter(|(_, output)| matches!(output, Output::Order(_))).count() >= 1_000);
 }
+
+#[test]
+fn unknown_is_read_back_and_ends_with_a_terminal_that_never_says_that_it_has_told_all() {
+    for position in [SwitchPosition::Closed, SwitchPosition::Open] {
+        let (mut centre, order) = executing(Habit::Slow(10_000));
+        outcome(&mut centre, order, Outcome::TimedOut(Step::Execute));
+        assert_eq!(centre.order(order).state, OrderState::Unknown);
+        centre.now = centre.now.after(s(70));
+        centre.told("T1", vec![switch(round(1), position)]);
+        outcome(&mut centre, order, Outcome::TimedOut(Step::ReadBack));
+        let wanted = if position == SwitchPosition::Open { OrderState::Confirmed } else { OrderState::Failed };
+        assert_eq!(centre.order(order).state, wanted);
+    }
+}

@@ -252,3 +252,11 @@ fn the_view_shows_each_node_behind_its_parent_with_its_links() {
     assert_eq!(view.nodes[2].headroom(), Some(kw(200) - kw(110)));
     assert_eq!(view.nodes[0].id, node("R"));
 }
+
+#[test]
+fn never_shed_protected_holds_with_a_meter_the_wrong_way_round() {
+    let mut centre = centre();
+    centre.told("T1", vec![crate::testing::behind(round(1), -kw(300))]);
+    let refused = Refusal::FloorNotProvable { terminal: terminal("T1"), floor: kw(30) };
+    assert_eq!(centre.select("wang", "T1", TRIP), Err(refused), "50 kW are not left with 350");
+}

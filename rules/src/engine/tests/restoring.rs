@@ -313,10 +313,9 @@ fn restoration_after_a_restart_goes_on() {
 #[test]
 fn however_much_headroom_there_is_a_stage_brings_a_quarter_of_what_is_off() {
     let sites: Vec<Site> = (1..=9).map(|n| site(&format!("T{n}"), "A1", &[10])).collect();
-    let mut centre = Centre::new(policy(vec![limit("F", 400)]), &sites);
-    centre.base("T1", 500);
+    let mut centre = Centre::new(policy(vec![limit("F", 100)]), &sites);
     assert!(centre.run_until(100, |centre| centre.off() == 9));
-    centre.base("T1", 0);
+    centre.set_policy(policy(vec![limit("F", 1_000)]));
     assert!(centre.run_until(900, |centre| centre.off() == 0));
     let stages = centre.events().filter_map(|event| match event {
         Happening::Restoring { restored, .. } => Some(restored.len()),
