@@ -179,12 +179,12 @@ impl Load {
 
     /// The natural load anew: the day's course, the scenario's factor, and noise with a memory of about two minutes.
     #[allow(clippy::cast_precision_loss, reason = "watts of one customer")]
-    fn draw(&mut self, now: Timestamp, factor: f64) {
+    fn draw(&mut self, of_day: Timestamp, factor: f64) {
         const MEMORY: f64 = 0.92;
         const STEP: f64 = 0.012;
         let kick: f64 = self.rng.random_range(-1.0..1.0);
         self.noise = self.noise * MEMORY + kick * STEP;
-        self.natural_w = self.contract.get() as f64 * self.kind.share(now) * factor * (1.0 + self.noise);
+        self.natural_w = self.contract.get() as f64 * self.kind.share(of_day) * factor * (1.0 + self.noise);
     }
 
     fn step(&mut self, now: Timestamp) {
@@ -328,12 +328,15 @@ impl Plant {
     #[allow(clippy::cast_precision_loss, reason = "watts of one feeder")]
     fn step(&mut self, draw: bool) {
         let elapsed = self.now.since(self.start);
+        // Where the courses begin anew, so does the time of day: the peak is as high each time.
+        let since = self.scenario.repeat_every().map_or(elapsed, |every| Span::new(elapsed.get() % every.get().max(1)));
+        let of_day = self.start.after(since);
         let factors = [false, true].map(|peaks| self.scenario.factor(peaks, elapsed));
         self.feeders.iter_mut().for_each(|feeder| feeder.customers_w = 0.0);
         for load in &mut self.loads {
             let feeder = self.feeders.get_mut(load.feeder);
             if draw {
-                load.draw(self.now, factors[usize::from(feeder.as_ref().is_some_and(|f| f.peaks))]);
+                load.draw(of_day, factors[usize::from(feeder.as_ref().is_some_and(|f| f.peaks))]);
             }
             load.step(self.now);
             if let Some(feeder) = feeder {

@@ -161,3 +161,14 @@ async fn on_a_quiet_morning_nothing_is_switched() {
     let loads = centre.engine.view().nodes.iter().map(|node| node.load.power().unwrap_or(Power::ZERO)).min();
     assert!(loads.is_some_and(|load| load > Power::ZERO), "every node has a load");
 }
+
+#[tokio::test(start_paused = true)]
+async fn each_peak_of_the_evening_is_as_high_as_the_first() {
+    let mut centre = Rehearsal::new(50, 1, "evening-peak");
+    centre.run(Span::from_s(3 * 3_600)).await;
+    let peaks = centre.plant.lock().feeders().iter().filter(|feeder| feeder.peaks).count();
+    let story = || centre.happened.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+    assert!(centre.count(|what| matches!(what, Happening::Planned { .. })) >= 6 * peaks, "{}", story());
+    assert_eq!(centre.count(|what| matches!(what, Happening::Restored { .. })), 6 * peaks, "{}", story());
+    assert_eq!(centre.tripped_guaranteed(), 0);
+}

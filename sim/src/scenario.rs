@@ -153,6 +153,12 @@ impl Scenario {
         (feeders * u32::from(self.peak_feeders_percent)).div_ceil(100).clamp(1, 3).min(feeders)
     }
 
+    /// After so long the courses begin anew.
+    #[allow(clippy::cast_possible_truncation, reason = "a day at most")]
+    pub fn repeat_every(&self) -> Option<Span> {
+        self.repeat_minutes.map(|minutes| Span::new((minutes * 60_000.0) as i64))
+    }
+
     /// Factor on a feeder's natural load, `elapsed` after the start.
     pub fn factor(&self, peaks: bool, elapsed: Span) -> f64 {
         #[allow(clippy::cast_precision_loss, reason = "minutes of a simulation")]

@@ -95,7 +95,7 @@ impl Store {
         }
     }
 
-    /// Gives up all readings from before `before`, point by point so that nobody waits long, and says how many.
+    /// Gives up all readings of before `before` that came before it too, point by point so that nobody waits long, and says how many.
     /// Events, orders, alarms and the audit log stay.
     ///
     /// # Errors
@@ -110,7 +110,9 @@ impl Store {
             sqlx::query_scalar("SELECT id FROM point ORDER BY id").fetch_all(&mut *connection).await.map_err(failed)?;
         let mut forgotten = 0;
         for point in points {
-            let done = sqlx::query("DELETE FROM reading WHERE point_id = ? AND at < ?").bind(point).bind(before.get());
+            // By the key, and of that what also came long ago: a clock that is years behind does not make a value old.
+            let query = "DELETE FROM reading WHERE point_id = ?1 AND at < ?2 AND arrived_at < ?2";
+            let done = sqlx::query(query).bind(point).bind(before.get());
             forgotten += done.execute(&mut *connection).await.map_err(failed)?.rows_affected();
         }
         Ok(forgotten)
@@ -176,7 +178,8 @@ async fn write_all(
             for (place, reading) in (0..).zip(readings) {
                 rows.push(ReadingRow {
                     point_id: point_id(&mut transaction, points, *terminal, reading.point).await?,
-                    at: reading.source_time.unwrap_or(*arrived).get(),
+                    // A clock that runs ahead must not take a value out of every trend and past every retention.
+                    at: reading.source_time.map_or(*arrived, |source| source.min(*arrived)).get(),
                     position: entry.position.column(),
                     place,
                     source_time: reading.source_time.map(Timestamp::get),

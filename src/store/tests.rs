@@ -94,8 +94,20 @@ async fn quality_source_time_and_arrival_are_kept_and_a_trend_ascends() {
     let good = (1_001, 5, Quality::GOOD);
     assert_eq!(trend(&reader, 100).await, [(20, -6, bad), (20, -6, bad), good, good]);
     assert_eq!(trend(&reader, 3).await, [(20, -6, bad), good], "thinned: peak and bad quality stay");
-    assert_eq!(store.forget_readings_before(Timestamp::new(1_000)).await.unwrap(), 2);
-    assert_eq!(trend(&reader, 100).await, [good, good]);
+    let early = store.forget_readings_before(Timestamp::new(1_000)).await.unwrap();
+    assert_eq!(early, 0, "a clock that is behind makes no value old");
+    assert_eq!(store.forget_readings_before(Timestamp::new(1_002)).await.unwrap(), 2);
+    assert_eq!(trend(&reader, 100).await, [(20, -6, bad), (20, -6, bad)]);
+}
+
+#[tokio::test]
+async fn a_clock_that_runs_ahead_takes_no_value_out_of_the_trend_or_past_retention() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).await.unwrap();
+    store.write(&[entry(1, Some(4_000_000_000_000), 5, Quality::GOOD)]).await.unwrap();
+    let reader = StoreReader::open(folder.path()).await.unwrap();
+    assert_eq!(trend(&reader, 100).await, [(1_001, 5, Quality::GOOD), (1_001, 5, Quality::GOOD)]);
+    assert_eq!(store.forget_readings_before(Timestamp::new(1_002)).await.unwrap(), 2);
 }
 
 #[tokio::test]
@@ -157,7 +169,7 @@ async fn the_writer_gives_up_old_readings_and_keeps_the_rest() {
     let store = Store::open(folder.path()).await.unwrap();
     let (send, receive) = mpsc::channel(8);
     let (backlog, mut seen) = watch::channel(Backlog::default());
-    let retention = Retention { clock: Clock::from_source(1.0, || Timestamp::new(1_030)), keep: Span::new(1_000) };
+    let retention = Retention { clock: Clock::from_source(1.0, || Timestamp::new(2_003)), keep: Span::new(1_000) };
     let writing = tokio::spawn(run_writer(store, receive, backlog, retention));
     seen.changed().await.unwrap();
     tokio::time::advance(std::time::Duration::from_secs(61)).await;
@@ -170,5 +182,5 @@ async fn the_writer_gives_up_old_readings_and_keeps_the_rest() {
     tokio::time::resume();
     let reader = StoreReader::open(folder.path()).await.unwrap();
     let kept: Vec<_> = trend(&reader, 100).await.into_iter().map(|(at, ..)| at).collect();
-    assert_eq!(kept, [30, 30, 40, 40, 50, 50], "dated 10 to 50, given up before 30");
+    assert_eq!(kept, [30, 30, 40, 40, 50, 50], "arrived at 1001 to 1005, given up before 1003");
 }

@@ -84,7 +84,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         // All profiles are the one that ships.
         fleet_file: PathBuf::new(),
         policy,
-        iec104: Iec104Settings::default(),
+        iec104: settings(options.time_factor),
         clock: Clock::from_source(options.time_factor, move || sim_clock.now()),
         readings_keep_days: READINGS_KEEP_DAYS,
     };
@@ -96,6 +96,23 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     stop_fleet.send_replace(true);
     running.ended().await;
     result
+}
+
+/// Interrogations come as often in the supply's time as they would on the clock, so that meters are seen to turn.
+#[allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "a float cast saturates, and this is above 0"
+)]
+fn settings(time_factor: f64) -> Iec104Settings {
+    const EVERY_S_MIN: u32 = 10;
+    let usual = Iec104Settings::default();
+    let scaled = |every_s: u32| ((f64::from(every_s) / time_factor) as u32).max(EVERY_S_MIN);
+    Iec104Settings {
+        interrogation_every_s: scaled(usual.interrogation_every_s),
+        counter_every_s: scaled(usual.counter_every_s),
+        ..usual
+    }
 }
 
 async fn with_console(served: Served) -> anyhow::Result<()> {

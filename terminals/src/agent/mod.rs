@@ -1,7 +1,8 @@
 //! The soft terminal: what a two-way load-monitoring terminal does between its site and its link. Pure: the site gives
 //! samples and the time, the link's [`Station`] doors take objects and commands.
 //!
-//! **Invariant:** no trip while supply guarantee is in force, whoever asks (`never-shed-protected`).
+//! **Invariant:** no trip while supply guarantee is in force, and none that takes the load below the safety floor, whoever
+//! asks (`never-shed-protected`).
 
 use headroom_rules::local_control::{LocalControl, LoopSettings, LoopStep};
 use headroom_rules::model::{
@@ -299,6 +300,12 @@ impl<S: Site> Station for Agent<S> {
         let moves = matches!(step, Step::Select | Step::Execute);
         if moves && matches!(action, Action::Trip { .. }) && self.trips_blocked(self.site.now()) {
             return CommandAnswer::Refused;
+        }
+        if moves && let Action::Trip { round } = action {
+            let behind = sample.rounds[usize::from(round.get() - 1)].map_or(Power::ZERO, |round| round.power);
+            if sample.power - behind.max(Power::ZERO) < self.config.control.floor {
+                return CommandAnswer::Refused;
+            }
         }
         if moves && matches!(action, Action::SetCap { cap } if cap < Power::ZERO) {
             return CommandAnswer::Refused;

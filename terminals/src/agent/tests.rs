@@ -144,3 +144,16 @@ fn a_clock_that_was_set_is_what_time_tags_carry() {
         Some((Some(Timestamp::new(1_000_000)), Value::Counter(50)))
     );
 }
+
+#[test]
+fn never_shed_protected_holds_at_the_terminal_too() {
+    let mut agent = agent(false);
+    let trip = CommandValue::Double(false);
+    // 60 kW, a floor of 30, and 20 behind each round.
+    for (ioa, wanted) in [(6001, CommandAnswer::Accepted), (6002, CommandAnswer::Refused)] {
+        for step in [Step::Select, Step::Execute] {
+            assert_eq!(agent.command(ioa, trip, step), wanted, "{ioa}");
+        }
+    }
+    assert_eq!(agent.command(6002, CommandValue::Double(true), Step::Select), CommandAnswer::Accepted);
+}
