@@ -641,35 +641,3 @@ fn curtailed_energy_is_what_was_off_times_how_long() {
     let customer = "T1".parse().unwrap();
     assert_eq!(centre.engine.curtailed_by_now(customer, terminal("T1")), Energy::new(2_000));
 }
-
-/// Not a test of anything: says what a reading costs. Run it with `--release --ignored --nocapture`.
-#[test]
-#[ignore = "a figure, not a test"]
-#[allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures real time")]
-fn what_a_reading_and_a_view_cost() {
-    use crate::input::Input;
-    use crate::testing::START;
-    let sites: Vec<Site> =
-        (0..10_000).map(|n| site(&format!("T{n:05}"), if n % 2 == 0 { "A1" } else { "A2" }, &[20, 20, 20])).collect();
-    let mut centre = Centre::new(policy(vec![limit("A1", 5_000_000), limit("F", 10_000_000)]), &sites);
-    let mut out = Vec::new();
-    let inputs: Vec<Input> = (0..200_000i64)
-        .map(|n| {
-            let site = &sites[usize::try_from(n).unwrap() % sites.len()];
-            let readings = vec![power(Power::new(70_000 + n % 7_919))];
-            Input::Readings { at: START, terminal: site.terminal, readings }
-        })
-        .collect();
-    let begun = std::time::Instant::now();
-    for input in &inputs {
-        centre.engine.apply(input, &mut out);
-    }
-    let each = begun.elapsed() / 200_000;
-    let begun = std::time::Instant::now();
-    let view = centre.engine.view();
-    let viewed = begun.elapsed();
-    let begun = std::time::Instant::now();
-    centre.engine.apply(&Input::Tick { at: START }, &mut out);
-    let ticked = begun.elapsed();
-    eprintln!("{each:?} a reading, {viewed:?} a view of {} terminals, {ticked:?} a tick", view.terminals.len());
-}

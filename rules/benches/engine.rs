@@ -1,0 +1,266 @@
+//! What the engine costs: a reading, a tick, a view, a plan, on a small fleet and a large one.
+//!
+//! The measure of all is an update of one value in a `BTreeMap` with an entry for each terminal, timed beside it.
+//! Allocations are not counted: a counting allocator needs `unsafe`, which the workspace forbids.
+
+#![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
+#![allow(clippy::disallowed_types, clippy::disallowed_methods, reason = "it measures real time")]
+
+mod measure;
+
+use std::collections::BTreeMap;
+use std::hint::black_box;
+use std::time::Instant;
+
+use headroom_rules::engine::Engine;
+use headroom_rules::input::Input;
+use headroom_rules::model::{
+    Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
+    Span, SwitchPosition, Terminal, TerminalId, Timestamp,
+};
+use headroom_rules::output::{Event, Happening, Output};
+use headroom_rules::policy::{LimitRule, Policy};
+use measure::Report;
+
+const START: Timestamp = Timestamp::new(1_700_000_000_000);
+const AREA_CUSTOMERS: usize = 25;
+const FEEDER_CUSTOMERS: usize = 100;
+const SUBSTATION_CUSTOMERS: usize = 1_000;
+const ROUNDS: usize = 3;
+const ROUND_KW: i32 = 20;
+const CUSTOMER_KW: i32 = 70;
+/// Between two repetitions, so that no reading is too old and none is of the same instant.
+const STEP: Span = Span::from_s(60);
+/// Within one step.
+const TICKS: u8 = 20;
+/// An update is so much faster than all else that it is timed over several rounds.
+const UPDATE_PASSES: usize = 5;
+
+/// How much is done for one sample.
+struct Effort {
+    repetitions: u8,
+    readings: usize,
+    views: u8,
+    plans: u8,
+}
+
+fn main() {
+    let mut report = Report::new("engine");
+    let effort = |count: usize| match (measure::quick(), count) {
+        (true, ..1_000) => Effort { repetitions: 9, readings: 200_000, views: 100, plans: 20 },
+        (true, _) => Effort { repetitions: 9, readings: 200_000, views: 5, plans: 1 },
+        (false, ..1_000) => Effort { repetitions: 31, readings: 400_000, views: 200, plans: 50 },
+        (false, _) => Effort { repetitions: 31, readings: 400_000, views: 10, plans: 2 },
+    };
+    for count in [200, 10_000] {
+        measure_fleet(count, &effort(count), &mut report);
+    }
+    report.print();
+}
+
+/// The time that one of `count` takes, ns.
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn each_ns<T>(count: usize, work: impl FnOnce() -> T) -> (f64, T) {
+    let began = Instant::now();
+    let result = work();
+    (began.elapsed().as_nanos() as f64 / count as f64, result)
+}
+
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
+    let inventory = supply(count);
+    let terminals: Vec<TerminalId> = inventory.terminals.keys().copied().collect();
+    let feeders: Vec<NodeId> = of_kind(&inventory, NodeKind::Feeder);
+    let region = of_kind(&inventory, NodeKind::Region)[0];
+    let mut policy = Policy {
+        limits: feeders.iter().map(|&feeder| limit(feeder, Power::from_kw(1_000_000))).collect(),
+        reading_age_max: Span::from_s(120),
+        order_expiry: Span::from_s(60),
+        select_timeout: Span::from_s(30),
+    };
+    policy.limits.push(limit(region, Power::from_kw(1_000_000_000)));
+    let mut engine = running(inventory, &policy);
+    let mut map: BTreeMap<TerminalId, i64> = terminals.iter().map(|&terminal| (terminal, 0)).collect();
+    // Neighbours in the tree do not report one after the other.
+    let order: Vec<TerminalId> = (0..effort.readings).map(|n| terminals[n * 7_919 % count]).collect();
+
+    let group = &format!("terminals_{count}");
+    let mut out = Vec::new();
+    let mut at = START;
+    let mut value = 0;
+    for _ in 0..effort.repetitions {
+        at = at.after(STEP);
+        let mut next_value = || {
+            value = (value + 7) % 7_919;
+            i64::from(CUSTOMER_KW) * 1_000 + value
+        };
+        let inputs: Vec<Input> = order.iter().map(|&terminal| active_power(at, terminal, next_value())).collect();
+        let (update_ns, ()) = each_ns(order.len() * UPDATE_PASSES, || {
+            for (terminal, value) in std::iter::repeat_n(&order, UPDATE_PASSES).flatten().zip(0..) {
+                if let Some(held) = map.get_mut(terminal) {
+                    *held = value;
+                }
+            }
+            black_box(&map);
+        });
+        let (reading_ns, ()) = each_ns(inputs.len(), || inputs.iter().for_each(|input| engine.apply(input, &mut out)));
+        assert!(out.is_empty(), "the fleet keeps its limits: {:?}", out[0]);
+        let ticks: Vec<Input> = (1..=TICKS).map(|n| Input::Tick { at: at.after(Span::from_s(i64::from(n))) }).collect();
+        let (tick_ns, ()) = each_ns(ticks.len(), || ticks.iter().for_each(|tick| engine.apply(tick, &mut out)));
+        assert!(out.is_empty(), "nothing happens by itself: {:?}", out[0]);
+        let (view_ns, views) =
+            each_ns(effort.views.into(), || (0..effort.views).map(|_| black_box(engine.view())).collect::<Vec<_>>());
+        assert_eq!(views[0].terminals.len(), count);
+        let feeder = planned(&engine, &policy, feeders[0], terminals[0], effort.plans);
+        let whole = planned(&engine, &policy, region, terminals[0], effort.plans);
+
+        let fleet = count as f64;
+        let mut add = |key, what, sample| report.add(group, key, what, sample);
+        add("map_update_ns", "one value in a BTreeMap of this size updated, ns", update_ns);
+        add("reading_ns", "a reading, ns", reading_ns);
+        add("reading_to_update_ratio", "  to an update", reading_ns / update_ns);
+        add("tick_us", "a tick, nothing under way, µs", tick_ns / 1_000.0);
+        add("tick_to_update_each_ratio", "  to an update of each terminal", tick_ns / update_ns / fleet);
+        add("view_us", "a view, µs", view_ns / 1_000.0);
+        add("view_to_update_each_ratio", "  to an update of each terminal", view_ns / update_ns / fleet);
+        add("feeder_plan_us", "the reading that makes a feeder's plan (100 customers), µs", feeder.plan_ns / 1_000.0);
+        add("feeder_plan_to_update_each_ratio", "  to an update of each terminal", feeder.plan_ns / update_ns / fleet);
+        add("feeder_plan_rounds", "  rounds that it sheds", feeder.rounds);
+        add("feeder_plan_tick_us", "  the tick after it, orders under way, µs", feeder.tick_ns / 1_000.0);
+        add("region_plan_us", "the reading that makes the region's plan (everybody), µs", whole.plan_ns / 1_000.0);
+        add("region_plan_to_update_each_ratio", "  to an update of each terminal", whole.plan_ns / update_ns / fleet);
+        add("region_plan_rounds", "  rounds that it sheds", whole.rounds);
+        add("region_plan_tick_us", "  the tick after it, orders under way, µs", whole.tick_ns / 1_000.0);
+    }
+}
+
+/// What a plan costs.
+struct Planned {
+    /// The input that makes it, its orders included.
+    plan_ns: f64,
+    rounds: f64,
+    /// The tick after it.
+    tick_ns: f64,
+}
+
+/// Makes `node` exceed a limit at 80 % of its load for as long as its rule waits, then times the plan, `times` over.
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn planned(engine: &Engine, policy: &Policy, node: NodeId, below: TerminalId, times: u8) -> Planned {
+    let mut over = engine.clone();
+    let view = over.view();
+    let load = view.nodes.iter().find(|view| view.id == node).and_then(|view| view.load.power()).unwrap();
+    let mut tight = policy.clone();
+    for rule in tight.limits.iter_mut().filter(|rule| rule.node == node) {
+        rule.limit = load.percent(80);
+    }
+    let mut out = Vec::new();
+    over.apply(&Input::Policy { at: over.now(), policy: Box::new(tight) }, &mut out);
+    let at = over.now().after(Span::from_s(11));
+    let reading = active_power(at, below, i64::from(CUSTOMER_KW) * 1_000 - 1);
+    let tick = Input::Tick { at: at.after(Span::from_s(1)) };
+    let mut engines = vec![over; times.into()];
+    let mut outputs = vec![Vec::new(); times.into()];
+    let (plan_ns, ()) = each_ns(times.into(), || {
+        for (engine, out) in engines.iter_mut().zip(&mut outputs) {
+            engine.apply(&reading, out);
+        }
+    });
+    let (tick_ns, ()) = each_ns(times.into(), || engines.iter_mut().for_each(|engine| engine.apply(&tick, &mut out)));
+    let shed = |output: &Output| match output {
+        Output::Event(Event { what: Happening::Planned { shed, .. }, .. }) => Some(shed.len()),
+        _ => None,
+    };
+    let rounds = outputs[0].iter().find_map(shed).expect("a plan is made");
+    Planned { plan_ns, rounds: rounds as f64, tick_ns }
+}
+
+/// A region > substations of ten feeders > feeders of four areas > areas of 25 customers, no node measured at its head:
+/// each reading counts up to the region.
+fn supply(count: usize) -> Inventory {
+    let mut inventory = Inventory::default();
+    let node = |kind, parent: Option<&str>| Node {
+        kind,
+        name: format!("a {kind}"),
+        parent: parent.map(|parent| parent.parse().unwrap()),
+        measured_by: None,
+    };
+    let nodes = &mut inventory.nodes;
+    nodes.insert("R".parse().unwrap(), node(NodeKind::Region, None));
+    for number in 0..count {
+        let substation = format!("S{:02}", number / SUBSTATION_CUSTOMERS);
+        let feeder = format!("F{:03}", number / FEEDER_CUSTOMERS);
+        let area = format!("A{:04}", number / AREA_CUSTOMERS);
+        nodes.entry(substation.parse().unwrap()).or_insert_with(|| node(NodeKind::Substation, Some("R")));
+        nodes.entry(feeder.parse().unwrap()).or_insert_with(|| node(NodeKind::Feeder, Some(&substation)));
+        nodes.entry(area.parse().unwrap()).or_insert_with(|| node(NodeKind::TransformerArea, Some(&feeder)));
+        let id = format!("C-{number:05}").parse().unwrap();
+        let customer = Customer {
+            name: format!("Customer {number}"),
+            supplied_by: area.parse().unwrap(),
+            contract: Power::from_kw(100),
+            guaranteed: number % 20 == 0,
+            safety_floor: Power::from_kw(10),
+            priority: PriorityClass::try_from(u8::try_from(number % 5 + 1).unwrap()).unwrap(),
+        };
+        inventory.customers.insert(id, customer);
+        let rounds = RoundNo::ALL.into_iter().take(ROUNDS).map(|no| (no, Round { name: format!("group {no}") }));
+        let terminal = Terminal { customer: Some(id), rounds: rounds.collect() };
+        inventory.terminals.insert(format!("T-{number:05}").parse().unwrap(), terminal);
+    }
+    assert_eq!(inventory.check(), []);
+    inventory
+}
+
+fn of_kind(inventory: &Inventory, kind: NodeKind) -> Vec<NodeId> {
+    inventory.nodes.iter().filter(|(_, node)| node.kind == kind).map(|(id, _)| *id).collect()
+}
+
+fn limit(node: NodeId, limit: Power) -> LimitRule {
+    LimitRule {
+        node,
+        limit,
+        warning_percent: 90,
+        delay: Span::from_s(10),
+        hysteresis_percent: 5,
+        verify_after: Span::from_s(30),
+        effect_percent_min: 50,
+        passes_max: 3,
+        off_time_min: Span::from_s(60),
+        restore_below_percent: 80,
+        restore_hold: Span::from_s(30),
+        restore_step: Span::from_s(20),
+        cold_load_percent: 150,
+    }
+}
+
+/// An engine with all links up and all points known.
+fn running(inventory: Inventory, policy: &Policy) -> Engine {
+    let terminals: Vec<TerminalId> = inventory.terminals.keys().copied().collect();
+    let mut engine = Engine::new();
+    let mut out = Vec::new();
+    let mut apply = |input| {
+        engine.apply(&input, &mut out);
+        out.clear();
+    };
+    apply(Input::Started { at: START });
+    apply(Input::Inventory { at: START, inventory: Box::new(inventory) });
+    apply(Input::Policy { at: START, policy: Box::new(policy.clone()) });
+    for terminal in terminals {
+        apply(Input::Link { at: START, terminal, up: true });
+        let mut readings = vec![good(PointKind::ActivePower, i64::from(CUSTOMER_KW) * 1_000)];
+        for no in RoundNo::ALL.into_iter().take(ROUNDS) {
+            readings.push(good(PointKind::RoundPosition(no), SwitchPosition::Closed.value()));
+            readings.push(good(PointKind::RoundPower(no), i64::from(ROUND_KW) * 1_000));
+        }
+        apply(Input::Readings { at: START, terminal, readings });
+    }
+    engine
+}
+
+fn good(point: PointKind, value: i64) -> Reading {
+    Reading { point, value, quality: Quality::GOOD, source_time: None, cause: 3 }
+}
+
+fn active_power(at: Timestamp, terminal: TerminalId, watts: i64) -> Input {
+    Input::Readings { at, terminal, readings: vec![good(PointKind::ActivePower, watts)] }
+}
