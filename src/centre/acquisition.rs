@@ -1,7 +1,7 @@
 //! What terminals report, on its way into the journal.
 //!
 //! **Invariants:** `durable-before-ack`: a ticket is completed by the journal alone, through the input that its objects
-//! became. A ticket covers all that came before it on its link, so objects that give no reading at all become an input
+//! or its outcome became. A ticket covers all that came before it on its link, so objects that give no reading at all become an input
 //! without readings: it goes through the journal behind those before it, and cannot acknowledge them early. `quality-kept`.
 
 use std::collections::BTreeSet;
@@ -105,7 +105,7 @@ impl LinkHandler for Acquisition {
         self.take(objects, Box::new(move || ack.durable()))
     }
 
-    async fn outcome(&mut self, command: u64, outcome: Outcome) {
+    async fn outcome(&mut self, command: u64, outcome: Outcome, ack: Option<AckTicket>) {
         let order = OrderId(command);
         let of_select = matches!(
             outcome,
@@ -114,7 +114,8 @@ impl LinkHandler for Acquisition {
         if of_select {
             self.reactions.forget(order);
         }
-        self.submit(Input::Outcome { at: self.clock.now(), order, outcome }, None).await;
+        let durable = ack.map(|ack| Box::new(move || ack.durable()) as Box<dyn FnOnce() + Send>);
+        self.submit(Input::Outcome { at: self.clock.now(), order, outcome }, durable).await;
     }
 
     async fn link(&mut self, up: bool, reason: &str) {

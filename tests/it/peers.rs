@@ -32,8 +32,11 @@ impl LinkHandler for Listening {
         }
         ack.durable();
     }
-    async fn outcome(&mut self, command: u64, outcome: Outcome) {
+    async fn outcome(&mut self, command: u64, outcome: Outcome, ack: Option<AckTicket>) {
         let _ = self.heard.send(Heard::Outcome(command, outcome)).await;
+        if let Some(ack) = ack {
+            ack.durable();
+        }
     }
     async fn link(&mut self, _: bool, _: &str) {}
     fn malformed(&mut self, octets: &[u8], why: &str) {

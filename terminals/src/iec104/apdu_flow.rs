@@ -64,6 +64,19 @@ impl Flow {
         self.received
     }
 
+    /// I frames received that may not be acknowledged yet.
+    pub const fn undurable(&self) -> u64 {
+        self.received - self.durable
+    }
+
+    /// What the peer owes may lie unread in the socket, for nobody read it: its time for that starts anew.
+    pub fn not_read(&mut self, now: Instant) {
+        self.heard_at = now;
+        self.sent_at.iter_mut().for_each(|at| *at = now);
+        self.test_sent = self.test_sent.map(|_| now);
+        self.control_sent = self.control_sent.map(|(control, _)| (control, now));
+    }
+
     /// I frames sent so far.
     pub const fn sent(&self) -> u64 {
         self.sent

@@ -1,7 +1,7 @@
 //! The controlling station's session over one link, without I/O. A new link is a new session: nothing is carried over.
 //!
-//! **Invariants:** `select_before_execute`, `expired_never_sent`, `durable_before_ack` (an APDU without objects has
-//! nothing to store and counts as durable once all before it are).
+//! **Invariants:** `select_before_execute`, `expired_never_sent`, `durable_before_ack` (an APDU that brings neither objects
+//! nor a command's outcome has nothing to store and counts as durable once all before it are).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
@@ -38,6 +38,9 @@ pub enum Output {
         command: u64,
         /// What.
         outcome: Outcome,
+        /// Count of I frames up to and with the one that brought it, for [`Session::durable`] once the outcome is stored.
+        /// Where one APDU brings several, its last one carries it, for that is stored last. None where no APDU did.
+        received: Option<u64>,
     },
     /// The link's state changed.
     State(State),
@@ -117,7 +120,7 @@ pub struct Session {
     input: Vec<u8>,
     wall: Timestamp,
     outputs: VecDeque<Output>,
-    /// Receive counts of APDUs whose objects are not yet durable.
+    /// Receive counts of APDUs whose objects or outcomes are not yet durable.
     unstored: VecDeque<u64>,
     procedures: VecDeque<Procedure>,
     running: Option<(Procedure, Instant)>,
@@ -162,6 +165,16 @@ impl Session {
         self.wall = wall;
     }
 
+    /// I frames from the first on that may not be acknowledged yet.
+    pub const fn undurable(&self) -> u64 {
+        self.flow.undurable()
+    }
+
+    /// The socket was not read for reasons of our own.
+    pub fn not_read(&mut self, now: Instant) {
+        self.flow.not_read(now);
+    }
+
     /// Whether the link is over; nothing more will come of it than the outputs that are left.
     pub fn is_closed(&self) -> bool {
         self.phase == Phase::Closed
@@ -181,6 +194,10 @@ impl Session {
                 Ok(Some((frame, taken))) => {
                     let (this, after) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
                     match self.flow.on_frame(now, frame) {
+                        // Taken, they would be readings of a terminal whose link is not up.
+                        Ok(Flowed::Asdu(..)) if self.phase == Phase::Starting => {
+                            self.break_link(this, "the station sent data before it confirmed the start (STARTDT con)");
+                        }
                         Ok(Flowed::Asdu(asdu, count)) => self.on_asdu(now, asdu, count),
                         Ok(Flowed::Control(control)) => self.on_control(now, control),
                         Ok(Flowed::Done) => {}
@@ -270,14 +287,28 @@ impl Session {
                         *deadline = now + self.config.command_timeout;
                     }
                 } else {
+                    let before = self.outputs.len();
                     self.on_answer(now, &asdu);
+                    self.wait_for_outcome(before, count);
                 }
             }
         }
         self.durable_without_objects(now);
     }
 
-    /// Objects up to the `received`-th I frame are stored.
+    /// An answer that was acknowledged is not sent again: were its outcome lost with a crash, nobody would know of it.
+    fn wait_for_outcome(&mut self, outputs_before: usize, count: u64) {
+        let last = self.outputs.range_mut(outputs_before..).rev().find_map(|output| match output {
+            Output::Outcome { received, .. } => Some(received),
+            _ => None,
+        });
+        if let Some(received) = last {
+            *received = Some(count);
+            self.unstored.push_back(count);
+        }
+    }
+
+    /// Objects and outcomes up to the `received`-th I frame are stored.
     pub fn durable(&mut self, now: Instant, received: u64) {
         while self.unstored.front().is_some_and(|&count| count <= received) {
             self.unstored.pop_front();
@@ -295,7 +326,10 @@ impl Session {
     }
 
     fn on_answer(&mut self, now: Instant, asdu: &Asdu<'_>) {
+        // Behind one address there may be several stations; what another one ended or restarted is not ours.
+        let own = asdu.common_address == self.config.common_address;
         match asdu.type_id {
+            types::C_CS_NA | types::C_IC_NA | types::C_CI_NA | types::M_EI_NA if !own => {}
             types::C_CS_NA => self.on_procedure(asdu, Procedure::Clock),
             types::C_IC_NA => self.on_procedure(asdu, Procedure::General),
             types::C_CI_NA => self.on_procedure(asdu, Procedure::Counters),
@@ -386,7 +420,7 @@ impl Session {
     }
 
     fn outcome(&mut self, command: u64, outcome: Outcome) {
-        self.outputs.push_back(Output::Outcome { command, outcome });
+        self.outputs.push_back(Output::Outcome { command, outcome, received: None });
     }
 
     /// A command, to be sent now or not at all.

@@ -28,8 +28,8 @@ const READ_SIZE: usize = 16 * 1024;
 pub trait LinkHandler: Send + 'static {
     /// All objects decoded from one socket read.
     fn objects(&mut self, objects: &[Object], ack: AckTicket) -> impl Future<Output = ()> + Send;
-    /// What became of a command.
-    fn outcome(&mut self, command: u64, outcome: Outcome) -> impl Future<Output = ()> + Send;
+    /// What became of a command; `ack` where a message of the peer told it.
+    fn outcome(&mut self, command: u64, outcome: Outcome, ack: Option<AckTicket>) -> impl Future<Output = ()> + Send;
     /// Data transfer started (`up`), or the link or an attempt ended.
     fn link(&mut self, up: bool, reason: &str) -> impl Future<Output = ()> + Send;
     /// Bytes that do not parse, or a message of an unknown type.
@@ -70,7 +70,7 @@ fn now() -> Instant {
 }
 
 async fn refuse<H: LinkHandler>(handler: &mut H, command: Command, why: NotSent) {
-    handler.outcome(command.id, Outcome::NotSent { step: command.step, why }).await;
+    handler.outcome(command.id, Outcome::NotSent { step: command.step, why }, None).await;
 }
 
 /// Runs for ever: connects, serves, reconnects with exponential back-off and jitter; ends when `stop` turns true,
@@ -224,9 +224,10 @@ async fn flush<H: LinkHandler>(
                 objects.extend(more);
                 covered = received;
             }
-            Output::Outcome { command, outcome } => {
+            Output::Outcome { command, outcome, received } => {
                 report(handler, &mut objects, covered, acks).await;
-                handler.outcome(command, outcome).await;
+                let ack = received.map(|received| AckTicket { acks: Arc::clone(acks), received });
+                handler.outcome(command, outcome, ack).await;
             }
             Output::State(State::Started) => handler.link(true, "started").await,
             Output::State(State::Closed { reason }) => ended = Some(reason),

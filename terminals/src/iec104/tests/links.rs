@@ -27,8 +27,11 @@ impl LinkHandler for Recorder {
         }
         ack.durable();
     }
-    async fn outcome(&mut self, command: u64, outcome: Outcome) {
+    async fn outcome(&mut self, command: u64, outcome: Outcome, ack: Option<AckTicket>) {
         let _ = self.0.send(Seen::Outcome(command, outcome));
+        if let Some(ack) = ack {
+            ack.durable();
+        }
     }
     async fn link(&mut self, up: bool, _: &str) {
         let _ = self.0.send(Seen::Up(up));

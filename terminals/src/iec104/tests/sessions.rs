@@ -56,6 +56,10 @@ impl Joined {
                         self.seen.push(output);
                         self.centre.durable(self.now, received);
                     }
+                    Output::Outcome { received: Some(received), .. } => {
+                        self.seen.push(output);
+                        self.centre.durable(self.now, received);
+                    }
                     other => self.seen.push(other),
                 }
             }
@@ -78,7 +82,9 @@ impl Joined {
     fn outcomes(&mut self) -> Vec<(u64, Outcome)> {
         let found = self.seen.drain(..);
         found
-            .filter_map(|o| if let Output::Outcome { command, outcome } = o { Some((command, outcome)) } else { None })
+            .filter_map(
+                |o| if let Output::Outcome { command, outcome, .. } = o { Some((command, outcome)) } else { None },
+            )
             .collect()
     }
 
@@ -281,6 +287,67 @@ fn what_becomes_durable_while_the_stop_is_awaited_is_acknowledged_at_once() {
     session.on_bytes(now, &frame(Frame::I { send: 2, receive: 0, asdu: &[70, 1, 4, 0, 1, 0, 0, 0, 0, 0] }));
     session.durable(now, 2);
     assert_eq!(acknowledged(&mut session), [3], "a message without objects is durable with those before it");
+}
+
+#[test]
+fn an_outcome_that_the_station_told_is_durable_before_it_is_acknowledged() {
+    let now = Instant::now();
+    let mut session = started(now);
+    for (id, step) in [(1, Step::Select), (2, Step::ReadBack), (3, Step::ReadBack)] {
+        session.submit(now, command(id, step, false));
+    }
+    // The clock, so that the interrogation goes out; then both end at once.
+    for (send, asdu) in
+        (0u16..).zip([&[103, 1, 7, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0][..], &[100, 1, 10, 0, 1, 0, 0, 0, 0, 20]])
+    {
+        session.on_bytes(now, &frame(Frame::I { send, receive: 0, asdu }));
+    }
+    let check_back = asdu::command(1, 10, CommandValue::Double(false), true, 7);
+    session.on_bytes(now, &frame(Frame::I { send: 2, receive: 0, asdu: &check_back }));
+    let mut told = Vec::new();
+    while let Some(output) = session.next_output() {
+        if let Output::Outcome { command, received, .. } = output {
+            told.push((command, received));
+        }
+    }
+    assert_eq!(told, [(2, None), (3, Some(2)), (1, Some(3))], "the last of an APDU's outcomes stands for all of them");
+    assert_eq!(session.undurable(), 2);
+    for (stored, undurable) in [(1, 2), (2, 1), (3, 0)] {
+        session.durable(now, stored);
+        assert_eq!(session.undurable(), undurable);
+    }
+}
+
+#[test]
+fn what_another_station_of_the_address_ends_is_not_ended() {
+    let now = Instant::now();
+    let mut session = started(now);
+    session.submit(now, command(1, Step::ReadBack, false));
+    let answers = [[103, 7, 2], [103, 7, 1], [100, 10, 2], [70, 4, 2], [100, 10, 1]];
+    for (send, [type_id, cause, station]) in (0u16..).zip(answers) {
+        let mut asdu = vec![type_id, 1, cause, 0, station, 0, 0, 0, 0, 0];
+        asdu.resize(if type_id == 103 { 16 } else { 10 }, 0);
+        session.on_bytes(now, &frame(Frame::I { send, receive: 0, asdu: &asdu }));
+    }
+    let mut brought_by = Vec::new();
+    while let Some(output) = session.next_output() {
+        if let Output::Outcome { received, .. } = output {
+            brought_by.push(received);
+        }
+    }
+    assert_eq!(brought_by, [Some(5)]);
+}
+
+#[test]
+fn data_before_the_start_is_confirmed_closes_the_link() {
+    let now = Instant::now();
+    let mut session = Session::new(LinkConfig::new("station:2404", 1), now, Timestamp::new(0));
+    session.on_bytes(now, &frame(Frame::I { send: 0, receive: 0, asdu: &[1, 1, 3, 0, 1, 0, 5, 0, 0, 1] }));
+    assert!(session.is_closed());
+    let outputs: Vec<_> = std::iter::from_fn(|| session.next_output()).collect();
+    assert!(!outputs.iter().any(|output| matches!(output, Output::Objects { .. })), "{outputs:?}");
+    let Some(Output::State(State::Closed { reason })) = outputs.last() else { panic!("{outputs:?}") };
+    assert!(reason.contains("before it confirmed the start"), "{reason}");
 }
 
 #[test]
