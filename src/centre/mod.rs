@@ -375,13 +375,12 @@ fn timers(settings: &Iec104Settings) -> Result<Timers, CentreError> {
 fn link_config(settings: &Iec104Settings, timers: Timers, address: String, common_address: u16) -> LinkConfig {
     let s = |seconds: u32| Duration::from_secs(u64::from(seconds));
     LinkConfig {
-        address,
-        common_address,
         timers,
         command_timeout: s(settings.command_timeout_s),
         select_timeout: s(settings.select_timeout_s),
         interrogation_every: s(settings.interrogation_every_s),
         counter_every: s(settings.counter_every_s),
+        ..LinkConfig::new(address, common_address)
     }
 }
 

@@ -157,10 +157,15 @@ pub struct LinkConfig {
     pub interrogation_every: Duration,
     /// Between counter interrogations.
     pub counter_every: Duration,
+    /// Objects a second that are taken from the station for long.
+    pub objects_per_s: u32,
+    /// Objects that it may send at once before that holds it back.
+    pub objects_burst: u32,
 }
 
 impl LinkConfig {
-    /// With the usual time-outs: 10 s to confirm, 30 s to execute, both interrogations every 15 minutes.
+    /// With the usual time-outs: 10 s to confirm, 30 s to execute, both interrogations every 15 minutes; 2 000 objects a
+    /// second, 20 000 at once.
     pub fn new(address: impl Into<String>, common_address: u16) -> Self {
         Self {
             address: address.into(),
@@ -170,6 +175,8 @@ impl LinkConfig {
             select_timeout: Duration::from_secs(30),
             interrogation_every: Duration::from_secs(900),
             counter_every: Duration::from_secs(900),
+            objects_per_s: 2_000,
+            objects_burst: 20_000,
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{sleep_until, timeout};
 
 use super::asdu::{Command, Object};
+use super::budget::Budget;
 use super::config::{LinkConfig, StationConfig};
 use super::controlled::{self, Station};
 use super::controlling::{Output, Session, State};
@@ -23,6 +24,9 @@ const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A link that lasted this long resets the back-off.
 const STEADY: Duration = Duration::from_secs(60);
 const READ_SIZE: usize = 16 * 1024;
+/// Most I frames of a link that wait to be stored before its socket is read again. An honest station stops at its k, 12 by
+/// default; one that does not is held by TCP.
+const UNDURABLE_MAX: u64 = 256;
 
 /// What a controlling link reports. Awaiting gives back-pressure to that link's socket only.
 pub trait LinkHandler: Send + 'static {
@@ -84,6 +88,8 @@ pub async fn run_controlling<H: LinkHandler>(
 ) {
     let mut backoff = BACKOFF_MIN;
     let mut open = true;
+    // Over all connections: else each new one would bring a new burst.
+    let mut budget = Budget::new(config.objects_per_s, config.objects_burst, now());
     loop {
         let dial = timeout(config.timers.t0(), TcpStream::connect(config.address.as_str()));
         tokio::pin!(dial);
@@ -102,7 +108,8 @@ pub async fn run_controlling<H: LinkHandler>(
         match dialled {
             None => break,
             Some(Ok(Ok(stream))) => {
-                let reason = serve(&config, stream, &mut commands, &mut open, &clock, &mut handler, &mut stop).await;
+                let taking = Taking { handler: &mut handler, budget: &mut budget, acks: Arc::default() };
+                let reason = serve(&config, stream, &mut commands, &mut open, &clock, taking, &mut stop).await;
                 handler.link(false, &reason).await;
             }
             Some(Ok(Err(error))) => handler.link(false, &format!("connect to {}: {error}", config.address)).await,
@@ -141,6 +148,13 @@ pub async fn run_controlling<H: LinkHandler>(
     }
 }
 
+/// Where what one connection brings goes.
+struct Taking<'a, H> {
+    handler: &'a mut H,
+    budget: &'a mut Budget,
+    acks: Arc<Acks>,
+}
+
 /// Serves one connection, and tells why it ended.
 async fn serve<H: LinkHandler>(
     config: &LinkConfig,
@@ -148,20 +162,25 @@ async fn serve<H: LinkHandler>(
     commands: &mut mpsc::Receiver<Command>,
     open: &mut bool,
     clock: &(impl Fn() -> Timestamp + Send + 'static),
-    handler: &mut H,
+    mut taking: Taking<'_, H>,
     stop: &mut watch::Receiver<bool>,
 ) -> String {
     if let Err(error) = stream.set_nodelay(true) {
         return format!("TCP_NODELAY at {}: {error}", config.address);
     }
-    let acks = Arc::new(Acks::default());
+    let acks = Arc::clone(&taking.acks);
     let mut session = Session::new(config.clone(), now(), clock());
     let mut buffer = vec![0; READ_SIZE];
     let mut stopping = false;
     loop {
-        if let Some(reason) = flush(config, &mut stream, &mut session, handler, &acks).await {
+        if let Some(reason) = flush(config, &mut stream, &mut session, &mut taking).await {
             return reason;
         }
+        let unstored = session.undurable() > UNDURABLE_MAX;
+        let looked_at = now();
+        let ready_at = taking.budget.ready_at(looked_at);
+        let spent = ready_at > looked_at;
+        let held = unstored || spent;
         let deadline = async {
             match session.next_deadline() {
                 Some(at) => sleep_until(at.into()).await,
@@ -181,7 +200,8 @@ async fn serve<H: LinkHandler>(
                     None => *open = false,
                 }
             }
-            read = stream.read(&mut buffer) => {
+            () = sleep_until(ready_at.into()), if spent => {}
+            read = stream.read(&mut buffer), if !held => {
                 session.set_wall(clock());
                 match read {
                     Ok(0) => session.close("the peer closed the connection"),
@@ -191,8 +211,14 @@ async fn serve<H: LinkHandler>(
             }
             () = deadline => {
                 session.set_wall(clock());
+                if held {
+                    session.not_read(now());
+                }
                 session.on_deadline(now());
             }
+        }
+        if held {
+            session.not_read(now());
         }
     }
 }
@@ -202,9 +228,9 @@ async fn flush<H: LinkHandler>(
     config: &LinkConfig,
     stream: &mut TcpStream,
     session: &mut Session,
-    handler: &mut H,
-    acks: &Arc<Acks>,
+    taking: &mut Taking<'_, H>,
 ) -> Option<String> {
+    let Taking { handler, budget, acks } = taking;
     let mut objects = Vec::new();
     let mut covered = 0;
     let mut ended = None;
@@ -221,22 +247,29 @@ async fn flush<H: LinkHandler>(
             }
             Output::Sent(command) => handler.written(command),
             Output::Objects { objects: more, received } => {
+                budget.take(now(), more.len());
                 objects.extend(more);
                 covered = received;
             }
             Output::Outcome { command, outcome, received } => {
-                report(handler, &mut objects, covered, acks).await;
+                report(*handler, &mut objects, covered, acks).await;
                 let ack = received.map(|received| AckTicket { acks: Arc::clone(acks), received });
                 handler.outcome(command, outcome, ack).await;
             }
             Output::State(State::Started) => handler.link(true, "started").await,
             Output::State(State::Closed { reason }) => ended = Some(reason),
             Output::State(State::Connected | State::Interrogated) => {}
-            Output::Malformed { bytes, why } => handler.malformed(&bytes, &why),
-            Output::Unknown { bytes } => handler.malformed(&bytes, "type identification not supported"),
+            Output::Malformed { bytes, why } => {
+                budget.take(now(), 1);
+                handler.malformed(&bytes, &why);
+            }
+            Output::Unknown { bytes } => {
+                budget.take(now(), 1);
+                handler.malformed(&bytes, "type identification not supported");
+            }
         }
     }
-    report(handler, &mut objects, covered, acks).await;
+    report(*handler, &mut objects, covered, acks).await;
     ended
 }
 

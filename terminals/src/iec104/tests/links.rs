@@ -2,8 +2,10 @@ use std::time::Duration;
 
 use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
 use headroom_rules::orders::{Outcome, Step};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
+use tokio::time::{Instant, timeout};
 
 use crate::iec104::{
     AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Object, Station, StationConfig, Value,
@@ -112,4 +114,107 @@ async fn an_order_goes_over_tcp_and_its_effect_comes_back() {
     until(Seen::Up(false)).await;
     linked.await.unwrap();
     served.await.unwrap();
+}
+
+/// Counts objects; stores nothing when told so.
+struct Counting {
+    objects: watch::Sender<u64>,
+    ups: mpsc::UnboundedSender<bool>,
+    stores: watch::Receiver<bool>,
+    waiting: Option<AckTicket>,
+}
+
+impl LinkHandler for Counting {
+    async fn objects(&mut self, objects: &[Object], ack: AckTicket) {
+        self.objects.send_modify(|count| *count += objects.len() as u64);
+        if *self.stores.borrow() {
+            ack.durable();
+        } else {
+            self.waiting = Some(ack);
+        }
+    }
+    async fn outcome(&mut self, _: u64, _: Outcome, _: Option<AckTicket>) {}
+    async fn link(&mut self, up: bool, _: &str) {
+        let _ = self.ups.send(up);
+    }
+    fn malformed(&mut self, _: &[u8], _: &str) {}
+    fn written(&mut self, _: u64) {}
+}
+
+/// A link to a station that confirms the start, then sends single points, one in each APDU, `every` so often for ever.
+struct Sent {
+    objects: watch::Receiver<u64>,
+    ups: mpsc::UnboundedReceiver<bool>,
+    sent: watch::Receiver<u64>,
+    _stop: watch::Sender<bool>,
+    _orders: mpsc::Sender<Command>,
+}
+
+async fn sending(every: Option<Duration>, stores: bool, budget: (u32, u32)) -> Sent {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let (objects_per_s, objects_burst) = budget;
+    let config =
+        LinkConfig { objects_per_s, objects_burst, ..LinkConfig::new(listener.local_addr().unwrap().to_string(), 1) };
+    let (sent_to, sent) = watch::channel(0);
+    tokio::spawn(async move {
+        let (mut reading, mut writing) = listener.accept().await.unwrap().0.into_split();
+        reading.read_exact(&mut [0; 6]).await.unwrap();
+        writing.write_all(&[0x68, 4, 0x0B, 0, 0, 0]).await.unwrap();
+        tokio::spawn(async move { while reading.read(&mut [0; 256]).await.is_ok_and(|n| n > 0) {} });
+        let mut number: u16 = 0;
+        loop {
+            let [low, high] = (number << 1).to_le_bytes();
+            let frame = [0x68, 14, low, high, 0, 0, 1, 1, 3, 0, 1, 0, 5, 0, 0, 1];
+            if writing.write_all(&frame).await.is_err() {
+                return;
+            }
+            sent_to.send_modify(|count| *count += 1);
+            number = (number + 1) & 0x7FFF;
+            if let Some(every) = every {
+                tokio::time::sleep(every).await;
+            }
+        }
+    });
+    let (objects_to, objects) = watch::channel(0);
+    let (ups_to, ups) = mpsc::unbounded_channel();
+    let (orders, ordered) = mpsc::channel(1);
+    let (stop, stopped) = watch::channel(false);
+    let stores = watch::channel(stores).1;
+    let handler = Counting { objects: objects_to, ups: ups_to, stores, waiting: None };
+    tokio::spawn(run_controlling(config, ordered, || Timestamp::new(0), handler, stopped));
+    Sent { objects, ups, sent, _stop: stop, _orders: orders }
+}
+
+/// What one read of the socket brings at most, at 16 octets for each object.
+const ONE_READ: u64 = 1_024;
+const SOON: Duration = Duration::from_secs(20);
+
+#[tokio::test]
+async fn a_flooding_link_is_slowed_and_stays_and_another_is_not_slowed() {
+    let began = Instant::now();
+    let mut flood = sending(None, true, (1_000, 2_000)).await;
+    let mut honest = sending(Some(Duration::from_millis(5)), true, (1_000, 2_000)).await;
+    // More than ever fits into its budget here: the rest lies in the sockets.
+    timeout(SOON, flood.sent.wait_for(|&sent| sent > 20_000)).await.unwrap().unwrap();
+    for _ in 0..100 {
+        timeout(SOON, honest.objects.changed()).await.unwrap().unwrap();
+        let behind = *honest.sent.borrow() - *honest.objects.borrow();
+        assert!(behind < 100, "the honest link is {behind} objects behind");
+    }
+    let taken = *flood.objects.borrow();
+    let allowed = 2_000 + ONE_READ + u64::try_from(began.elapsed().as_millis()).unwrap();
+    assert!((1..=allowed).contains(&taken), "{taken} objects were taken, {allowed} allowed");
+    // It goes on: slowed is not shut.
+    timeout(SOON, flood.objects.wait_for(|&count| count > taken)).await.unwrap().unwrap();
+    assert_eq!((flood.ups.try_recv(), flood.ups.try_recv().is_err()), (Ok(true), true));
+}
+
+#[tokio::test]
+async fn a_socket_is_not_read_while_too_much_of_it_is_not_stored() {
+    let mut flood = sending(None, false, (1_000_000, 1_000_000)).await;
+    timeout(SOON, flood.objects.wait_for(|&count| count > 256)).await.unwrap().unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    let taken = *flood.objects.borrow();
+    assert!(taken <= 257 + ONE_READ, "{taken} objects were taken, none is stored");
+    assert_eq!((flood.ups.try_recv(), flood.ups.try_recv().is_err()), (Ok(true), true));
 }

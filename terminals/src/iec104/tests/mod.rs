@@ -1,3 +1,4 @@
+mod budget;
 mod codec;
 mod links;
 mod sessions;
