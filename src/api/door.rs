@@ -1,7 +1,8 @@
 //! The door: nothing behind it sees a request without a valid token (`nobody-in`).
 
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use warp::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use warp::reply::Response;
@@ -25,17 +26,37 @@ pub(super) enum Entry<B> {
 }
 
 pub(super) struct Door {
-    pub(super) api: Arc<Api>,
-    pub(super) operators: Operators,
+    api: Arc<Api>,
+    operators: Operators,
+    /// When the log was last told of somebody turned away, and how many there were since.
+    told: Mutex<(Option<Instant>, u64)>,
 }
 
+/// Between two lines in the log about requests turned away: whoever knocks must not write our log.
+const TOLD_EVERY: Duration = Duration::from_secs(60);
+
 impl Door {
+    pub(super) fn new(api: Arc<Api>, operators: Operators) -> Self {
+        Self { api, operators, told: Mutex::default() }
+    }
+
+    fn turned_away(&self, from: SocketAddr) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let (at, count) = &mut *told;
+        *count += 1;
+        if at.is_none_or(|at| at.elapsed() >= TOLD_EVERY) {
+            *at = Some(Instant::now());
+            let count = std::mem::take(count);
+            tracing::info!(%from, count, "requests without a valid token were turned away, the last one from there");
+        }
+    }
+
     pub(super) fn enter<B>(&self, from: SocketAddr, mut request: Request<B>) -> Entry<B> {
         if matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == "/healthz" {
             return Entry::Answered(and_close(health::public(&self.api.handle)));
         }
         let Some(operator) = token(request.headers()).and_then(|token| self.operators.authenticate(token)) else {
-            tracing::info!(%from, "a request without a valid token was turned away");
+            self.turned_away(from);
             let fault = Fault::new(StatusCode::UNAUTHORIZED, "no valid token: wanted Authorization: Bearer TOKEN");
             let mut answer = fault.answer();
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));

@@ -29,6 +29,7 @@ mod params;
 mod reading;
 mod routes;
 mod serve;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod token;

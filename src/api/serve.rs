@@ -20,11 +20,12 @@ use tokio::time::{sleep, timeout};
 
 use super::door::{Door, Entry};
 use super::routes::routes;
+use super::strangers::{STRANGERS_MAX, Strangers};
 use super::view_text::ViewText;
 use super::{Api, Operators};
 use crate::centre::Handle;
 
-/// Most connections at the same time; the next ones wait to be accepted.
+/// Most connections of those who were let in, at the same time; the next ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 256;
 /// From the connection, or from the answer before, to the end of a request's headers. Consoles ask twice a second.
 const HEADERS_WITHIN: Duration = Duration::from_secs(10);
@@ -61,18 +62,22 @@ pub async fn bind(address: SocketAddr, change: &str) -> io::Result<TcpListener> 
 pub async fn serve(listener: TcpListener, handle: Handle, operators: Operators, mut stop: watch::Receiver<bool>) {
     let api = Arc::new(Api { handle, view_text: ViewText::default() });
     let service = TowerToHyperService::new(warp::service(routes(Arc::clone(&api))));
-    let door = Arc::new(Door { api, operators });
+    let door = Arc::new(Door::new(api, operators));
+    let strangers = Arc::new(Strangers::default());
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             biased;
             () = stopped(&mut stop) => break,
             Some(ended) = connections.join_next() => {
-                if let Err(error) = ended {
+                // One that was cut had to make room.
+                if let Err(error) = ended
+                    && !error.is_cancelled()
+                {
                     tracing::error!(%error, "a connection of the API ended by a fault of the centre");
                 }
             }
-            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX => {
+            accepted = listener.accept(), if connections.len() < CONNECTIONS_MAX + STRANGERS_MAX => {
                 let (stream, from) = match accepted {
                     Ok(accepted) => accepted,
                     // The caller was gone before it was accepted.
@@ -84,8 +89,13 @@ pub async fn serve(listener: TcpListener, handle: Handle, operators: Operators, 
                     }
                 };
                 let (door, service) = (Arc::clone(&door), service.clone());
+                let number = strangers.number();
+                let waiting = Arc::clone(&strangers);
                 let answer = service_fn(move |request| {
                     let entry = door.enter(from, request);
+                    if matches!(entry, Entry::Admitted(_)) {
+                        waiting.admit(number);
+                    }
                     let service = service.clone();
                     async move {
                         match entry {
@@ -94,7 +104,8 @@ pub async fn serve(listener: TcpListener, handle: Handle, operators: Operators, 
                         }
                     }
                 });
-                connections.spawn(connection(stream, from, answer, stop.clone()));
+                let task = connections.spawn(connection(stream, from, answer, stop.clone()));
+                strangers.arrive(number, from.ip(), task);
             }
         }
     }
