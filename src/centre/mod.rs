@@ -380,6 +380,7 @@ fn link_config(settings: &Iec104Settings, timers: Timers, address: String, commo
         select_timeout: s(settings.select_timeout_s),
         interrogation_every: s(settings.interrogation_every_s),
         counter_every: s(settings.counter_every_s),
+        clock_every: s(settings.clock_every_s),
         ..LinkConfig::new(address, common_address)
     }
 }

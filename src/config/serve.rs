@@ -58,6 +58,8 @@ pub struct Iec104Settings {
     pub interrogation_every_s: u32,
     /// Between counter interrogations, 10..=86400 s.
     pub counter_every_s: u32,
+    /// Between clock synchronizations, 10..=86400 s.
+    pub clock_every_s: u32,
     /// How long a confirmed select permits its execute, 1..=3600 s.
     pub select_timeout_s: u32,
     /// How long a command waits for its confirmation, 1..=600 s.
@@ -66,7 +68,7 @@ pub struct Iec104Settings {
 
 impl Default for Iec104Settings {
     /// The standard's k, w, t0 to t3 (IEC 60870-5-104, 9.6), but t0 at its 30 s for slow radio links; interrogations each
-    /// quarter of an hour.
+    /// quarter of an hour, the clock each hour.
     fn default() -> Self {
         Self {
             k: 12,
@@ -77,6 +79,7 @@ impl Default for Iec104Settings {
             t3_s: 20,
             interrogation_every_s: 900,
             counter_every_s: 900,
+            clock_every_s: 3_600,
             select_timeout_s: 30,
             command_timeout_s: 10,
         }
@@ -185,6 +188,7 @@ fn iec104(section: &Section<'_>) -> Iec104Settings {
         t3_s: section.int_or("t3_s", default.t3_s, s, 1..=172_800),
         interrogation_every_s: section.int_or("interrogation_every_s", default.interrogation_every_s, s, 10..=86_400),
         counter_every_s: section.int_or("counter_every_s", default.counter_every_s, s, 10..=86_400),
+        clock_every_s: section.int_or("clock_every_s", default.clock_every_s, s, 10..=86_400),
         select_timeout_s: section.int_or("select_timeout_s", default.select_timeout_s, s, 1..=3_600),
         command_timeout_s: section.int_or("command_timeout_s", default.command_timeout_s, s, 1..=600),
     };

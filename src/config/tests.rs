@@ -184,10 +184,11 @@ fn operators_share_neither_name_nor_token() {
 
 #[test]
 fn timers_that_contradict_each_other_are_refused() {
-    assert_snapshot!(said(serve("[iec104]\nk = 4\nt1_s = 5\nt2_s = 5\nt3_s = 0\n")), @r#"
+    assert_snapshot!(said(serve("[iec104]\nk = 4\nt1_s = 5\nt2_s = 5\nt3_s = 0\nclock_every_s = 9\n")), @r#"
     serve.toml:2: iec104.k = 4: w = 8 is above k = 4: wanted w at most k
     serve.toml:4: iec104.t2_s = 5: t2_s = 5 is not below t1_s = 5: wanted t2_s below t1_s
     serve.toml:5: iec104.t3_s = 0: wanted a whole number of seconds, 1 to 172800
+    serve.toml:6: iec104.clock_every_s = 9: wanted a whole number of seconds, 10 to 86400
     "#);
 }
 

@@ -161,11 +161,13 @@ pub struct LinkConfig {
     pub objects_per_s: u32,
     /// Objects that it may send at once before that holds it back.
     pub objects_burst: u32,
+    /// Between clock synchronizations: a station's clock drifts, and its time tags with it.
+    pub clock_every: Duration,
 }
 
 impl LinkConfig {
-    /// With the usual time-outs: 10 s to confirm, 30 s to execute, both interrogations every 15 minutes; 2 000 objects a
-    /// second, 20 000 at once.
+    /// With the usual time-outs: 10 s to confirm, 30 s to execute, both interrogations every 15 minutes, the clock every
+    /// hour; 2 000 objects a second, 20 000 at once.
     pub fn new(address: impl Into<String>, common_address: u16) -> Self {
         Self {
             address: address.into(),
@@ -177,6 +179,7 @@ impl LinkConfig {
             counter_every: Duration::from_secs(900),
             objects_per_s: 2_000,
             objects_burst: 20_000,
+            clock_every: Duration::from_secs(3_600),
         }
     }
 }

@@ -133,6 +133,7 @@ pub struct Session {
     reading: Vec<u64>,
     next_general: Instant,
     next_counters: Instant,
+    next_clock: Instant,
 }
 
 impl Session {
@@ -143,6 +144,7 @@ impl Session {
         Self {
             next_general: now + config.interrogation_every,
             next_counters: now + config.counter_every,
+            next_clock: now + config.clock_every,
             config,
             flow,
             phase: Phase::Starting,
@@ -261,6 +263,7 @@ impl Session {
                 self.procedures.extend([Procedure::Clock, Procedure::General, Procedure::Counters]);
                 self.next_general = now + self.config.interrogation_every;
                 self.next_counters = now + self.config.counter_every;
+                self.next_clock = now + self.config.clock_every;
             }
             Control::StopCon => self.close("stopped"),
             // A controlled station has no business to start us; ignored, as the peer's t1 will tell it.
@@ -526,7 +529,7 @@ impl Session {
         self.flow.send(now, &message);
         self.running = Some((procedure, now + self.config.command_timeout));
         match procedure {
-            Procedure::Clock => {}
+            Procedure::Clock => self.next_clock = now + self.config.clock_every,
             Procedure::Counters => self.next_counters = now + self.config.counter_every,
             Procedure::General => {
                 self.next_general = now + self.config.interrogation_every;
@@ -568,6 +571,11 @@ impl Session {
             }
         }
         if self.phase == Phase::Started {
+            // Before the interrogations, whose answers carry the clock's time.
+            if now >= self.next_clock {
+                self.next_clock = now + self.config.clock_every;
+                self.want(Procedure::Clock);
+            }
             if now >= self.next_general {
                 self.next_general = now + self.config.interrogation_every;
                 self.want(Procedure::General);
@@ -592,7 +600,11 @@ impl Session {
             .chain(self.running.map(|(_, at)| at))
             .chain(self.waiting.iter().map(|w| w.expires))
             .fold(self.flow.next_deadline(), Instant::min);
-        Some(if self.phase == Phase::Started { first.min(self.next_general).min(self.next_counters) } else { first })
+        Some(if self.phase == Phase::Started {
+            first.min(self.next_general).min(self.next_counters).min(self.next_clock)
+        } else {
+            first
+        })
     }
 
     /// What is to be done next; bytes first. Drain it after every call.

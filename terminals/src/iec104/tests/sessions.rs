@@ -10,6 +10,7 @@ use crate::iec104::asdu::{self, Command, CommandValue, types};
 use crate::iec104::config::{LinkConfig, StationConfig};
 use crate::iec104::controlled;
 use crate::iec104::controlling::{Output, Session, State};
+use crate::iec104::time;
 
 /// A controlling and a controlled session, joined on virtual time.
 struct Joined {
@@ -111,6 +112,30 @@ fn a_link_starts_sets_the_clock_and_interrogates_even_byte_by_byte() {
         let types: Vec<u8> = joined.sent.iter().map(|asdu| asdu[0]).collect();
         assert_eq!(types[..3], [types::C_CS_NA, types::C_IC_NA, types::C_CI_NA]);
     }
+}
+
+#[test]
+fn the_clock_is_set_again_and_again_on_a_link_that_stays_up() {
+    let mut joined = Joined::new(4_096);
+    joined.sent.clear();
+    let start = joined.now;
+    let mut set = Vec::new();
+    while joined.now < start + Duration::from_secs(3 * 3_600) {
+        joined.now = joined.centre.next_deadline().unwrap().max(joined.now + Duration::from_millis(1));
+        let passed = joined.now - start;
+        let wall = Timestamp::new(i64::try_from(passed.as_millis()).unwrap());
+        joined.centre.set_wall(wall);
+        joined.centre.on_deadline(joined.now);
+        joined.station.on_deadline(joined.now);
+        joined.settle(true);
+        let clocks = joined.sent.drain(..).filter(|asdu| asdu[0] == types::C_CS_NA);
+        set.extend(clocks.map(|asdu| {
+            assert_eq!(asdu[9..], time::encode(Some(wall)), "the time is that of the sending");
+            passed.as_secs()
+        }));
+    }
+    assert!(!joined.centre.is_closed());
+    assert_eq!(set, [3_600, 7_200, 10_800]);
 }
 
 #[test]
