@@ -78,6 +78,25 @@ struct RawCommands {
 struct RawRound {
     round: RoundNo,
     ioa: u32,
+    #[serde(rename = "type", default)]
+    wire: CommandType,
+}
+
+/// The command that switches a round (IEC 60870-5-101, 7.3.2): ON closes, OFF opens.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommandType {
+    /// Single command, C_SC: SCS 1 closes (restore), SCS 0 opens (trip).
+    Single,
+    /// Double command, C_DC: DCS 2 closes (restore), DCS 1 opens (trip).
+    #[default]
+    Double,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct RoundCommand {
+    ioa: u32,
+    wire: CommandType,
 }
 
 /// What is wrong with a point map.
@@ -103,7 +122,7 @@ pub enum ProfileError {
 pub struct Profile {
     /// Sorted by address.
     points: Vec<PointEntry>,
-    rounds: BTreeMap<RoundNo, u32>,
+    rounds: BTreeMap<RoundNo, RoundCommand>,
     cap: Option<CapCommand>,
 }
 
@@ -118,8 +137,8 @@ impl Profile {
         })
     }
 
-    /// From TOML: `[[points]]` with `point`, `ioa`, `type`, `scale`; `[[commands.rounds]]` with `round`, `ioa`;
-    /// `commands.cap` with `ioa`, `scale`.
+    /// From TOML: `[[points]]` with `point`, `ioa`, `type`, `scale`; `[[commands.rounds]]` with `round`, `ioa`,
+    /// `type` ("double" unless set); `commands.cap` with `ioa`, `scale`.
     ///
     /// # Errors
     /// The file is refused whole for an unknown key, an address out of range or used twice, a point mapped twice, a
@@ -157,10 +176,10 @@ impl Profile {
             }
         }
         let mut rounds = BTreeMap::new();
-        for RawRound { round, ioa } in commands.rounds {
+        for RawRound { round, ioa, wire } in commands.rounds {
             let what = format!("the command of round {round}");
             take(ioa, what.clone())?;
-            if rounds.insert(round, ioa).is_some() {
+            if rounds.insert(round, RoundCommand { ioa, wire }).is_some() {
                 return Err(ProfileError::PointTwice { what });
             }
         }
@@ -253,8 +272,8 @@ impl Profile {
     /// Where an action is commanded, and with what; none when the map has no such command.
     pub fn command_address(&self, action: Action) -> Option<(u32, CommandValue)> {
         match action {
-            Action::Trip { round } => Some((*self.rounds.get(&round)?, CommandValue::Double(false))),
-            Action::Restore { round } => Some((*self.rounds.get(&round)?, CommandValue::Double(true))),
+            Action::Trip { round } => self.switching(round, false),
+            Action::Restore { round } => self.switching(round, true),
             Action::SetCap { cap: power } => {
                 let cap = self.cap?;
                 #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "the wire holds less")]
@@ -264,19 +283,30 @@ impl Profile {
         }
     }
 
+    fn switching(&self, round: RoundNo, on: bool) -> Option<(u32, CommandValue)> {
+        let RoundCommand { ioa, wire } = *self.rounds.get(&round)?;
+        let value = match wire {
+            CommandType::Single => CommandValue::Single(on),
+            CommandType::Double => CommandValue::Double(on),
+        };
+        Some((ioa, value))
+    }
+
+    fn switched(&self, at: RoundCommand, on: bool) -> Option<Action> {
+        let (&round, _) = self.rounds.iter().find(|(_, command)| **command == at)?;
+        Some(if on { Action::Restore { round } } else { Action::Trip { round } })
+    }
+
     /// What a command from the wire wants; none for a foreign address, another type or no number.
     pub fn action(&self, ioa: u32, value: CommandValue) -> Option<Action> {
         match value {
-            CommandValue::Double(on) => {
-                let (&round, _) = self.rounds.iter().find(|(_, at)| **at == ioa)?;
-                Some(if on { Action::Restore { round } } else { Action::Trip { round } })
-            }
+            CommandValue::Single(on) => self.switched(RoundCommand { ioa, wire: CommandType::Single }, on),
+            CommandValue::Double(on) => self.switched(RoundCommand { ioa, wire: CommandType::Double }, on),
             CommandValue::SetFloat(value) => {
                 let cap = self.cap.filter(|cap| cap.ioa == ioa)?;
                 let (watts, mark) = scaled(f64::from(value), cap.scale);
                 (mark == Quality::GOOD).then_some(Action::SetCap { cap: Power::new(watts) })
             }
-            CommandValue::Single(_) => None,
         }
     }
 }
@@ -355,6 +385,27 @@ mod tests {
         }
         assert_eq!(profile.action(6101, CommandValue::SetFloat(f32::NAN)), None);
         assert_eq!(profile.action(6001, CommandValue::Single(true)), None);
+    }
+
+    #[test]
+    fn a_round_is_switched_by_the_command_type_of_its_map_and_by_no_other() {
+        let text = "points = []\n[[commands.rounds]]\nround = 1\nioa = 7\ntype = \"single\"\n\
+                    [[commands.rounds]]\nround = 2\nioa = 8\n";
+        let profile = Profile::parse(text).unwrap();
+        let [one, two] = [RoundNo::ALL[0], RoundNo::ALL[1]];
+        let pairs = [
+            (Action::Trip { round: one }, (7, CommandValue::Single(false))),
+            (Action::Restore { round: one }, (7, CommandValue::Single(true))),
+            (Action::Trip { round: two }, (8, CommandValue::Double(false))),
+            (Action::Restore { round: two }, (8, CommandValue::Double(true))),
+        ];
+        for (action, (ioa, value)) in pairs {
+            assert_eq!(profile.command_address(action), Some((ioa, value)));
+            assert_eq!(profile.action(ioa, value), Some(action));
+        }
+        assert_eq!(profile.action(7, CommandValue::Double(false)), None);
+        assert_eq!(profile.action(8, CommandValue::Single(false)), None);
+        assert!(Profile::parse(&text.replace("single", "float")).is_err());
     }
 
     #[test]

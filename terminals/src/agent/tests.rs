@@ -1,5 +1,9 @@
+use std::time::Instant;
+
 use super::*;
-use crate::iec104::Value;
+use crate::iec104::apci::{self, Frame};
+use crate::iec104::controlled::Session;
+use crate::iec104::{StationConfig, Value};
 
 struct Bench {
     now: Timestamp,
@@ -156,4 +160,31 @@ fn never_shed_protected_holds_at_the_terminal_too() {
         }
     }
     assert_eq!(agent.command(6002, CommandValue::Double(true), Step::Select), CommandAnswer::Accepted);
+}
+
+/// The message of the one I frame that the station has to say.
+fn answer(session: &mut Session<Agent<Bench>>) -> Vec<u8> {
+    let bytes = session.next_output().unwrap();
+    let Ok(Some((Frame::I { asdu, .. }, _))) = apci::split(&bytes) else { panic!("{bytes:02x?}") };
+    asdu.to_vec()
+}
+
+#[test]
+fn a_single_command_is_obeyed_after_its_select() {
+    let mut agent = agent(false);
+    let map = "points = []\n[[commands.rounds]]\nround = 1\nioa = 7\ntype = \"single\"\n";
+    agent.config.profile = Profile::parse(map).unwrap();
+    let now = Instant::now();
+    let mut session = Session::new(StationConfig::new(9), agent, now);
+    session.on_connected(now);
+    session.on_bytes(now, &[0x68, 4, 0x07, 0, 0, 0]);
+    let _ = session.next_output();
+    // C_SC_NA_1 (45), activation, address 9, object 7; SCO: S/E = 1 with SCS = 0, then S/E = 0.
+    session.on_bytes(now, &[0x68, 14, 0, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x80]);
+    assert_eq!(answer(&mut session), [45, 1, 7, 0, 9, 0, 7, 0, 0, 0x80]);
+    let closed = |session: &Session<Agent<Bench>>| session.station().site().sample.rounds[0].unwrap().position;
+    assert_eq!(closed(&session), SwitchPosition::Closed, "a select moves nothing");
+    session.on_bytes(now, &[0x68, 14, 2, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x00]);
+    assert_eq!(answer(&mut session), [45, 1, 7, 0, 9, 0, 7, 0, 0, 0x00]);
+    assert_eq!(closed(&session), SwitchPosition::Open);
 }
