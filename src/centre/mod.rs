@@ -141,6 +141,8 @@ impl Centre {
         let Fleet { inventory, links: entries } = fleet;
         let profiles = profiles(&fleet_file, &entries)?;
         let timers = timers(&iec104)?;
+        // One time-out for both: an order that the engine holds for selected is selected on its link.
+        let select_timeout = clock.real(policy.select_timeout);
         let mut journal = Journal::open(&data).await?;
         let store = Store::open(&data).await?;
         let store_reader = StoreReader::open(&data).await?;
@@ -203,7 +205,7 @@ impl Centre {
         let mut links = JoinSet::new();
         links.spawn(tick(clock.clone(), submissions.clone(), stopped.clone()));
         for (LinkEntry { terminal, address, common_address, .. }, profile, commands) in ways {
-            let config = link_config(&iec104, timers, address.clone(), common_address);
+            let config = LinkConfig { select_timeout, ..link_config(&iec104, timers, address.clone(), common_address) };
             let acquisition = Acquisition {
                 terminal,
                 address,
@@ -377,10 +379,11 @@ fn link_config(settings: &Iec104Settings, timers: Timers, address: String, commo
     LinkConfig {
         timers,
         command_timeout: s(settings.command_timeout_s),
-        select_timeout: s(settings.select_timeout_s),
         interrogation_every: s(settings.interrogation_every_s),
         counter_every: s(settings.counter_every_s),
         clock_every: s(settings.clock_every_s),
+        objects_per_s: settings.objects_per_s,
+        objects_burst: settings.objects_burst,
         ..LinkConfig::new(address, common_address)
     }
 }

@@ -60,8 +60,10 @@ pub struct Iec104Settings {
     pub counter_every_s: u32,
     /// Between clock synchronizations, 10..=86400 s.
     pub clock_every_s: u32,
-    /// How long a confirmed select permits its execute, 1..=3600 s.
-    pub select_timeout_s: u32,
+    /// Objects a second that are taken from a station for long, 1..=1000000.
+    pub objects_per_s: u32,
+    /// Objects that a station may send at once before it is held back, 1..=1000000.
+    pub objects_burst: u32,
     /// How long a command waits for its confirmation, 1..=600 s.
     pub command_timeout_s: u32,
 }
@@ -80,7 +82,8 @@ impl Default for Iec104Settings {
             interrogation_every_s: 900,
             counter_every_s: 900,
             clock_every_s: 3_600,
-            select_timeout_s: 30,
+            objects_per_s: 2_000,
+            objects_burst: 20_000,
             command_timeout_s: 10,
         }
     }
@@ -178,7 +181,7 @@ fn hex32(text: &str) -> Option<[u8; 32]> {
 
 fn iec104(section: &Section<'_>) -> Iec104Settings {
     let default = Iec104Settings::default();
-    let s = "whole number of seconds";
+    let (s, objects) = ("whole number of seconds", "whole number of objects");
     let settings = Iec104Settings {
         k: section.int_or("k", default.k, "whole number of frames", 1..=32_767),
         w: section.int_or("w", default.w, "whole number of frames", 1..=32_767),
@@ -189,7 +192,8 @@ fn iec104(section: &Section<'_>) -> Iec104Settings {
         interrogation_every_s: section.int_or("interrogation_every_s", default.interrogation_every_s, s, 10..=86_400),
         counter_every_s: section.int_or("counter_every_s", default.counter_every_s, s, 10..=86_400),
         clock_every_s: section.int_or("clock_every_s", default.clock_every_s, s, 10..=86_400),
-        select_timeout_s: section.int_or("select_timeout_s", default.select_timeout_s, s, 1..=3_600),
+        objects_per_s: section.int_or("objects_per_s", default.objects_per_s, objects, 1..=1_000_000),
+        objects_burst: section.int_or("objects_burst", default.objects_burst, objects, 1..=1_000_000),
         command_timeout_s: section.int_or("command_timeout_s", default.command_timeout_s, s, 1..=600),
     };
     if settings.w > settings.k {

@@ -122,7 +122,7 @@ async fn through_the_centre(links: u32, data: &Path, effort: Effort) -> Whole {
         fleet: config::Fleet { inventory: fleet.inventory, links: entries },
         fleet_file: PathBuf::new(),
         policy: fleet.policy,
-        iec104: Iec104Settings::default(),
+        iec104: Iec104Settings { objects_per_s: 1_000_000, objects_burst: 1_000_000, ..Iec104Settings::default() },
         clock: Clock::wall(),
         readings_keep_days: 400,
     };

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use headroom_rules::model::{Span, Timestamp};
+use headroom_rules::policy::Policy;
 use headroom_sim::fleet::Fleet;
 use headroom_sim::scenario::Scenario;
 use headroom_sim::server::{self, SimClock};
@@ -71,7 +72,8 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let fleet = Fleet::generate(options.terminals, options.seed, scenario)?;
     let start = fleet.plant.start();
     let sim_clock = SimClock::new(start, options.time_factor);
-    let (inventory, policy, links) = (fleet.inventory.clone(), fleet.policy.clone(), fleet.links.clone());
+    let (inventory, links) = (fleet.inventory.clone(), fleet.links.clone());
+    let policy = on_the_clock(&fleet.policy, options.time_factor);
     let (stop_fleet, fleet_stopped) = watch::channel(false);
     let running = server::serve(fleet, sim_clock, fleet_stopped).await?;
     let links = links.into_iter().filter_map(|(terminal, common_address)| {
@@ -96,6 +98,15 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     stop_fleet.send_replace(true);
     running.ended().await;
     result
+}
+
+/// An operator's time does not run faster: a select holds for twenty seconds on the clock, and an order lives as long.
+#[allow(clippy::cast_possible_truncation, reason = "a float cast saturates")]
+fn on_the_clock(policy: &Policy, time_factor: f64) -> Policy {
+    const HOLDS_S: f64 = 20.0;
+    let select_timeout = Span::from_s((HOLDS_S * time_factor) as i64);
+    let order_expiry = select_timeout.max(Span::from_s(120));
+    Policy { select_timeout, order_expiry, ..policy.clone() }
 }
 
 /// Interrogations come as often in the supply's time as they would on the clock, so that meters are seen to turn.
