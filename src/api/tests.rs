@@ -548,6 +548,20 @@ async fn health_tells_operators_the_figures() {
 }
 
 #[tokio::test]
+async fn the_console_learns_of_a_failing_disk_with_the_view() {
+    use crate::console::message::{Health as Told, Journal, Store};
+    let centre = Centre::start().await;
+    assert_eq!(centre.console().view_and_health().await.unwrap(), (a_view(), Told::default()));
+    let since = Instant::now().checked_sub(Duration::from_secs(90)).unwrap();
+    centre.health.send_replace(Health::Failing { since, error: "disk full".into() });
+    centre.backlog.send_modify(|backlog| backlog.failing = Some("no space".into()));
+    let (_, told) = centre.console().view_and_health().await.unwrap();
+    let Journal::Failing { since_s, error } = told.journal else { panic!("{told:?}") };
+    assert!((90..100).contains(&since_s) && error == "disk full", "{since_s} {error}");
+    assert_eq!(told.store, Store { failing: Some("no space".into()) });
+}
+
+#[tokio::test]
 async fn a_stop_ends_the_server_while_clients_stay_connected() {
     let centre = Centre::start().await;
     let ask = format!("GET /api/v1/about HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {TOKEN}\r\n\r\n");

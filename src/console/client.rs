@@ -9,7 +9,7 @@ use reqwest::{Method, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::message::{About, Answer, Asked, Message, TrendPoint};
+use super::message::{About, Answer, Asked, Health, Message, TrendPoint};
 
 /// A centre on the same network answers in milliseconds; after this it counts as not answering.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -98,6 +98,11 @@ impl Client {
 
     pub(crate) async fn view(&self) -> Result<View, ClientError> {
         self.call(Method::GET, "/api/v1/view", None).await
+    }
+
+    /// What the console polls. A view alone does not tell that the centre behind it stands still.
+    pub(crate) async fn view_and_health(&self) -> Result<(View, Health), ClientError> {
+        tokio::try_join!(self.view(), self.call(Method::GET, "/api/v1/health", None))
     }
 
     pub(crate) async fn detail(&self, id: TerminalId) -> Message {

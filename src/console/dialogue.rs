@@ -25,8 +25,8 @@ pub(crate) fn start(state: &mut State, wish: impl FnOnce(RoundNo) -> Wish) {
             }
         },
     };
-    if !state.live() {
-        state.tell("the centre does not answer: no order can be given now");
+    if let Some(why) = state.why_not_live() {
+        state.tell(format!("{why}: no order can be given now"));
         return;
     }
     state.overlay = Some(Overlay::Dialogue(Box::new(Dialogue::new(terminal, wish))));
@@ -67,13 +67,13 @@ fn parse_cap(text: &str) -> Result<Power, String> {
 
 /// Asks the centre to select.
 pub(crate) fn select(state: &mut State) -> Vec<Effect> {
-    let live = state.live();
+    let why_not = state.why_not_live();
     let Some(Overlay::Dialogue(dialogue)) = &mut state.overlay else { return Vec::new() };
     if dialogue.stage != Stage::Review {
         return Vec::new();
     }
-    if !live {
-        dialogue.note = Some("the centre does not answer: nothing was sent".to_owned());
+    if let Some(why) = why_not {
+        dialogue.note = Some(format!("{why}: nothing was sent"));
         return Vec::new();
     }
     let action = match dialogue.wish {

@@ -4,6 +4,7 @@ use ratatui::layout::{Constraint, Layout, Rect};
 
 use super::keys;
 use super::state::{Overlay, Screen, Stage, State};
+use super::view::text;
 
 /// The screen's standing parts.
 pub(crate) struct Areas {
@@ -15,12 +16,7 @@ pub(crate) struct Areas {
 }
 
 pub(crate) fn areas(state: &State, area: Rect) -> Areas {
-    let notice = match &state.notice {
-        Some((text, _)) => {
-            u16::try_from(super::view::text::wrap(text, usize::from(area.width.max(4)) - 2).len()).unwrap_or(1).min(3)
-        }
-        None => 0,
-    };
+    let notice = u16::try_from(notice(state, area.width).len()).unwrap_or(0);
     let [tabs, status, body, notice, bar] = Layout::vertical([
         Constraint::Length(1),
         Constraint::Length(1),
@@ -30,6 +26,28 @@ pub(crate) fn areas(state: &State, area: Rect) -> Areas {
     ])
     .areas(area);
     Areas { tabs, status, body, notice, bar }
+}
+
+/// What stands above the command bar: why the centre stands still as long as it does, and what was said last.
+pub(crate) fn notice(state: &State, width: u16) -> Vec<String> {
+    let cells = usize::from(width.max(4)) - 2;
+    let lines = |sentence: &str, most: usize| {
+        let mut lines = text::wrap(sentence, cells);
+        if lines.len() > most {
+            lines.truncate(most);
+            if let Some(last) = lines.last_mut() {
+                *last = text::fit(&format!("{last} …"), cells.min(text::width(last) + 2));
+            }
+        }
+        lines
+    };
+    let failing = match (state.journal_failing(), &state.health.store.failing) {
+        (Some((_, error)), _) => lines(error, 2),
+        (None, Some(error)) => lines(&format!("store behind, lists and trends have gaps: {error}"), 2),
+        (None, None) => Vec::new(),
+    };
+    let said = state.notice.as_ref().map(|(sentence, _)| lines(sentence, 3)).unwrap_or_default();
+    failing.into_iter().chain(said).collect()
 }
 
 /// Supply tree above, events below: the tree takes what it needs, up to two thirds.
@@ -116,6 +134,9 @@ pub(crate) fn overlay(overlay: &Overlay, area: Rect) -> Rect {
             _ => (70, 19),
         },
     };
-    let (width, height) = (width.min(area.width), height.min(area.height.saturating_sub(2)));
-    Rect { x: area.x + (area.width - width) / 2, y: area.y + (area.height - height) / 2, width, height }
+    // The help is longer than the screen: it leaves the status line, which may say that all below it is old.
+    let head = if matches!(overlay, Overlay::Help { .. }) { 2 } else { 1 };
+    let (width, height) = (width.min(area.width), height.min(area.height.saturating_sub(head + 1)));
+    let y = ((area.height - height) / 2).max(head.min(area.height - height));
+    Rect { x: area.x + (area.width - width) / 2, y: area.y + y, width, height }
 }

@@ -17,6 +17,33 @@ pub(crate) struct About {
     pub(crate) time_factor: f64,
 }
 
+/// Whether what the centre takes in reaches its disk.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Health {
+    pub(crate) journal: Journal,
+    pub(crate) store: Store,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+pub(crate) enum Journal {
+    #[default]
+    Good,
+    /// The centre decides nothing and its time stands still, while its view is answered as ever.
+    Failing {
+        /// Seconds on the wall when the centre answered.
+        since_s: u64,
+        error: String,
+    },
+}
+
+/// What looking back reads; limits are kept without it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Store {
+    /// Why it falls behind.
+    pub(crate) failing: Option<String>,
+}
+
 /// One value of a trend.
 #[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
 pub(crate) struct TrendPoint {
@@ -55,7 +82,8 @@ pub(crate) enum Message {
     Key(KeyEvent),
     Mouse(MouseEvent),
     Resize(u16, u16),
-    View(Box<View>),
+    /// The view, and in the same message whether it can be believed: no view is to be live for a moment that is not.
+    View(Box<View>, Health),
     Detail(Box<TerminalDetail>),
     Trend(TerminalId, Vec<TrendPoint>),
     About(About),

@@ -3,7 +3,7 @@
 //! Read `state` (all that it knows), `keys` (the one table of keys), `update` (what happens: pure), `dialogue` (select,
 //! check-back, execute), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
 //!
-//! **Invariant:** an execute is sent only while the centre answers and only for an order whose select the terminal
+//! **Invariant:** an execute is sent only while the centre answers and writes its journal, and only for an order whose select the terminal
 //! confirmed as it was reviewed.
 
 pub(crate) mod client;
@@ -61,9 +61,9 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     if options.once {
         let mut state = State::new(Theme { colour: false }, options.size.unwrap_or((80, 24)));
         let about = client.about().await?;
-        let view = client.view().await?;
+        let (view, health) = client.view_and_health().await?;
         update::update(&mut state, Message::About(about));
-        update::update(&mut state, Message::View(Box::new(view)));
+        update::update(&mut state, Message::View(Box::new(view), health));
         write!(stdout(), "{}", frame_text(&state)?)?;
         return Ok(());
     }

@@ -94,8 +94,8 @@ pub(crate) async fn interactive(mut state: State, client: Client) -> anyhow::Res
 async fn perform(client: &Client, effect: Effect) -> Option<Message> {
     Some(match effect {
         Effect::FetchAbout => Message::About(client.about().await.ok()?),
-        Effect::FetchView => match client.view().await {
-            Ok(view) => Message::View(Box::new(view)),
+        Effect::FetchView => match client.view_and_health().await {
+            Ok((view, health)) => Message::View(Box::new(view), health),
             Err(error) => Message::Lost(error.to_string()),
         },
         Effect::FetchDetail(id) => client.detail(id).await,

@@ -8,7 +8,7 @@ use headroom_rules::output::{AlarmId, AlarmPriority, AlarmState, Event};
 use headroom_rules::view::{NodeView, TerminalDetail, TerminalView, View};
 use tui_input::Input;
 
-use super::message::{About, TrendPoint};
+use super::message::{About, Health, Journal, TrendPoint};
 use super::theme::Theme;
 
 /// The view is fetched this often, ms.
@@ -160,6 +160,7 @@ pub(crate) struct State {
     pub(crate) about: Option<About>,
     pub(crate) about_asked_at: Option<u64>,
     pub(crate) view: View,
+    pub(crate) health: Health,
     /// ms on the wall.
     pub(crate) wall: u64,
     pub(crate) received_at: Option<u64>,
@@ -199,6 +200,7 @@ impl State {
             about: None,
             about_asked_at: None,
             view: View::default(),
+            health: Health::default(),
             wall: 0,
             received_at: None,
             polled_at: None,
@@ -230,26 +232,61 @@ impl State {
         self.notice = Some((sentence.into(), self.wall + NOTICE_MS));
     }
 
-    pub(crate) fn live(&self) -> bool {
+    pub(crate) fn connected(&self) -> bool {
         self.connection == Connection::Live
     }
 
-    /// How old what is shown is, ms on the wall.
+    /// Whether what is shown is so now and orders can be given.
+    pub(crate) fn live(&self) -> bool {
+        self.why_not_live().is_none()
+    }
+
+    /// Why no order can be given now.
+    pub(crate) fn why_not_live(&self) -> Option<&'static str> {
+        if !self.connected() {
+            Some("the centre does not answer")
+        } else if self.journal_failing().is_some() {
+            Some("the centre cannot write its journal")
+        } else {
+            None
+        }
+    }
+
+    /// For how many seconds on the wall the centre has not written its journal, with why.
+    pub(crate) fn journal_failing(&self) -> Option<(u64, &str)> {
+        match &self.health.journal {
+            Journal::Good => None,
+            Journal::Failing { since_s, error } => {
+                Some((since_s.saturating_add(self.age_ms().unwrap_or(0) / 1_000), error))
+            }
+        }
+    }
+
+    /// How long ago the last view came, ms on the wall.
     pub(crate) fn age_ms(&self) -> Option<u64> {
         Some(self.wall.saturating_sub(self.received_at?))
+    }
+
+    /// How old what is shown is, seconds on the wall: a view that came late shows what was when the journal failed.
+    pub(crate) fn shown_age_s(&self) -> Option<u64> {
+        let age = self.age_ms()? / 1_000;
+        Some(self.journal_failing().map_or(age, |(since, _)| since))
     }
 
     pub(crate) fn time_factor(&self) -> f64 {
         self.about.as_ref().map(|about| about.time_factor).filter(|f| f.is_finite() && *f > 0.0).unwrap_or(1.0)
     }
 
-    /// The centre's time now: that of the view, run on by the wall clock.
+    /// The centre's time now: that of the view, run on by the wall clock. It stands still while the journal fails.
     #[allow(
         clippy::cast_precision_loss,
         clippy::cast_possible_truncation,
         reason = "a few seconds, and a cast that saturates"
     )]
     pub(crate) fn now(&self) -> Timestamp {
+        if self.journal_failing().is_some() {
+            return self.view.now;
+        }
         let run_on = self.age_ms().unwrap_or(0).min(STALE_MS) as f64 * self.time_factor();
         self.view.now.after(Span::new(run_on as i64))
     }
@@ -353,7 +390,7 @@ impl State {
     }
 
     /// The dialogue's order, once the terminal has confirmed the select of exactly what was asked. Only then, and
-    /// only while the centre answers, is an execute offered (`select-before-execute`).
+    /// only while the centre answers and writes its journal, is an execute offered (`select-before-execute`).
     pub(crate) fn checked_back(&self) -> Option<&Order> {
         let dialogue = self.dialogue()?;
         let Stage::Following { order, executing: false, cancelling: false } = dialogue.stage else { return None };

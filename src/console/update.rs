@@ -33,15 +33,16 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
             state.size = (width, height);
             Vec::new()
         }
-        Message::View(view) => {
+        Message::View(view, health) => {
             state.view_in_flight = false;
             // After an outage the centre may be another one, with another operator or pace.
-            if !state.live() {
+            if !state.connected() {
                 state.about_asked_at = None;
             }
             state.connection = Connection::Live;
             state.received_at = Some(state.wall);
             state.view = *view;
+            state.health = health;
             Vec::new()
         }
         Message::Detail(detail) => {
@@ -96,7 +97,7 @@ fn clock(state: &mut State, ms: u64) -> Vec<Effect> {
     if state.notice.as_ref().is_some_and(|&(_, until)| ms >= until) {
         state.notice = None;
     }
-    if state.live() && state.age_ms().is_some_and(|age| age > STALE_MS) {
+    if state.connected() && state.age_ms().is_some_and(|age| age > STALE_MS) {
         lose(state, "no answer yet".to_owned());
     }
     let due = |last: Option<u64>, every: u64| last.is_none_or(|at| ms.saturating_sub(at) >= every);

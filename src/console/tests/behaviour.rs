@@ -63,6 +63,47 @@ fn execute_is_not_offered_while_the_centre_does_not_answer() {
 }
 
 #[test]
+fn no_order_is_given_while_the_journal_is_not_written() {
+    let mut state = after_select(SIZE);
+    order_is(&mut state, OrderState::Selected, "");
+    let view = state.view.clone();
+    update(&mut state, Message::View(Box::new(view), disk_full()));
+    assert!(asks(&keys(&mut state, "x")).is_empty());
+    assert!(shows(&state, "Execute is not offered: the centre cannot write its journal"));
+    let mut state = at_terminal(SIZE);
+    keys(&mut state, "t");
+    update(&mut state, Message::View(Box::new(a_view()), disk_full()));
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty());
+    press(&mut state, KeyCode::Esc);
+    keys(&mut state, "t");
+    assert_eq!(context(&state), Context::Detail);
+    update(&mut state, Message::View(Box::new(a_view()), Health::default()));
+    keys(&mut state, "t");
+    assert_eq!(context(&state), Context::Review);
+}
+
+#[test]
+fn time_is_not_run_on_while_the_centre_stands_still() {
+    let mut state = console(SIZE);
+    update(&mut state, Message::View(Box::new(a_view()), disk_full()));
+    update(&mut state, Message::Clock(2_000));
+    assert_eq!(state.now(), NOW);
+    assert!(shows(&state, "NOT WRITTEN for 14 s"));
+    update(&mut state, Message::Lost("refused".into()));
+    assert!(shows(&state, "14 s OLD"));
+}
+
+#[test]
+fn no_overlay_hides_that_the_journal_is_not_written() {
+    for size in [(60, 16), SIZE, (120, 40)] {
+        let mut state = console(size);
+        update(&mut state, Message::View(Box::new(a_view()), disk_full()));
+        keys(&mut state, "?");
+        assert!(shows(&state, "JOURNAL NOT WRITTEN for 12 s"), "{size:?}");
+    }
+}
+
+#[test]
 fn execute_is_not_offered_after_the_select_ran_out() {
     let mut state = after_select(SIZE);
     order_is(&mut state, OrderState::Selected, "");
@@ -186,7 +227,7 @@ fn a_view_that_is_not_renewed_counts_as_old() {
     update(&mut state, Message::Clock(9_000));
     assert!(matches!(state.connection, Connection::Lost { since: 0, .. }));
     assert!(shows(&state, "9 s OLD"));
-    update(&mut state, Message::View(Box::new(a_view())));
+    update(&mut state, Message::View(Box::new(a_view()), Health::default()));
     assert!(state.live());
 }
 

@@ -15,7 +15,7 @@ use headroom_rules::output::{
 };
 use headroom_rules::view::{LimitState, Load, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
 
-use super::message::{About, Answer, Asked, Effect, Message, TrendPoint};
+use super::message::{About, Answer, Asked, Effect, Health, Journal, Message, Store, TrendPoint};
 use super::state::State;
 use super::theme::Theme;
 use super::update::update;
@@ -202,7 +202,7 @@ fn console(size: (u16, u16)) -> State {
     update(&mut state, Message::Clock(0));
     let about = About { software: "headroom 0.1.0".into(), operator: "wang".into(), time_factor: 60.0 };
     update(&mut state, Message::About(about));
-    update(&mut state, Message::View(Box::new(a_view())));
+    update(&mut state, Message::View(Box::new(a_view()), Health::default()));
     state
 }
 
@@ -217,7 +217,13 @@ fn keys(state: &mut State, text: &str) -> Vec<Effect> {
 fn refresh(state: &mut State, change: impl FnOnce(&mut View)) {
     let mut view = state.view.clone();
     change(&mut view);
-    update(state, Message::View(Box::new(view)));
+    let health = state.health.clone();
+    update(state, Message::View(Box::new(view), health));
+}
+
+fn disk_full() -> Health {
+    let error = "/srv/headroom/journal.db: cannot append: database or disk is full".into();
+    Health { journal: Journal::Failing { since_s: 12, error }, store: Store::default() }
 }
 
 /// The console with the Steelworks' terminal open.

@@ -57,6 +57,17 @@ fn a_centre_that_stopped_answering() {
 }
 
 #[test]
+fn a_centre_that_cannot_write() {
+    let mut state = console(SMALL);
+    update(&mut state, Message::View(Box::new(a_view()), disk_full()));
+    picture("journal_failing", &state);
+    let failing = Some("/srv/headroom/store.db: cannot write: database or disk is full".into());
+    let health = Health { journal: Journal::Good, store: Store { failing } };
+    update(&mut state, Message::View(Box::new(a_view()), health));
+    picture("store_failing", &state);
+}
+
+#[test]
 fn a_console_that_never_had_an_answer() {
     let mut state = State::new(Theme { colour: true }, SMALL);
     update(&mut state, Message::Lost("http://c:1: no connection".into()));
@@ -119,7 +130,7 @@ fn the_overview_cuts_long_events_and_leaves_switches_and_links_to_their_own_scre
         }
     }
     view.events.splice(0..0, noise);
-    update(&mut state, Message::View(Box::new(view)));
+    update(&mut state, Message::View(Box::new(view), Health::default()));
     let frame = frame_text(&state).unwrap();
     assert!(!frame.contains("round 1 is open"), "{frame}");
     assert!(frame.contains(" …") && frame.contains("centre started"), "{frame}");

@@ -40,13 +40,11 @@ pub(crate) fn draw(state: &State, frame: &mut Frame) {
         Screen::Orders => lists::draw_orders(state, frame, areas.body),
         Screen::Events => lists::draw_events(state, frame, areas.body),
     }
-    if let Some((notice, _)) = &state.notice {
-        let lines: Vec<Line> = text::wrap(notice, usize::from(area.width) - 2)
-            .into_iter()
-            .map(|line| Line::styled(format!("! {line}"), state.theme.medium()))
-            .collect();
-        frame.render_widget(Paragraph::new(lines), areas.notice);
-    }
+    let notice: Vec<Line> = layout::notice(state, area.width)
+        .into_iter()
+        .map(|line| Line::styled(format!("! {line}"), state.theme.medium()))
+        .collect();
+    frame.render_widget(Paragraph::new(notice), areas.notice);
     draw_bar(state, frame, areas.bar);
     overlay::draw(state, frame, area);
 }
@@ -63,12 +61,19 @@ fn draw_tabs(state: &State, frame: &mut Frame, area: Rect) {
 
 fn draw_status(state: &State, frame: &mut Frame, area: Rect) {
     let theme = state.theme;
-    let seconds = |ms: u64| ms / 1_000;
-    if let Connection::Lost { why, .. } = &state.connection {
-        let text = match state.age_ms() {
-            Some(age) => format!("✖ NO ANSWER: what is shown is {} s OLD ({why}); trying again", seconds(age)),
-            None => format!("✖ NO ANSWER: nothing to show yet ({why}); trying again"),
-        };
+    let bad = match (&state.connection, state.shown_age_s(), state.journal_failing()) {
+        (Connection::Lost { why, .. }, Some(age), _) => {
+            Some(format!("✖ NO ANSWER: what is shown is {age} s OLD ({why}); trying again"))
+        }
+        (Connection::Lost { why, .. }, None, _) => {
+            Some(format!("✖ NO ANSWER: nothing to show yet ({why}); trying again"))
+        }
+        (_, _, Some((since, _))) => {
+            Some(format!("✖ JOURNAL NOT WRITTEN for {since} s: what is shown is OLD, no limit is kept"))
+        }
+        _ => None,
+    };
+    if let Some(text) = bad {
         frame.render_widget(
             Line::styled(text::fit(&format!(" {text}"), usize::from(area.width)), theme.high().patch(theme.selected())),
             area,
@@ -76,6 +81,9 @@ fn draw_status(state: &State, frame: &mut Frame, area: Rect) {
         return;
     }
     let mut spans = match state.connection {
+        Connection::Live if state.health.store.failing.is_some() => {
+            vec![Span::styled(" ◆ store behind ", theme.medium())]
+        }
         Connection::Live => vec![Span::styled(" ● connected ", theme.normal())],
         _ => vec![Span::styled(" ◌ connecting ", theme.medium())],
     };

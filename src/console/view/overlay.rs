@@ -191,7 +191,8 @@ fn following(state: &State, id: headroom_rules::orders::OrderId, executing: bool
             lines.push((format!("x executes it now, Esc withdraws it; {countdown}"), theme.strong()));
         }
         OrderState::Selected if !state.live() => {
-            lines.push(("The centre does not answer: execute is not offered.".to_owned(), theme.medium()));
+            let why = state.why_not_live().unwrap_or_default();
+            lines.push((format!("Execute is not offered: {why}."), theme.medium()));
         }
         OrderState::Selected if left.get() <= 0 => {
             lines.push(("The select has run out: execute is not offered.".to_owned(), theme.medium()));
