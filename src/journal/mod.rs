@@ -18,6 +18,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use error::JournalError;
+pub(crate) use sqlite::make_folder;
 pub use sqlite::{Journal, JournalReader, last_time};
 pub use writer::{BATCH_MAX, Committed, Control, Health, Submission, write};
 

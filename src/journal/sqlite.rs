@@ -1,6 +1,8 @@
 //! The journal of one machine: one SQLite file, one row per batch.
 
-use std::fs::{self, File, TryLockError};
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -338,10 +340,16 @@ fn check(row: &sqlx::sqlite::SqliteRow, first: Position) -> Result<Vec<Input>, S
     Ok(inputs)
 }
 
+/// Makes the data folder for this user only: it tells how customers use power, and may hold the operator's token. One that
+/// is there already keeps the mode its owner gave it.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
 /// Makes the folder, tries that it can be written to, and takes it for this process.
 fn lock(folder: &Path) -> Result<File, JournalError> {
     let failed = |source| JournalError::Folder { folder: folder.to_owned(), source };
-    fs::create_dir_all(folder).map_err(failed)?;
+    make_folder(folder).map_err(failed)?;
     let path = folder.join(LOCK_FILE);
     let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
     match lock.try_lock() {

@@ -294,3 +294,19 @@ async fn forgotten_inputs_are_refused_and_positions_go_on() {
     assert_eq!(journal.append(&[tick(7)]).await.unwrap(), Position(7));
     assert_eq!(inputs(journal.read_from(Position(3), 9).await.unwrap()), ticks(4..8));
 }
+
+#[tokio::test]
+async fn a_folder_is_made_for_its_owner_only_and_one_that_is_there_is_left_alone() {
+    use std::fs::{Permissions, create_dir, metadata, set_permissions};
+    use std::os::unix::fs::PermissionsExt as _;
+    let outer = tempfile::tempdir().unwrap();
+    let mode = |folder: &Path| metadata(folder).unwrap().permissions().mode() & 0o777;
+    let made = outer.path().join("made");
+    Journal::open(&made).await.unwrap();
+    assert_eq!(mode(&made), 0o700);
+    let there = outer.path().join("there");
+    create_dir(&there).unwrap();
+    set_permissions(&there, Permissions::from_mode(0o750)).unwrap();
+    Journal::open(&there).await.unwrap();
+    assert_eq!(mode(&there), 0o750);
+}

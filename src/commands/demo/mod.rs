@@ -57,7 +57,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     } else {
         let tty = std::io::stdin().is_terminal() && std::io::stdout().is_terminal();
         anyhow::ensure!(tty, "this is not a terminal: use `headroom demo --headless` for figures as JSON");
-        std::fs::create_dir_all(&options.data)
+        journal::make_folder(&options.data)
             .and_then(|()| logging::to_file(&options.data.join("headroom.log")))
             .with_context(|| {
                 format!("data folder {}: cannot write there; name another with --data", options.data.display())
