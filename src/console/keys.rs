@@ -194,6 +194,16 @@ pub(crate) fn command(context: Context, key: KeyEvent) -> Option<Command> {
     bindings(context).find(|binding| binding.keys.contains(&key.code)).map(|binding| binding.command)
 }
 
+/// Whether a command may run on a screen too small to show what it is about: leaving and taking back only.
+pub(crate) fn acts_unseen(context: Context, command: Command) -> bool {
+    match command {
+        Command::AskQuit | Command::QuitNow | Command::Withdraw | Command::WithdrawAll => true,
+        // Stays, and keeps every select.
+        Command::Close => context == Quit,
+        _ => false,
+    }
+}
+
 /// Whether what is typed goes into a field.
 pub(crate) const fn is_typing(context: Context) -> bool {
     matches!(context, Filter | Comment | Review)

@@ -6,6 +6,14 @@ use super::keys;
 use super::state::{Overlay, Screen, Stage, State};
 use super::view::text;
 
+/// The smallest screen that holds anything to be trusted, columns and rows.
+pub(crate) const SMALLEST: (u16, u16) = (60, 16);
+
+/// Whether nothing of the state is drawn.
+pub(crate) const fn too_small(width: u16, height: u16) -> bool {
+    width < SMALLEST.0 || height < SMALLEST.1
+}
+
 /// The screen's standing parts.
 pub(crate) struct Areas {
     pub(crate) tabs: Rect,

@@ -159,8 +159,11 @@ fn on_key(state: &mut State, key: KeyEvent) -> Vec<Effect> {
         key.kind == KeyEventKind::Press
             || matches!(command, Command::Up | Command::Down | Command::PageUp | Command::PageDown)
     });
+    let unseen = layout::too_small(state.size.0, state.size.1);
     match command {
+        Some(command) if unseen && !keys::acts_unseen(context, command) => Vec::new(),
         Some(command) => run(state, context, command),
+        None if unseen => Vec::new(),
         None => {
             if keys::is_typing(context) {
                 type_into(state, context, key);
@@ -494,6 +497,9 @@ fn settle(state: &mut State) {
 }
 
 fn on_mouse(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
+    if layout::too_small(state.size.0, state.size.1) {
+        return Vec::new();
+    }
     let context = keys::context(state);
     let wheel = state.overlay.is_none() || context == Context::Help;
     match mouse.kind {

@@ -63,6 +63,34 @@ fn execute_is_not_offered_while_the_centre_does_not_answer() {
 }
 
 #[test]
+fn a_screen_too_small_to_show_anything_only_quits_and_withdraws() {
+    for small in [(59, 24), (80, 15)] {
+        let mut state = after_select(SIZE);
+        order_is(&mut state, OrderState::Selected, "");
+        update(&mut state, Message::Resize(small.0, small.1));
+        assert!(keys(&mut state, "xq").is_empty());
+        let all = frame_text(&state).unwrap().replace('\n', " ");
+        assert!(all.contains("Esc: withdraw the select") && !all.contains("execute"), "{all}");
+        assert_eq!(asks(&press(&mut state, KeyCode::Esc)), [&Request::Cancel { order: OrderId(12) }]);
+        let mut state = at_terminal(small);
+        assert!(keys(&mut state, "tc2").is_empty());
+        assert!(matches!(state.screen, Screen::Overview), "{:?}", state.screen);
+        assert_eq!(keys(&mut state, "q"), [Effect::Quit]);
+    }
+}
+
+#[test]
+fn nothing_is_typed_and_no_select_sent_unseen() {
+    let mut state = at_terminal(SIZE);
+    keys(&mut state, "t");
+    update(&mut state, Message::Resize(40, 10));
+    keys(&mut state, "why");
+    assert!(press(&mut state, KeyCode::Enter).is_empty());
+    let reason = state.dialogue().map(|dialogue| dialogue.reason.value().to_owned());
+    assert_eq!((context(&state), reason.as_deref()), (Context::Review, Some("")));
+}
+
+#[test]
 fn no_order_is_given_while_the_journal_is_not_written() {
     let mut state = after_select(SIZE);
     order_is(&mut state, OrderState::Selected, "");

@@ -18,15 +18,11 @@ use super::layout;
 use super::state::{Connection, Screen, State};
 use super::theme::priority_mark;
 
-/// The smallest screen that holds anything to be trusted.
-const SMALLEST: (u16, u16) = (60, 16);
-
 /// Draws one frame.
 pub(crate) fn draw(state: &State, frame: &mut Frame) {
     let area = frame.area();
-    if area.width < SMALLEST.0 || area.height < SMALLEST.1 {
-        let text = format!("{}x{} is too small: wanted {}x{} or more", area.width, area.height, SMALLEST.0, SMALLEST.1);
-        frame.render_widget(Paragraph::new(text), area);
+    if layout::too_small(area.width, area.height) {
+        draw_too_small(state, frame, area);
         return;
     }
     let areas = layout::areas(state, area);
@@ -47,6 +43,21 @@ pub(crate) fn draw(state: &State, frame: &mut Frame) {
     frame.render_widget(Paragraph::new(notice), areas.notice);
     draw_bar(state, frame, areas.bar);
     overlay::draw(state, frame, area);
+}
+
+/// Only what may be done unseen, and which keys do it.
+fn draw_too_small(state: &State, frame: &mut Frame, area: Rect) {
+    let (width, height) = layout::SMALLEST;
+    let mut text = format!("{}x{} is too small: wanted {width}x{height} or more.", area.width, area.height);
+    let context = keys::context(state);
+    if context == keys::Context::Quit {
+        text.push_str(" Orders of yours are selected.");
+    }
+    for binding in keys::bindings(context).filter(|binding| keys::acts_unseen(context, binding.command)) {
+        text.push_str(&format!(" {}: {}.", binding.label, binding.help));
+    }
+    let lines: Vec<Line> = text::wrap(&text, usize::from(area.width)).into_iter().map(Line::raw).collect();
+    frame.render_widget(Paragraph::new(lines), area);
 }
 
 fn draw_tabs(state: &State, frame: &mut Frame, area: Rect) {
