@@ -12,5 +12,6 @@ pub mod commands;
 pub mod config;
 pub mod console;
 pub mod journal;
+pub mod printable;
 mod sentence;
 pub mod store;

@@ -13,6 +13,7 @@ use warp::reply::Response;
 use super::Api;
 use super::answer::{Fault, ok};
 use super::door::Caller;
+use crate::printable::is_printable;
 
 /// Largest body of a request, bytes: far more than its longest texts.
 pub(super) const BODY_MAX: usize = 16 * 1024;
@@ -67,7 +68,8 @@ where
     Ok(kept)
 }
 
-/// Free text goes into the audit log and onto screens: of a readable length, and nothing that moves a cursor.
+/// Free text goes into the audit log and onto screens: of a readable length, and nothing that moves a cursor or turns the text
+/// beside it round.
 fn check(request: &Request) -> Result<(), Fault> {
     let (what, text) = match request {
         Request::Select { reason, .. } => ("reason", reason),
@@ -79,8 +81,12 @@ fn check(request: &Request) -> Result<(), Fault> {
         let sentence = format!("the {what} has {chars} characters: wanted at most {TEXT_CHARS_MAX}");
         return Err(Fault::bad_request(sentence));
     }
-    match text.chars().find(|c| c.is_control()) {
-        Some(bad) => Err(Fault::bad_request(format!("the {what} has the control character {bad:?}: wanted one line"))),
+    match text.chars().find(|&c| !is_printable(c)) {
+        Some(bad) => {
+            let bad = bad.escape_unicode();
+            let sentence = format!("the {what} has the control character {bad}: wanted one line of plain text");
+            Err(Fault::bad_request(sentence))
+        }
         None => Ok(()),
     }
 }

@@ -408,8 +408,10 @@ async fn a_body_that_is_no_request_is_told_what_is_wrong_and_goes_no_further() {
         (execute(1).to_string() + "x", "trailing characters"),
         (select("x").replace("T-1", "T 1"), "wanted letters"),
         (comment(&"é".repeat(501)), "the comment has 501 characters: wanted at most 500"),
-        (comment("a\u{1b}[2J"), "the comment has the control character '\\u{1b}'"),
-        (select("two\nlines"), "the reason has the control character '\\n'"),
+        (comment("a\u{1b}[2J"), "the comment has the control character \\u{1b}:"),
+        (select("two\nlines"), "the reason has the control character \\u{a}:"),
+        (select("cap 5\u{202e}0"), "the reason has the control character \\u{202e}:"),
+        (comment("one\u{2028}two"), "the comment has the control character \\u{2028}:"),
     ] {
         let request = centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN).body(body.clone());
         let (status, answer) = read(request).await;

@@ -148,7 +148,7 @@ impl Run {
         let kind = Kind::of(&keys);
         if kind.is_none() {
             let wanted = "the tables of a serve.toml, fleet.toml, rules.toml, sim.toml or terminal.toml";
-            self.faults.push(ConfigError::new(file, None, format!("of no known kind: wanted {wanted}")));
+            self.faults.push(ConfigError::new(file, None, &format!("of no known kind: wanted {wanted}")));
         }
         kind
     }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use crate::printable::printable;
+
 /// One fault of one file: `fleet.toml:12: customer.contract_kw = -5: wanted a whole number of kW, 1 to 1000000`.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
 #[error("{}{}: {text}", file.display(), LineOf(*line))]
@@ -13,8 +15,9 @@ pub struct ConfigError {
 }
 
 impl ConfigError {
-    pub(super) fn new(file: &Path, line: Option<usize>, text: String) -> Self {
-        Self { file: file.to_owned(), line, text }
+    /// `text` may repeat what the file has, which is not to do more to a terminal than be read.
+    pub(super) fn new(file: &Path, line: Option<usize>, text: &str) -> Self {
+        Self { file: file.to_owned(), line, text: printable(text).into_owned() }
     }
 
     /// The file, as it was named.

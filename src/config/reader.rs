@@ -11,18 +11,19 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::{ConfigError, ConfigErrors};
+use crate::printable::is_printable;
 
 /// Characters of a wrong value that an error repeats.
 const SHOWN_MAX: usize = 60;
 /// Characters of a name.
 const NAME_MAX: usize = 64;
 /// What a name for people has to be.
-pub const LABEL_WANTED: &str = "a text in one line, 1 to 64 characters";
+pub const LABEL_WANTED: &str = "a text in one line, 1 to 64 characters, none of them invisible";
 
 /// A name for people, without the spaces around it; none for what is not [`LABEL_WANTED`].
 pub fn label(text: &str) -> Option<&str> {
     let text = text.trim();
-    let fits = (1..=NAME_MAX).contains(&text.chars().count()) && !text.chars().any(char::is_control);
+    let fits = (1..=NAME_MAX).contains(&text.chars().count()) && text.chars().all(is_printable);
     fits.then_some(text)
 }
 
@@ -38,7 +39,7 @@ pub(super) struct Source<'a> {
 /// Reads the whole file.
 pub(super) fn read_file(file: &Path) -> Result<String, ConfigErrors> {
     std::fs::read_to_string(file).map_err(|error| {
-        ConfigError::new(file, None, format!("cannot be read ({error}): wanted a readable TOML file")).into()
+        ConfigError::new(file, None, &format!("cannot be read ({error}): wanted a readable TOML file")).into()
     })
 }
 
@@ -64,7 +65,7 @@ impl<'a> Source<'a> {
         let taken = take(root);
         ConfigErrors::check(source.faults.take())?;
         // Whoever takes nothing has said why; this is the answer to one who did not.
-        taken.ok_or_else(|| ConfigError::new(file, None, "incomplete".to_owned()).into())
+        taken.ok_or_else(|| ConfigError::new(file, None, "incomplete").into())
     }
 
     fn line(&self, offset: usize) -> usize {
@@ -72,7 +73,7 @@ impl<'a> Source<'a> {
     }
 
     fn add(&self, line: Option<usize>, text: String) {
-        self.faults.borrow_mut().push(ConfigError::new(self.file, line, text));
+        self.faults.borrow_mut().push(ConfigError::new(self.file, line, &text));
     }
 
     /// A value as it is written, cut to one line.

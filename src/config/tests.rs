@@ -143,6 +143,15 @@ fn an_unknown_key_is_refused_with_the_known_ones() {
 }
 
 #[test]
+fn what_would_steer_a_terminal_is_refused_and_only_shows() {
+    let text = "[[operator]]\nname = \"li\u{202e}iew\"\n\"k\\u001b[2J\" = 1\n";
+    let said = said(serve(text));
+    assert!(said.contains(r#"name = "li\u{202e}iew": wanted a text"#), "{said}");
+    assert!(said.contains(r"operator.k\u{1b}[2J: unknown key"), "{said}");
+    assert!(!said.contains(['\u{1b}', '\u{202e}']), "{said}");
+}
+
+#[test]
 fn all_faults_of_a_file_are_reported_at_once() {
     let text = r#"
 [[customer]]
@@ -156,7 +165,7 @@ safety_floor_kw = 1.5
     assert_snapshot!(said(fleet(&format!("{TREE}{text}"))), @r#"
     fleet.toml:19: customer.priority is missing: wanted a priority class (1 is shed last), 1 to 5
     fleet.toml:20: customer.id = "C 1": wanted 1 to 16 letters, digits, '-', '_' or '.'
-    fleet.toml:21: customer.name = "": wanted a text in one line, 1 to 64 characters
+    fleet.toml:21: customer.name = "": wanted a text in one line, 1 to 64 characters, none of them invisible
     fleet.toml:23: customer.contract_kw = -5: wanted a whole number of kW, 1 to 1000000
     fleet.toml:24: customer.guaranteed = "no": wanted true or false
     fleet.toml:25: customer.safety_floor_kw = 1.5: wanted a whole number of kW, 0 to 1000000
@@ -247,7 +256,7 @@ rounds = [{ no = 9, name = "a" }, { no = 1, nam = "b" }]
     fleet.toml:22: terminal.common_address = 65535: wanted a whole number, 1 to 65534
     fleet.toml:23: terminal.profile = "nowhere.toml": wanted "standard", or the path of a point map that exists
     fleet.toml:24: terminal.rounds.nam: unknown key: wanted one of no, name
-    fleet.toml:24: terminal.rounds.name is missing: wanted a text in one line, 1 to 64 characters
+    fleet.toml:24: terminal.rounds.name is missing: wanted a text in one line, 1 to 64 characters, none of them invisible
     fleet.toml:24: terminal.rounds.no = 9: wanted a whole number, 1 to 8
     "#);
 }

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::message::{About, Answer, Asked, Health, Message, TrendPoint};
+use crate::printable::printable;
 
 /// A centre on the same network answers in milliseconds; after this it counts as not answering.
 const TIMEOUT: Duration = Duration::from_secs(3);
@@ -23,7 +24,7 @@ pub(crate) enum ClientError {
     Unreachable { url: String, source: reqwest::Error },
     #[error("{url}: no answer within {} s", TIMEOUT.as_secs())]
     TimedOut { url: String },
-    #[error("the centre does not accept the token (401): check --token")]
+    #[error("the centre does not accept the token (401): check HEADROOM_TOKEN or --token-file")]
     Unauthorized,
     #[error("{0}")]
     Refused(String),
@@ -81,12 +82,12 @@ impl Client {
             return response.json().await.map_err(|source| ClientError::Unreadable { url, source });
         }
         let text = response.text().await.unwrap_or_default();
-        let sentence = serde_json::from_str::<Refused>(&text).map(|refused| refused.error);
+        let sentence = serde_json::from_str::<Refused>(&text).map(|refused| printable(&refused.error).into_owned());
         Err(match (status, sentence) {
             (StatusCode::UNAUTHORIZED, _) => ClientError::Unauthorized,
             (StatusCode::CONFLICT, Ok(sentence)) => ClientError::Refused(sentence),
             (status, sentence) => {
-                let text = sentence.unwrap_or(text).chars().take(200).collect();
+                let text = sentence.unwrap_or_else(|_| printable(&text).into_owned()).chars().take(200).collect();
                 ClientError::Status { url, status, text }
             }
         })

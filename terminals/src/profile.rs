@@ -103,8 +103,8 @@ struct RoundCommand {
 #[derive(Debug, thiserror::Error)]
 #[allow(missing_docs, reason = "the messages say it")]
 pub enum ProfileError {
-    #[error("point map: not readable as TOML of points and commands")]
-    Syntax(#[from] toml::de::Error),
+    #[error("point map: line {line}: not readable as TOML of points and commands: {message}")]
+    Syntax { line: usize, message: String },
     #[error("point map: address {ioa} of {what}: wanted 1 to 16777215")]
     Address { ioa: u32, what: String },
     #[error("point map: address {ioa} stands for {first} and for {second}: give each its own")]
@@ -144,7 +144,11 @@ impl Profile {
     /// The file is refused whole for an unknown key, an address out of range or used twice, a point mapped twice, a
     /// scale that is no positive number, or a type that cannot carry the point.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
-        let Raw { mut points, commands } = toml::from_str(text)?;
+        let Raw { mut points, commands } = toml::from_str(text).map_err(|error| {
+            // Its own text repeats the raw line of the file, with whatever that would do to a terminal.
+            let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+            ProfileError::Syntax { line: before.matches('\n').count() + 1, message: error.message().to_owned() }
+        })?;
         let mut taken: BTreeMap<u32, String> = BTreeMap::new();
         let mut take = |ioa: u32, what: String| {
             if !(1..=0xFF_FFFF).contains(&ioa) {
@@ -419,6 +423,8 @@ mod tests {
         );
         assert!(refused(&point("active_power", 0)).contains("wanted 1 to 16777215"));
         assert!(refused(&(point("active_power", 5) + "unit = \"kW\"\n")).contains("TOML"));
+        let hostile = refused(&(point("active_power", 5) + "x = \"\u{1b}[2J\n"));
+        assert!(hostile.contains("line 5: ") && !hostile.contains('\u{1b}'), "{hostile}");
         assert!(refused(&point("cover_open", 5)).contains("cannot travel"));
     }
 }
