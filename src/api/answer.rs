@@ -7,6 +7,7 @@ use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
 use crate::centre::Unavailable;
+use crate::sentence::sentence;
 use crate::store::StoreError;
 
 /// Why there is no 200, with a sentence for the person.
@@ -62,13 +63,7 @@ impl From<StoreError> for Fault {
             StoreError::Row { .. } | StoreError::Encode { .. } => StatusCode::INTERNAL_SERVER_ERROR,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
-        let mut sentence = error.to_string();
-        let mut cause = std::error::Error::source(&error);
-        while let Some(inner) = cause {
-            sentence.push_str(": ");
-            sentence.push_str(&inner.to_string());
-            cause = inner.source();
-        }
+        let sentence = sentence(&error);
         tracing::warn!(error = sentence, "the store gave the API no answer");
         Self::new(status, sentence)
     }
