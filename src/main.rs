@@ -1,13 +1,14 @@
 //! `headroom`: one binary with a subcommand for each person.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::commands::{demo, serve, simulate, terminal, token};
+use headroom::commands::{demo, serve, simulate, terminal, token as new_token};
+use headroom::printable::printable;
 use headroom::{config, console};
 
 /// A load-management centre: two-way terminals, limiting by readable rules, an operator's console.
@@ -20,6 +21,8 @@ struct Cli {
 
 /// Where the console looks for a centre unless told otherwise.
 const API_PORT: u16 = 8104;
+/// Where a centre that was started in the same folder leaves its operator's token.
+const TOKEN_FILE: &str = "headroom-data/operator.token";
 
 #[derive(Subcommand)]
 enum Command {
@@ -91,12 +94,10 @@ struct Console {
     /// The centre's API
     #[arg(long, default_value = "http://127.0.0.1:8104")]
     url: String,
-    /// The operator's token
-    #[arg(long, env = "HEADROOM_TOKEN", hide_env_values = true, conflicts_with = "token_file")]
-    token: Option<String>,
-    /// A file that holds the operator's token
-    #[arg(long, default_value = "headroom-data/operator.token", value_name = "FILE")]
-    token_file: PathBuf,
+    /// A file that holds the operator's token; unless set, the token in HEADROOM_TOKEN, or else the file
+    /// headroom-data/operator.token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
     /// One frame as text, then leave
     #[arg(long)]
     once: bool,
@@ -138,8 +139,16 @@ fn factor(text: &str) -> Result<f64, String> {
     factor.ok_or_else(|| "wanted a number from 1 to 600".to_owned())
 }
 
+/// The operator's token. It is no argument, for every user of a machine sees the arguments of every process.
+fn token(file: Option<&Path>) -> anyhow::Result<String> {
+    match (file, std::env::var("HEADROOM_TOKEN")) {
+        (None, Ok(token)) if !token.trim().is_empty() => Ok(token.trim().to_owned()),
+        (file, _) => read_token(file.unwrap_or(Path::new(TOKEN_FILE))),
+    }
+}
+
 /// The token in `file`, without the line's end.
-fn read_token(file: &PathBuf) -> anyhow::Result<String> {
+fn read_token(file: &Path) -> anyhow::Result<String> {
     let text = std::fs::read_to_string(file).with_context(|| {
         format!(
             "{}: the operator's token cannot be read; name its file with --token-file or set HEADROOM_TOKEN",
@@ -169,9 +178,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Check { files } => check(&files),
         Command::Sim { config } => simulate::run(&config).await,
         Command::Terminal { config } => terminal::run(&config).await,
-        Command::Token { name } => token::run(&name),
-        Command::Console(Console { url, token, token_file, once, json, size }) => {
-            let token = token.map_or_else(|| read_token(&token_file), Ok)?;
+        Command::Token { name } => new_token::run(&name),
+        Command::Console(Console { url, token_file, once, json, size }) => {
+            let token = token(token_file.as_deref())?;
             console::run(console::Options { url, token, once, json, size }).await
         }
     }
@@ -189,7 +198,10 @@ fn main() -> ExitCode {
     match runtime.block_on(run(cli.command)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("headroom: {error:#}");
+            // A file's faults have a line each; whatever else would steer a terminal only shows.
+            let text = format!("{error:#}");
+            let lines: Vec<_> = text.lines().map(printable).collect();
+            eprintln!("headroom: {}", lines.join("\n"));
             ExitCode::FAILURE
         }
     }
