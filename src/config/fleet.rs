@@ -10,6 +10,7 @@ use headroom_rules::model::{
 };
 
 use super::error::ConfigErrors;
+use super::maps::{Maps, missing_for};
 use super::reader::{Section, Source, read_file};
 
 /// Whom the centre watches, and by which links.
@@ -40,15 +41,6 @@ pub const STANDARD_PROFILE: &str = "standard";
 /// The file of a point map that does not ship: `profile`, relative to the folder of the file that names it.
 pub fn profile_file(named_in: &Path, profile: &str) -> Option<PathBuf> {
     (profile != STANDARD_PROFILE).then(|| named_in.parent().unwrap_or(Path::new("")).join(profile))
-}
-
-/// Takes a section's `profile`, which has to be there to be read.
-pub(super) fn take_profile(section: &Section<'_>, file: &Path) -> String {
-    let wanted = "\"standard\", or the path of a point map that exists";
-    section.text_or("profile", STANDARD_PROFILE.to_owned(), wanted, |text| {
-        let there = profile_file(file, text).is_none_or(|path| path.is_file());
-        there.then(|| text.to_owned())
-    })
 }
 
 /// Takes a section's `common_address` (IEC 60870-5-101, 7.2.4: 0 is not used, 65535 calls everybody).
@@ -108,9 +100,10 @@ impl Fleet {
                     None => complete = false,
                 }
             }
+            let maps = Maps::default();
             let mut links = BTreeMap::new();
             for section in top.sections("terminal") {
-                match terminal(&section, file) {
+                match terminal(&section, file, &maps) {
                     Some((entry, link)) => {
                         let id = link.terminal;
                         links.entry(id).or_insert(link);
@@ -244,12 +237,12 @@ fn customer(section: &Section<'_>) -> Option<(CustomerId, Customer)> {
     ))
 }
 
-fn terminal(section: &Section<'_>, file: &Path) -> Option<(Terminal, LinkEntry)> {
+fn terminal(section: &Section<'_>, file: &Path, maps: &Maps) -> Option<(Terminal, LinkEntry)> {
     let id = section.id("id");
     let customer = section.id_if_any("customer");
     let address = section.text_as("address", "HOST:PORT, as \"10.4.0.17:2404\"", host_port);
     let common_address = take_common_address(section);
-    let profile = take_profile(section, file);
+    let (profile, map) = maps.take(section, file);
     let mut rounds = BTreeMap::new();
     let mut complete = true;
     for entry in section.sections("rounds") {
@@ -259,6 +252,12 @@ fn terminal(section: &Section<'_>, file: &Path) -> Option<(Terminal, LinkEntry)>
             complete = false;
             continue;
         };
+        if let Some(missing) = map.as_ref().and_then(|map| missing_for(no, map)) {
+            entry.fault(
+                "no",
+                format_args!("the point map \"{profile}\" has not {missing} of round {no}: wanted one there"),
+            );
+        }
         if rounds.insert(no, Round { name }).is_some() {
             entry.fault("no", "taken by an earlier entry: wanted each round once");
         }

@@ -8,6 +8,7 @@
 mod check;
 mod error;
 mod fleet;
+mod maps;
 mod reader;
 pub mod rules;
 mod serve;

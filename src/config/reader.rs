@@ -56,7 +56,7 @@ impl<'a> Source<'a> {
         if !errors.is_empty() {
             for error in errors {
                 let line = error.span().map(|span| source.line(span.start));
-                source.add(line, format!("not TOML: {}", error.message()));
+                source.add(line, &format!("not TOML: {}", error.message()));
             }
             ConfigErrors::check(source.faults.take())?;
         }
@@ -72,8 +72,8 @@ impl<'a> Source<'a> {
         self.lines.partition_point(|&start| start <= offset)
     }
 
-    fn add(&self, line: Option<usize>, text: String) {
-        self.faults.borrow_mut().push(ConfigError::new(self.file, line, &text));
+    fn add(&self, line: Option<usize>, text: &str) {
+        self.faults.borrow_mut().push(ConfigError::new(self.file, line, text));
     }
 
     /// A value as it is written, cut to one line.
@@ -110,15 +110,15 @@ impl<'a> Section<'a> {
 
     fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &dyn fmt::Display) {
         let shown = self.source.shown(value.span());
-        self.at_value(value, format!("{} = {shown}: wanted {wanted}", self.name(key)));
+        self.at_value(value, &format!("{} = {shown}: wanted {wanted}", self.name(key)));
     }
 
-    fn at_value(&self, value: &Spanned<DeValue<'_>>, text: String) {
+    fn at_value(&self, value: &Spanned<DeValue<'_>>, text: &str) {
         self.source.add(Some(self.source.line(value.span().start)), text);
     }
 
     fn missing(&self, key: &str, wanted: &dyn fmt::Display) {
-        self.source.add(Some(self.line()), format!("{} is missing: wanted {wanted}", self.name(key)));
+        self.source.add(Some(self.line()), &format!("{} is missing: wanted {wanted}", self.name(key)));
     }
 
     /// The line on which the table begins.
@@ -136,9 +136,9 @@ impl<'a> Section<'a> {
         match self.table.get(key) {
             Some(value) => {
                 let shown = self.source.shown(value.span());
-                self.at_value(value, format!("{} = {shown}: {why}", self.name(key)));
+                self.at_value(value, &format!("{} = {shown}: {why}", self.name(key)));
             }
-            None => self.source.add(Some(self.line()), format!("{}: {why}", self.name(key))),
+            None => self.source.add(Some(self.line()), &format!("{}: {why}", self.name(key))),
         }
     }
 
@@ -246,7 +246,7 @@ impl<'a> Section<'a> {
         };
         let taken = value.get_ref().as_str().and_then(take);
         if taken.is_none() {
-            self.at_value(value, format!("{}: wanted {wanted}", self.name(key)));
+            self.at_value(value, &format!("{}: wanted {wanted}", self.name(key)));
         }
         taken
     }
@@ -306,7 +306,7 @@ impl<'a> Section<'a> {
         for (key, _) in self.table.iter().filter(|(key, _)| !asked.contains(&key.get_ref().as_ref())) {
             let line = self.source.line(key.span().start);
             let text = format!("{}: unknown key: wanted one of {}", self.name(key.get_ref()), asked.join(", "));
-            self.source.add(Some(line), text);
+            self.source.add(Some(line), &text);
         }
     }
 }

@@ -7,7 +7,8 @@ use headroom_rules::model::{Power, RoundNo};
 use headroom_sim::plant::LoadType;
 
 use super::error::ConfigErrors;
-use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, profile_file, take_common_address, take_profile, take_round_no};
+use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, profile_file, take_common_address, take_round_no};
+use super::maps::Maps;
 use super::reader::{Section, Source, read_file};
 
 /// A simulated fleet, for a centre elsewhere. Paths are relative to the file's folder.
@@ -169,7 +170,7 @@ impl TerminalConfig {
             let wanted = "IP:PORT, as \"0.0.0.0:2404\"";
             let listen = top.text_or("listen", LISTEN, wanted, |text| text.parse().ok());
             let common_address = take_common_address(&top);
-            let profile = take_profile(&top, file);
+            let (profile, _) = Maps::default().take(&top, file);
             let require_select = top.flag_or("require_select", true);
             let site = match top.section("site") {
                 Some(section) => site(&section),

@@ -380,3 +380,28 @@ fn every_load_of_the_simulated_plant_has_a_name_in_files() {
     use headroom_sim::plant::LoadType;
     assert_eq!(sim::LOADS.map(|(_, load)| load), LoadType::ALL);
 }
+
+#[test]
+fn a_point_map_is_read_along_with_the_fleet_that_names_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let fleet = folder.path().join("fleet.toml");
+    let parse = |map: &str| {
+        fs::write(folder.path().join("own.toml"), map).unwrap();
+        let text = "[[node]]\nid = \"R\"\nkind = \"region\"\nname = \"r\"\n[[node]]\nid = \"F\"\nkind = \"feeder\"\n\
+                    name = \"f\"\nparent = \"R\"\n[[customer]]\nid = \"C\"\nname = \"c\"\nsupplied_by = \"F\"\n\
+                    contract_kw = 9\npriority = 3\n[[terminal]]\nid = \"T\"\ncustomer = \"C\"\naddress = \"h:1\"\n\
+                    common_address = 1\nprofile = \"own.toml\"\nrounds = [{ no = 1, name = \"r\" }]\n";
+        Fleet::parse(&fleet, text).map_err(|errors| errors.to_string())
+    };
+    let position = "[[points]]\npoint = { round_position = 1 }\nioa = 1\ntype = \"double\"\n";
+    let command = "[[commands.rounds]]\nround = 1\nioa = 2\n";
+    parse(&format!("{position}{command}")).unwrap();
+    for (map, wanted) in [
+        ("no map".to_owned(), "terminal.profile = \"own.toml\": point map: line 1"),
+        (position.to_owned(), "has not a command of round 1"),
+        (format!("points = []\n{command}"), "has not a point for its position of round 1"),
+    ] {
+        let said = parse(&map).unwrap_err();
+        assert!(said.contains("fleet.toml:") && said.contains(wanted), "{said}");
+    }
+}
