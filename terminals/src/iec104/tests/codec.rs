@@ -2,7 +2,7 @@ use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
 use proptest::prelude::*;
 
 use crate::iec104::apci::{self, Frame};
-use crate::iec104::asdu::{self, Asdu, CommandValue, Object, Value};
+use crate::iec104::asdu::{self, Asdu, CommandValue, Object, Value, WireCommand};
 use crate::iec104::config::{RawTimers, Timers, TimersError};
 use crate::iec104::error::{AsduError, FrameError};
 use crate::iec104::time;
@@ -63,6 +63,149 @@ fn a_double_command_is_written_as_the_standard_says() {
     // C_DC_NA_1, one, activation, address 1, object 24577; DCO: ON, QU 0, S/E = 1.
     let raw = asdu::command(1, 24_577, CommandValue::Double(true), true, 6);
     assert_eq!(raw, [0x2E, 0x01, 0x06, 0x00, 0x01, 0x00, 0x01, 0x60, 0x00, 0x82]);
+}
+
+#[test]
+fn single_commands_are_written_and_read_as_the_standard_says() {
+    #[rustfmt::skip]
+    let select_on = [
+        0x2D, 0x01,       // C_SC_NA_1 (45), SQ = 0, one object
+        0x06, 0x00,       // activation, originator 0
+        0x01, 0x00,       // common address 1
+        0x71, 0x17, 0x00, // object 6001
+        0x81,             // SCO: S/E = 1 (select), QU 0, SCS = 1 (ON)
+    ];
+    #[rustfmt::skip]
+    let execute_off = [
+        0x2D, 0x01, 0x06, 0x00, 0x01, 0x00, 0x71, 0x17, 0x00,
+        0x00,             // SCO: S/E = 0 (execute), QU 0, SCS = 0 (OFF)
+    ];
+    for (raw, on, select) in [(select_on, true, true), (execute_off, false, false)] {
+        let value = CommandValue::Single(on);
+        assert_eq!(asdu::command(1, 6_001, value, select, 6), raw);
+        assert_eq!(Asdu::parse(&raw).unwrap().command(), Some(WireCommand { ioa: 6_001, value: Some(value), select }));
+    }
+}
+
+#[test]
+fn a_set_point_is_written_and_read_as_the_standard_says() {
+    #[rustfmt::skip]
+    let select = [
+        0x32, 0x01,             // C_SE_NC_1 (50), SQ = 0, one object
+        0x06, 0x00,             // activation, originator 0
+        0x02, 0x01,             // common address 258
+        0xD5, 0x17, 0x00,       // object 6101
+        0x00, 0x00, 0x7A, 0x43, // 250.0 = 1.953125 x 2^7: exponent 134, fraction 0x7A0000
+        0x80,                   // QOS: S/E = 1 (select), QL 0
+    ];
+    let mut execute = select;
+    execute[13] = 0x00; // QOS: S/E = 0 (execute)
+    for (raw, selects) in [(select, true), (execute, false)] {
+        let value = CommandValue::SetFloat(250.0);
+        assert_eq!(asdu::command(258, 6_101, value, selects, 6), raw);
+        let read = Asdu::parse(&raw).unwrap();
+        assert_eq!(read.command(), Some(WireCommand { ioa: 6_101, value: Some(value), select: selects }));
+        let mut confirmation = raw;
+        confirmation[2] = 0x07; // activation confirmation, P/N = 0
+        assert_eq!(read.mirrored(7, false), confirmation);
+        let mut refusal = raw;
+        refusal[2] = 0x47; // activation confirmation, P/N = 1
+        assert_eq!(read.mirrored(7, true), refusal);
+        let refusal = Asdu::parse(&refusal).unwrap();
+        assert_eq!((refusal.cause, refusal.negative), (7, true));
+    }
+}
+
+/// The one object of a message, which is also what its own encoding gives.
+fn same_both_ways(raw: &[u8]) -> Object {
+    let objects = decode(raw);
+    assert_eq!(asdu::pack(&objects), [(raw.to_vec(), objects.len())]);
+    objects[0]
+}
+
+#[test]
+fn states_read_field_by_field() {
+    // 7.2.6.1: SIQ is SPI in bit 1, then BL 0x10, SB 0x20, NT 0x40, IV 0x80.
+    #[rustfmt::skip]
+    let single = same_both_ways(&[
+        0x01, 0x01,       // M_SP_NA_1 (1), SQ = 0, one object
+        0x14, 0x00,       // interrogated by station interrogation, originator 0
+        0x01, 0x00,       // common address 1
+        0xA1, 0x0F, 0x00, // object 4001
+        0x51,             // SIQ: NT, BL, ON
+    ]);
+    assert_eq!((single.ioa, single.value, single.cause, single.time), (4_001, Value::Single(true), 20, None));
+    assert_eq!(single.quality, Quality::NOT_TOPICAL.with(Quality::BLOCKED));
+
+    #[rustfmt::skip]
+    let tag = [
+        0x5F, 0xEA, // 59999 ms
+        0x3B,       // minute 59, IV = 0
+        0x17,       // hour 23, SU = 0
+        0x9D,       // day of month 29, day of week 4 (Thursday)
+        0x02,       // February
+        0x18,       // 2024
+    ];
+    // The day of the week is not kept, so these two are read only.
+    let timed = |type_id: u8, element: u8| {
+        let mut raw = vec![type_id, 0x01, 0x03, 0x00, 0x01, 0x00, 0xE9, 0x03, 0x00, element];
+        raw.extend(tag);
+        decode(&raw)[0]
+    };
+    let single = timed(0x1E, 0xA0); // M_SP_TB_1 (30); SIQ: IV, SB, OFF
+    assert_eq!((single.ioa, single.value, single.cause), (1_001, Value::Single(false), 3));
+    assert_eq!(single.quality, Quality::INVALID.with(Quality::SUBSTITUTED));
+    assert_eq!(single.time.unwrap().to_string(), "2024-02-29T23:59:59.999Z");
+    let double = timed(0x1F, 0x02); // M_DP_TB_1 (31); DIQ: ON, good
+    assert_eq!((double.value, double.quality), (Value::Double(SwitchPosition::Closed), Quality::GOOD));
+    assert_eq!(double.time.unwrap().to_string(), "2024-02-29T23:59:59.999Z");
+}
+
+#[test]
+fn a_scaled_value_reads_field_by_field() {
+    #[rustfmt::skip]
+    let scaled = same_both_ways(&[
+        0x0B, 0x01,       // M_ME_NB_1 (11), SQ = 0, one object
+        0x01, 0x00,       // periodic, originator 0
+        0x01, 0x00,       // common address 1
+        0xD1, 0x07, 0x00, // object 2001
+        0x18, 0xFC,       // -1000
+        0x01,             // QDS: OV
+    ]);
+    assert_eq!((scaled.value, scaled.quality), (Value::Scaled(-1_000), Quality::OVERFLOW));
+}
+
+#[test]
+fn a_counter_keeps_its_reading_whatever_its_sequence_notation_says() {
+    // BCR (7.2.6.9): 32 bits, then the sequence number in 5 bits, CY 0x20, CA 0x40, IV 0x80.
+    #[rustfmt::skip]
+    let plain = decode(&[
+        0x0F, 0x02,             // M_IT_NA_1 (15), SQ = 0, two objects
+        0x25, 0x00,             // requested by general counter request (37), originator 0
+        0x01, 0x00,             // common address 1
+        0xB9, 0x0B, 0x00,       // object 3001
+        0x15, 0xCD, 0x5B, 0x07, // 123456789
+        0x75,                   // sequence number 21, CY, CA
+        0xBA, 0x0B, 0x00,       // object 3002
+        0xFF, 0xFF, 0xFF, 0xFF, // -1
+        0x9F,                   // sequence number 31, IV
+    ]);
+    let got: Vec<_> = plain.iter().map(|o| (o.ioa, o.value, o.quality, o.cause)).collect();
+    let wanted =
+        [(3_001, Value::Counter(123_456_789), Quality::GOOD, 37), (3_002, Value::Counter(-1), Quality::INVALID, 37)];
+    assert_eq!(got, wanted);
+    #[rustfmt::skip]
+    let timed = decode(&[
+        0x25, 0x01,                               // M_IT_TB_1 (37), SQ = 0, one object
+        0x03, 0x00,                               // spontaneous, originator 0
+        0x01, 0x00,                               // common address 1
+        0xB9, 0x0B, 0x00,                         // object 3001
+        0x00, 0x00, 0x00, 0x80,                   // -2147483648
+        0xA3,                                     // sequence number 3, CY, IV
+        0x00, 0x00, 0x1E, 0x0C, 0x01, 0x07, 0x1A, // 1 July 2026, 12:30:00.000
+    ])[0];
+    assert_eq!((timed.value, timed.quality), (Value::Counter(i32::MIN), Quality::INVALID));
+    assert_eq!(timed.time.unwrap().to_string(), "2026-07-01T12:30:00.000Z");
 }
 
 #[test]
