@@ -89,6 +89,13 @@ impl Input {
     }
 }
 
+impl Input {
+    /// How many readings it carries: what it weighs in a queue.
+    pub const fn readings(&self) -> usize {
+        if let Self::Readings { readings, .. } = self { readings.len() } else { 0 }
+    }
+}
+
 /// Who asks, and from where: what the audit log keeps of a change.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Origin {

@@ -175,7 +175,7 @@ impl Centre {
             machine,
             position,
             dispatcher: Dispatcher::new(routes, unsent, clock.clone(), Arc::clone(&reactions)),
-            storing: Storing::new(entries_to, data),
+            storing: Storing::new(entries_to, backlog.clone(), data),
             snapshots: Snapshots::new(control.clone(), position),
             backlog: backlog.clone(),
             tally: Arc::clone(&tally),

@@ -7,6 +7,7 @@
 //!
 //! **Invariant:** `stored-exactly-once`: at any time either the engine's task feeds the writer or the follower does.
 
+use std::collections::VecDeque;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -19,10 +20,12 @@ use tokio::time::{Instant, sleep};
 use super::machine::{Machine, apply};
 use crate::journal::{JournalError, JournalReader, Position};
 use crate::sentence::sentence;
-use crate::store::Entry;
+use crate::store::{Backlog, Entry};
 
 /// Inputs read from the journal at once.
 const CHUNK: u64 = 512;
+/// From so many readings and outputs on that are not stored yet, entries wait in the journal: one may carry thousands.
+const WEIGHT_MAX: usize = 200_000;
 /// Pause after the journal could not be read.
 const RETRY: Duration = Duration::from_secs(1);
 /// Between two lines in the log about a journal that cannot be read.
@@ -36,9 +39,41 @@ pub(super) struct WriterGone;
 #[derive(Debug)]
 pub(super) struct Storing {
     entries: mpsc::Sender<Entry>,
+    under_way: UnderWay,
     /// Of the journal.
     folder: PathBuf,
     behind: Option<Behind>,
+}
+
+/// What was given to the writer and is not stored yet.
+#[derive(Clone, Debug)]
+struct UnderWay {
+    stored: watch::Receiver<Backlog>,
+    /// Positions and what their entries weigh, oldest first.
+    weights: VecDeque<(Position, usize)>,
+    sum: usize,
+}
+
+impl UnderWay {
+    fn add(&mut self, entry: &Entry) {
+        let weight = entry.input.readings() + entry.outputs.len();
+        self.weights.push_back((entry.position, weight));
+        self.sum += weight;
+    }
+
+    /// Whether one more may go; it may be of any weight.
+    fn has_room(&mut self) -> bool {
+        let stored = self.stored.borrow_and_update().stored;
+        while let Some((_, weight)) = self.weights.pop_front_if(|(position, _)| *position <= stored) {
+            self.sum -= weight;
+        }
+        self.sum < WEIGHT_MAX
+    }
+
+    fn clear(&mut self) {
+        self.weights.clear();
+        self.sum = 0;
+    }
 }
 
 /// A follower at work.
@@ -53,29 +88,37 @@ struct Behind {
 }
 
 impl Storing {
-    pub(super) const fn new(entries: mpsc::Sender<Entry>, folder: PathBuf) -> Self {
-        Self { entries, folder, behind: None }
+    pub(super) const fn new(entries: mpsc::Sender<Entry>, stored: watch::Receiver<Backlog>, folder: PathBuf) -> Self {
+        let under_way = UnderWay { stored, weights: VecDeque::new(), sum: 0 };
+        Self { entries, under_way, folder, behind: None }
     }
 
     /// Before the next input is applied by `machine`, which stands at `position`: sees to it that its entry gets its
     /// way.
     pub(super) fn prepare<M: Machine>(&mut self, machine: &M, position: Position) {
-        if self.behind.is_some() || self.entries.capacity() > 0 || self.entries.is_closed() {
+        if self.behind.is_some() || self.entries.is_closed() {
+            return;
+        }
+        if self.entries.capacity() > 0 && self.under_way.has_room() {
             return;
         }
         tracing::warn!(after = %position, "the store does not keep up: it will be fed from the journal");
         let (live, live_seen) = watch::channel(position);
         let (reached_to, reached) = watch::channel(position);
         let mut follower = JoinSet::new();
-        follower.spawn(follow(machine.clone(), self.folder.clone(), live_seen, reached_to, self.entries.clone()));
+        let to = (self.entries.clone(), self.under_way.clone());
+        // The follower counts on; what it leaves behind is not counted twice.
+        self.under_way.clear();
+        follower.spawn(follow(machine.clone(), self.folder.clone(), live_seen, reached_to, to));
         self.behind = Some(Behind { live, reached, _follower: follower });
     }
 
     /// An entry for the store, after [`Self::prepare`].
-    pub(super) fn store(&self, entry: Entry) -> Result<(), WriterGone> {
+    pub(super) fn store(&mut self, entry: Entry) -> Result<(), WriterGone> {
         if self.behind.is_some() {
             return Ok(());
         }
+        self.under_way.add(&entry);
         match self.entries.try_send(entry) {
             Ok(()) => Ok(()),
             // Only this task sends while nobody follows behind, so the room that `prepare` saw is still there.
@@ -121,7 +164,7 @@ async fn follow<M: Machine>(
     folder: PathBuf,
     mut live: watch::Receiver<Position>,
     reached: watch::Sender<Position>,
-    entries: mpsc::Sender<Entry>,
+    (entries, mut under_way): (mpsc::Sender<Entry>, UnderWay),
 ) {
     let mut after = *reached.borrow();
     let mut direct = Vec::new();
@@ -144,7 +187,15 @@ async fn follow<M: Machine>(
         for (position, input) in chunk {
             let outputs = apply(&mut machine, &input, &mut direct);
             direct.clear();
-            if entries.send(Entry { position, input, outputs }).await.is_err() {
+            while !under_way.has_room() {
+                // A writer that is gone stores nothing any more.
+                if under_way.stored.changed().await.is_err() {
+                    return;
+                }
+            }
+            let entry = Entry { position, input, outputs };
+            under_way.add(&entry);
+            if entries.send(entry).await.is_err() {
                 return;
             }
             after = position;

@@ -121,7 +121,7 @@ fn bench(folder: &Path, entries_max: usize, machine: Counter, position: Position
         machine,
         position,
         dispatcher: Dispatcher::new(BTreeMap::from([(terminal(), route)]), unsent_to, clock, Arc::default()),
-        storing: Storing::new(entries_to, folder.to_owned()),
+        storing: Storing::new(entries_to, backlog_seen.clone(), folder.to_owned()),
         snapshots: Snapshots::new(control, position),
         backlog: backlog_seen,
         tally: Arc::default(),

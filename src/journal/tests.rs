@@ -7,6 +7,7 @@ use headroom_rules::model::{Inventory, PointKind, Quality, Reading, RoundNo, Tim
 use headroom_rules::orders::{Action, NotSent, OrderId, Outcome, Step};
 use tokio::sync::{mpsc, watch};
 
+use super::writer::BATCH_READINGS;
 use super::*;
 
 fn tick(ms: i64) -> Input {
@@ -309,4 +310,27 @@ async fn a_folder_is_made_for_its_owner_only_and_one_that_is_there_is_left_alone
     set_permissions(&there, Permissions::from_mode(0o750)).unwrap();
     Journal::open(&there).await.unwrap();
     assert_eq!(mode(&there), 0o750);
+}
+
+#[tokio::test]
+async fn a_batch_is_bounded_by_readings_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = Journal::open(folder.path()).await.unwrap();
+    let (submit, submissions) = mpsc::channel(8);
+    let (next, mut committed) = mpsc::channel(8);
+    let reading =
+        Reading { point: PointKind::ActivePower, value: 1, quality: Quality::GOOD, source_time: None, cause: 3 };
+    for n in 1..=5 {
+        let readings = vec![reading; BATCH_READINGS / 2];
+        let input = Input::Readings { at: Timestamp::new(n), terminal: "T-1".parse().unwrap(), readings };
+        submit.send(Submission { input, durable: None, reply: None, received: Instant::now() }).await.unwrap();
+    }
+    drop(submit);
+    let writer = tokio::spawn(write(journal, submissions, mpsc::channel(1).1, next, watch::channel(Health::Good).0));
+    let mut sizes = Vec::new();
+    while let Some(batch) = committed.recv().await {
+        sizes.push(batch.len());
+    }
+    assert_eq!(sizes, [2, 2, 1]);
+    assert_eq!(writer.await.unwrap().end(), Position(5));
 }

@@ -13,6 +13,8 @@ use crate::sentence::sentence;
 
 /// Most inputs in one batch.
 pub const BATCH_MAX: usize = 1_024;
+/// A batch takes no more inputs from so many readings on: one input may carry thousands.
+pub(super) const BATCH_READINGS: usize = 50_000;
 /// Pause after the first failed write; it doubles from one to the next.
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause between two tries.
@@ -103,10 +105,9 @@ pub async fn write(
                 Some(Control::End) => submissions.close(),
                 None => controlled = false,
             },
-            count = submissions.recv_many(&mut waiting, BATCH_MAX) => {
-                if count == 0 {
-                    break;
-                }
+            first = submissions.recv() => {
+                let Some(first) = first else { break };
+                gather(first, &mut submissions, &mut waiting);
                 if !commit(&mut journal, &mut waiting, &next, &health).await {
                     tracing::error!(position = %journal.end(), "nobody takes journaled inputs any more: the journal stops");
                     break;
@@ -129,6 +130,18 @@ pub async fn write(
         }
     }
     journal
+}
+
+/// What waits at the moment, as much as fits into a batch.
+fn gather(first: Submission, submissions: &mut mpsc::Receiver<Submission>, waiting: &mut Vec<Submission>) {
+    let mut readings = 0;
+    let mut next = Some(first);
+    while let Some(submission) = next {
+        readings += submission.input.readings();
+        waiting.push(submission);
+        let room = waiting.len() < BATCH_MAX && readings < BATCH_READINGS;
+        next = if room { submissions.try_recv().ok() } else { None };
+    }
 }
 
 /// Writes all that waits as one batch and hands it on; whether there was somebody to take it.
