@@ -58,12 +58,16 @@ pub(crate) fn notice(state: &State, width: u16) -> Vec<String> {
     failing.into_iter().chain(said).collect()
 }
 
-/// Supply tree above, events below: the tree takes what it needs, up to two thirds.
-pub(crate) fn overview(state: &State, body: Rect) -> (Rect, Rect) {
+/// Supply tree above, events below: the tree takes what it needs, up to two thirds. Between them, where the tree does
+/// not fit, a line for what is hidden.
+pub(crate) fn overview(state: &State, body: Rect) -> (Rect, Rect, Rect) {
     let wanted = u16::try_from(state.shown_nodes().len()).unwrap_or(u16::MAX).saturating_add(1);
     let most = (body.height.saturating_mul(2) / 3).max(3);
-    let [tree, feed] = Layout::vertical([Constraint::Length(wanted.min(most)), Constraint::Min(0)]).areas(body);
-    (tree, feed)
+    let fold = u16::from(wanted > most);
+    let [tree, fold, feed] =
+        Layout::vertical([Constraint::Length(wanted.min(most) - fold), Constraint::Length(fold), Constraint::Min(0)])
+            .areas(body);
+    (tree, fold, feed)
 }
 
 /// A list above, the selected line in full below.
@@ -83,7 +87,8 @@ pub(crate) struct DetailAreas {
 
 pub(crate) fn detail(body: Rect, rounds: usize) -> DetailAreas {
     let [head, rest] = Layout::vertical([Constraint::Length(3), Constraint::Min(0)]).areas(body);
-    let [left, right] = Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).areas(rest);
+    let [left, right] =
+        Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).spacing(1).areas(rest);
     let rounds = u16::try_from(rounds.max(1)).unwrap_or(8).saturating_add(1).min(9);
     let [rounds, points] = Layout::vertical([Constraint::Length(rounds), Constraint::Min(3)]).areas(left);
     let orders = if right.height > 30 { 12 } else { right.height / 3 };

@@ -100,6 +100,41 @@ fn without_colour_there_is_none_and_the_selection_is_reversed() {
 }
 
 #[test]
+fn the_overview_tells_what_the_fold_hides() {
+    let mut state = console(SMALL);
+    refresh(&mut state, |view| {
+        for n in 7..22 {
+            view.nodes.push(node(&format!("F{n:02}"), NodeKind::Feeder, Some("S1"), 2, 100, Some(2_500)));
+        }
+        view.nodes[20].state = LimitState::Futile;
+        view.nodes[19].load = Load::Unknown;
+        view.nodes[5].state = LimitState::Holding;
+    });
+    picture("overview_fold", &state);
+    press(&mut state, KeyCode::End);
+    // F03 is over its limit, F05 not watched.
+    assert!(frame_text(&state).unwrap().contains("▲ 9 more above, 2 need attention\n"));
+    for _ in 0..13 {
+        press(&mut state, KeyCode::Up);
+    }
+    let frame = frame_text(&state).unwrap();
+    assert!(frame.contains("▲ 7 more above, 2 need attention  ▼ 2 more below, 2 need attention\n"), "{frame}");
+}
+
+#[test]
+fn the_trend_keeps_clear_of_the_points() {
+    let mut state = at_terminal(SMALL);
+    let mut detail = a_detail();
+    detail.points[0].arrived_at = ago(8_820);
+    detail.points[0].reading.quality = Quality::INVALID.with(Quality::NOT_TOPICAL);
+    update(&mut state, Message::Detail(Box::new(detail)));
+    let frame = frame_text(&state).unwrap();
+    let row = frame.lines().find(|line| line.contains("active power")).unwrap();
+    assert_ne!(row.chars().nth(39), Some(' '), "{frame}");
+    assert!(frame.lines().skip(5).take(17).all(|line| line.chars().nth(40).is_none_or(|c| c == ' ')), "{frame}");
+}
+
+#[test]
 fn no_size_makes_a_frame_fail() {
     for width in [1, 2, 20, 59, 60, 61, 79, 200] {
         for height in [1, 2, 5, 15, 16, 17, 60] {

@@ -18,7 +18,7 @@ const EVENT_LINES_MAX: usize = 3;
 const FIXED: usize = 8 + 8 + 8 + 13 + 7 + 6;
 
 pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
-    let (tree, feed) = layout::overview(state, body);
+    let (tree, fold, feed) = layout::overview(state, body);
     let width = usize::from(tree.width);
     let bar = (width.saturating_sub(FIXED) / 3).clamp(8, 40);
     let name = width.saturating_sub(FIXED + bar);
@@ -52,6 +52,13 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
     {
         row(state, frame, rows, at, index == state.nodes.index, node_spans(state, node, name, bar));
     }
+    let above = state.nodes.offset.min(shown.len());
+    let below_fold = (above + usize::from(rows.height)).min(shown.len());
+    let hidden = [("▲", "above", shown.get(..above)), ("▼", "below", shown.get(below_fold..))];
+    let spans = hidden
+        .into_iter()
+        .flat_map(|(shape, whither, nodes)| fold_spans(state, shape, whither, nodes.unwrap_or_default()));
+    frame.render_widget(Line::from_iter(spans), fold);
     heading(state, frame, feed, " EVENTS");
     let feed = below(feed);
     let mut lines = Vec::new();
@@ -77,9 +84,40 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
     frame.render_widget(Paragraph::new(lines), feed);
 }
 
+/// How many rows are hidden on one side, and how many of them an operator would have to see.
+fn fold_spans(state: &State, shape: &str, whither: &str, hidden: &[&NodeView]) -> Vec<Span<'static>> {
+    if hidden.is_empty() {
+        return Vec::new();
+    }
+    let mut spans = vec![Span::styled(format!("  {shape} {} more {whither}", hidden.len()), state.theme.normal())];
+    let over = hidden.iter().any(|node| matches!(node.state, LimitState::Over | LimitState::Futile));
+    let style = if over { state.theme.high() } else { state.theme.medium() };
+    match hidden.iter().filter(|node| needs_attention(node)).count() {
+        0 => {}
+        1 => spans.push(Span::styled(", 1 needs attention", style)),
+        n => spans.push(Span::styled(format!(", {n} need attention"), style)),
+    }
+    spans
+}
+
+/// Its limit is not watched at all.
+fn unwatched(node: &NodeView) -> bool {
+    node.limit.is_some() && node.load == Load::Unknown
+}
+
+/// Whether the limit is, or may soon be, not kept. A node that is holding or restoring is in hand; links have alarms.
+fn needs_attention(node: &NodeView) -> bool {
+    match node.state {
+        LimitState::Warning | LimitState::Over | LimitState::Shedding | LimitState::Verifying | LimitState::Futile => {
+            true
+        }
+        LimitState::Unlimited | LimitState::Normal | LimitState::Holding | LimitState::Restoring => unwatched(node),
+    }
+}
+
 fn node_spans<'a>(state: &State, node: &NodeView, name: usize, bar: usize) -> Vec<Span<'a>> {
     let theme = state.theme;
-    let unwatched = node.limit.is_some() && node.load == Load::Unknown;
+    let unwatched = unwatched(node);
     let (shape, words) = if unwatched { ("?", "NOT WATCHED") } else { limit_mark(node.state) };
     let style = if unwatched { theme.medium() } else { theme.limit(node.state) };
     let twig = match (state.has_children(node.id), state.collapsed.contains(&node.id)) {
