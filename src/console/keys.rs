@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use headroom_rules::orders::OrderState;
 
-use super::state::{Overlay, Screen, Stage, State};
+use super::state::{Overlay, Screen, Stage, State, Wish};
 
 /// What the console is doing, as far as keys go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,7 +18,10 @@ pub(crate) enum Context {
     Comment,
     Help,
     Quit,
+    /// With one field, the reason.
     Review,
+    /// With the cap beside the reason.
+    ReviewCap,
     /// The select is under way.
     Waiting,
     /// The terminal's check-back is here.
@@ -30,7 +33,7 @@ pub(crate) enum Context {
 
 use Context::{
     Alarms, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Orders, Overview, Quit, Review,
-    Terminals, Waiting,
+    ReviewCap, Terminals, Waiting,
 };
 
 const SCREENS: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events];
@@ -102,14 +105,37 @@ const fn quiet(
     Binding { keys, label, help, command, contexts, in_bar: false }
 }
 
+impl Binding {
+    /// All its keys, as the help names them.
+    pub(crate) fn names(&self) -> String {
+        let mut names = self.label.to_owned();
+        for key in self.keys.iter().skip(1) {
+            let name = match key {
+                KeyCode::Char(c) => c.to_string(),
+                // "Backspace", "F1".
+                other => other.to_string(),
+            };
+            if !names.split(' ').any(|known| known == name) {
+                names.push(' ');
+                names.push_str(&name);
+            }
+        }
+        names
+    }
+}
+
+/// What the mouse does, for the help.
+pub(crate) const MOUSE: &[(&str, &str)] =
+    &[("click", "goes to a screen, selects a line"), ("click again", "opens the line"), ("wheel", "up and down")];
+
 /// All keys, in the order in which the bar shows them.
 pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('x')], "x", "execute", Command::Execute, &[CheckBack]),
-    bar(&[KeyCode::Enter], "Enter", "select at the terminal", Command::Select, &[Review]),
-    bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[Review]),
+    bar(&[KeyCode::Enter], "Enter", "select at the terminal", Command::Select, &[Review, ReviewCap]),
+    bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[ReviewCap]),
     bar(&[KeyCode::Esc], "Esc", "withdraw the select", Command::Withdraw, &[Waiting, CheckBack]),
     bar(&[KeyCode::Esc], "Esc", "close, the order goes on", Command::Close, &[Following]),
-    bar(&[KeyCode::Esc], "Esc", "close", Command::Close, &[Review, Done, Help, Comment]),
+    bar(&[KeyCode::Esc], "Esc", "close", Command::Close, &[Review, ReviewCap, Done, Help, Comment]),
     quiet(&[KeyCode::Enter], "Enter", "close", Command::Close, &[Done]),
     bar(&[KeyCode::Enter], "Enter", "acknowledge", Command::SendComment, &[Comment]),
     bar(&[KeyCode::Char('y')], "y", "quit, let the selects expire", Command::QuitNow, &[Quit]),
@@ -144,8 +170,8 @@ pub(crate) const TABLE: &[Binding] = &[
     quiet(&[KeyCode::Down, KeyCode::Char('j')], "↓ j", "down", Command::Down, UP_DOWN),
     quiet(&[KeyCode::PageUp], "PgUp", "page up", Command::PageUp, UP_DOWN),
     quiet(&[KeyCode::PageDown], "PgDn", "page down", Command::PageDown, UP_DOWN),
-    quiet(&[KeyCode::Home, KeyCode::Char('g')], "Home g", "first line", Command::Top, SCREENS),
-    quiet(&[KeyCode::End, KeyCode::Char('G')], "End G", "last line", Command::Bottom, SCREENS),
+    quiet(&[KeyCode::Home, KeyCode::Char('g')], "Home g", "first line", Command::Top, UP_DOWN),
+    quiet(&[KeyCode::End, KeyCode::Char('G')], "End G", "last line", Command::Bottom, UP_DOWN),
 ];
 
 const UP_DOWN: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Help];
@@ -157,6 +183,7 @@ pub(crate) fn context(state: &State) -> Context {
         Some(Overlay::Quit) => Quit,
         Some(Overlay::Comment { .. }) => Comment,
         Some(Overlay::Dialogue(dialogue)) => match dialogue.stage {
+            Stage::Review if dialogue.wish == Wish::Cap => ReviewCap,
             Stage::Review => Review,
             Stage::Ended { .. } => Done,
             Stage::Asking => Following,
@@ -206,5 +233,5 @@ pub(crate) fn acts_unseen(context: Context, command: Command) -> bool {
 
 /// Whether what is typed goes into a field.
 pub(crate) const fn is_typing(context: Context) -> bool {
-    matches!(context, Filter | Comment | Review)
+    matches!(context, Filter | Comment | Review | ReviewCap)
 }

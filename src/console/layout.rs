@@ -2,7 +2,6 @@
 
 use ratatui::layout::{Constraint, Layout, Rect};
 
-use super::keys;
 use super::state::{Overlay, Screen, Stage, State};
 use super::view::text;
 
@@ -139,7 +138,7 @@ pub(crate) fn tabs(state: &State) -> Vec<(u16, String, Screen)> {
 /// Where an overlay lies.
 pub(crate) fn overlay(overlay: &Overlay, area: Rect) -> Rect {
     let (width, height) = match overlay {
-        Overlay::Help { .. } => (66, u16::try_from(keys::TABLE.len()).unwrap_or(40) + 14),
+        Overlay::Help { .. } => (66, u16::MAX),
         Overlay::Quit => (64, 9),
         Overlay::Comment { .. } => (64, 8),
         Overlay::Dialogue(dialogue) => match dialogue.stage {

@@ -16,7 +16,7 @@ use super::keys::{self, Command, Context};
 use super::layout;
 use super::message::{Answer, Asked, Effect, Message};
 use super::state::{Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, Wish};
-use super::view::lists;
+use super::view::{lists, overlay};
 
 /// The trend is fetched this often, ms.
 const TREND_MS: u64 = 2_000;
@@ -179,7 +179,7 @@ fn type_into(state: &mut State, context: Context, key: KeyEvent) {
     let field: Option<&mut Input> = match (context, &mut state.overlay) {
         (Context::Filter, _) => Some(&mut state.filter),
         (Context::Comment, Some(Overlay::Comment { input, .. })) => Some(input),
-        (Context::Review, Some(Overlay::Dialogue(dialogue))) => {
+        (Context::Review | Context::ReviewCap, Some(Overlay::Dialogue(dialogue))) => {
             dialogue.note = None;
             Some(if dialogue.in_cap { &mut dialogue.cap } else { &mut dialogue.reason })
         }
@@ -393,8 +393,8 @@ fn page(state: &mut State, context: Context, pages: isize) {
 
 fn step(state: &mut State, context: Context, by: isize) {
     if context == Context::Help {
+        let most = overlay::help_scroll_max(state);
         if let Some(Overlay::Help { scroll }) = &mut state.overlay {
-            let most = u16::try_from(keys::TABLE.len()).unwrap_or(40);
             let by = i16::try_from(by.clamp(-100, 100)).unwrap_or(0);
             *scroll = scroll.saturating_add_signed(by).min(most);
         }

@@ -91,6 +91,29 @@ fn nothing_is_typed_and_no_select_sent_unseen() {
 }
 
 #[test]
+fn the_help_reaches_its_last_line_and_its_first() {
+    let mut state = console(SIZE);
+    keys(&mut state, "?");
+    press(&mut state, KeyCode::End);
+    assert!(shows(&state, "wheel         up and down") && !shows(&state, "Everywhere"));
+    let end = frame_text(&state).unwrap();
+    press(&mut state, KeyCode::Down);
+    assert_eq!(frame_text(&state).unwrap(), end);
+    press(&mut state, KeyCode::Home);
+    assert!(shows(&state, "Everywhere") && shows(&state, "← -") && shows(&state, "? F1"));
+}
+
+#[test]
+fn another_field_is_offered_only_where_there_is_one() {
+    for (key, offered) in [("t", false), ("c", true)] {
+        let mut state = at_terminal(SIZE);
+        keys(&mut state, key);
+        assert_eq!(shows(&state, "Tab other field"), offered, "{key}");
+        assert!(shows(&state, "Tab") == offered);
+    }
+}
+
+#[test]
 fn no_order_is_given_while_the_journal_is_not_written() {
     let mut state = after_select(SIZE);
     order_is(&mut state, OrderState::Selected, "");

@@ -32,8 +32,16 @@ pub(super) fn draw(state: &State, frame: &mut Frame, area: Rect) {
         }
         Overlay::Dialogue(dialogue) => ("Control", control(state, dialogue), 0),
     };
-    let width = usize::from(area.width).saturating_sub(4);
-    let lines: Vec<Line> = lines
+    let lines = wrapped(lines, area.width);
+    let block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(lines).block(block).scroll((scroll, 0)), area);
+}
+
+/// The lines in an overlay of this width.
+fn wrapped(lines: Lines, width: u16) -> Vec<Line<'static>> {
+    let width = usize::from(width).saturating_sub(4);
+    lines
         .into_iter()
         .flat_map(|(paragraph, style)| {
             // Columns of the help are already cut; wrapping would take their gaps out.
@@ -43,19 +51,23 @@ pub(super) fn draw(state: &State, frame: &mut Frame, area: Rect) {
                 text::wrap(&paragraph, width).into_iter().map(|line| Line::styled(line, style)).collect()
             }
         })
-        .collect();
-    let block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
-    frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(lines).block(block).scroll((scroll, 0)), area);
+        .collect()
+}
+
+/// How far the help can be scrolled: its last line is then the last on the screen.
+pub(crate) fn help_scroll_max(state: &State) -> u16 {
+    let area = layout::overlay(&Overlay::Help { scroll: 0 }, Rect::new(0, 0, state.size.0, state.size.1));
+    let lines = u16::try_from(wrapped(help(state), area.width).len()).unwrap_or(u16::MAX);
+    lines.saturating_sub(area.height.saturating_sub(2))
 }
 
 /// The table of keys, screen by screen.
 fn help(state: &State) -> Lines {
     use keys::Context::{
-        Alarms, CheckBack, Comment, Detail, Events, Filter, Orders, Overview, Quit, Review, Terminals,
+        Alarms, CheckBack, Comment, Detail, Events, Filter, Help, Orders, Overview, Quit, ReviewCap, Terminals,
     };
     let everywhere = |b: &keys::Binding| b.contexts.contains(&Overview) && b.contexts.contains(&Events);
-    let line = |b: &keys::Binding| (format!("  {}{}", text::fit(b.label, 11), b.help), state.theme.normal());
+    let line = |b: &keys::Binding| (format!("  {}{}", text::fit(&b.names(), 14), b.help), state.theme.normal());
     let mut lines = vec![("Everywhere".to_owned(), state.theme.title())];
     lines.extend(keys::TABLE.iter().filter(|b| everywhere(b)).map(line));
     for (name, context) in [
@@ -63,16 +75,21 @@ fn help(state: &State) -> Lines {
         ("Terminals", Terminals),
         ("Filter", Filter),
         ("Terminal", Detail),
-        ("Control: review", Review),
+        ("Control: review (Tab with a cap only)", ReviewCap),
         ("Control: checked back", CheckBack),
         ("Alarms", Alarms),
         ("Acknowledge", Comment),
         ("Orders", Orders),
         ("Events", Events),
         ("Quit", Quit),
+        ("Help", Help),
     ] {
         lines.push((name.to_owned(), state.theme.title()));
         lines.extend(keys::bindings(context).filter(|b| !everywhere(b)).map(line));
+    }
+    lines.push(("Mouse".to_owned(), state.theme.title()));
+    for (what, does) in keys::MOUSE {
+        lines.push((format!("  {}{does}", text::fit(what, 14)), state.theme.normal()));
     }
     lines
 }
