@@ -135,6 +135,22 @@ fn the_trend_keeps_clear_of_the_points() {
 }
 
 #[test]
+fn a_point_that_took_its_time_to_arrive_shows_when_it_was_taken() {
+    for (size, line) in [(SMALL, "   at 18:04:49"), (LARGE, "good 12 s at 18:04:49")] {
+        let mut state = at_terminal(size);
+        let mut detail = a_detail();
+        // They arrived at 18:05:00.
+        detail.points[0].reading.source_time = Some(ago(23));
+        detail.points[1].reading.source_time = Some(ago(21));
+        detail.points[3].reading.source_time = Some(ago(24 * 3_600));
+        update(&mut state, Message::Detail(Box::new(detail)));
+        let frame = frame_text(&state).unwrap();
+        assert!(frame.contains(line) && frame.contains("at 2026-01-30 18:05:12"), "{frame}");
+        assert!(!frame.contains("18:04:51"), "nine seconds are no difference: {frame}");
+    }
+}
+
+#[test]
 fn no_size_makes_a_frame_fail() {
     for width in [1, 2, 20, 59, 60, 61, 79, 200] {
         for height in [1, 2, 5, 15, 16, 17, 60] {

@@ -123,6 +123,19 @@ fn point_value(point: &PointView) -> String {
     }
 }
 
+/// From here on a value was late: more than a slow network and a demo's fast clock make of it.
+const LATE_MS: u64 = 10_000;
+
+/// The terminal's own time of a value, where it is another than that of its arrival: a value kept through an outage is
+/// new here and old there, and a clock that is wrong shows.
+fn taken_at(point: &PointView) -> Option<String> {
+    let taken = point.reading.source_time?;
+    let differs = point.arrived_at.since(taken).get().unsigned_abs() > LATE_MS;
+    let (full, arrived) = (text::date_clock(taken), text::date_clock(point.arrived_at));
+    let same_day = full.get(..10) == arrived.get(..10);
+    differs.then(|| format!("at {}", if same_day { text::clock(taken) } else { full }))
+}
+
 fn draw_points(state: &State, frame: &mut Frame, area: Rect) {
     let width = usize::from(area.width);
     heading(state, frame, area, " POINTS (PgUp PgDn)");
@@ -138,14 +151,24 @@ fn draw_points(state: &State, frame: &mut Frame, area: Rect) {
         .points
         .iter()
         .skip(state.points_scroll)
-        .map(|point| {
+        .flat_map(|point| {
             let style = state.theme.quality(point.reading.quality, point.stale);
             let quality = text::quality(point.reading.quality, point.stale);
-            Line::from(vec![
+            let mut lines = vec![vec![
                 Span::styled(format!(" {}", text::fit(&point.reading.point.to_string(), 16)), state.theme.normal()),
                 Span::styled(format!("{} ", text::right(&point_value(point), 11)), state.theme.normal()),
                 Span::styled(format!("{quality} {}", text::age(state.now(), point.arrived_at)), style),
-            ])
+            ]];
+            if let Some(taken) = taken_at(point) {
+                let first = lines
+                    .first_mut()
+                    .filter(|line| line.iter().map(Span::width).sum::<usize>() + text::width(&taken) < width);
+                match first {
+                    Some(line) => line.push(Span::styled(format!(" {taken}"), state.theme.quiet())),
+                    None => lines.push(vec![Span::styled(format!("   {taken}"), state.theme.quiet())]),
+                }
+            }
+            lines.into_iter().map(Line::from).collect::<Vec<_>>()
         })
         .collect();
     frame.render_widget(Paragraph::new(lines), rows);
