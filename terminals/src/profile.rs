@@ -6,6 +6,7 @@ use headroom_rules::model::{PointKind, Power, Quality, Reading, RoundNo, SwitchP
 use headroom_rules::orders::Action;
 use serde::Deserialize;
 
+use crate::iec104::asdu::Bcr;
 use crate::iec104::{CommandValue, Object, Value};
 
 /// The type in which a point travels, without the time tag (IEC 60870-5-101, 7.3.1).
@@ -219,7 +220,7 @@ impl Profile {
             (PointType::Scaled, Value::Scaled(value)) | (PointType::Normalized, Value::Normalized(value)) => {
                 scaled(f64::from(value), entry.scale)
             }
-            (PointType::Counter, Value::Counter(value)) => scaled(f64::from(value), entry.scale),
+            (PointType::Counter, Value::Counter(value)) => scaled(f64::from(value.total), entry.scale),
             _ => (0, Quality::INVALID),
         };
         Some(Reading {
@@ -267,7 +268,7 @@ impl Profile {
             }
             PointType::Counter => {
                 let (value, mark) = held::<i32>(wire, i32::MIN, i32::MAX);
-                (Value::Counter(value), mark)
+                (Value::Counter(Bcr::new(value)), mark)
             }
         };
         Some(Object { common_address, ioa: entry.ioa, value, quality: quality.with(mark), time, cause })
@@ -311,6 +312,10 @@ impl Profile {
                 let (watts, mark) = scaled(f64::from(value), cap.scale);
                 (mark == Quality::GOOD).then_some(Action::SetCap { cap: Power::new(watts) })
             }
+            CommandValue::Step(_)
+            | CommandValue::SetNormalized(_)
+            | CommandValue::SetScaled(_)
+            | CommandValue::SetBits(_) => None,
         }
     }
 }

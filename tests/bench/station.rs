@@ -9,6 +9,7 @@ use headroom_rules::model::{Quality, Timestamp};
 use headroom_terminals::iec104::apci::{self, Control};
 use headroom_terminals::iec104::apdu_flow::{Flow, Flowed};
 use headroom_terminals::iec104::asdu::{self, Asdu, causes, types};
+use headroom_terminals::iec104::time::Zone;
 use headroom_terminals::iec104::{Object, Timers, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -172,6 +173,6 @@ impl<'a> Link<'a> {
             time: Some(Timestamp::new(i64::try_from(ms).unwrap())),
             cause: causes::SPONTANEOUS,
         };
-        asdu::pack(&[object]).remove(0).0
+        asdu::pack(&[object], Zone::UTC).remove(0).0
     }
 }

@@ -11,6 +11,7 @@ use headroom_rules::model::{Quality, Timestamp};
 use headroom_terminals::iec104::apci::{self, Control};
 use headroom_terminals::iec104::apdu_flow::{Flow, Flowed};
 use headroom_terminals::iec104::asdu::{self, Asdu, causes, types};
+use headroom_terminals::iec104::time::Zone;
 use headroom_terminals::iec104::{Object, Timers, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -133,7 +134,7 @@ impl Drop for Station {
 fn encoded(common_address: u16, Sample { at, kw, quality }: Sample) -> Vec<u8> {
     let value = Value::Float(kw.into());
     let object = Object { common_address, ioa: POWER, value, quality, time: Some(at), cause: causes::SPONTANEOUS };
-    asdu::pack(&[object]).remove(0).0
+    asdu::pack(&[object], Zone::UTC).remove(0).0
 }
 
 struct Device {

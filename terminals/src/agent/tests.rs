@@ -2,6 +2,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::iec104::apci::{self, Frame};
+use crate::iec104::asdu::Bcr;
 use crate::iec104::controlled::Session;
 use crate::iec104::{StationConfig, Value};
 
@@ -145,7 +146,7 @@ fn a_clock_that_was_set_is_what_time_tags_carry() {
     agent.counters(&mut out);
     assert_eq!(
         out.first().map(|object| (object.time, object.value)),
-        Some((Some(Timestamp::new(1_000_000)), Value::Counter(50)))
+        Some((Some(Timestamp::new(1_000_000)), Value::Counter(Bcr::new(50))))
     );
 }
 

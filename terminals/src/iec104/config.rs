@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use super::time::Zone;
+
 /// Windows and time-outs of a link (IEC 60870-5-104, 9.6), whole seconds on the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "RawTimers")]
@@ -163,6 +165,8 @@ pub struct LinkConfig {
     pub objects_burst: u32,
     /// Between clock synchronizations: a station's clock drifts, and its time tags with it.
     pub clock_every: Duration,
+    /// The clock of the station's time tags.
+    pub zone: Zone,
 }
 
 impl LinkConfig {
@@ -180,6 +184,7 @@ impl LinkConfig {
             objects_per_s: 2_000,
             objects_burst: 20_000,
             clock_every: Duration::from_secs(3_600),
+            zone: Zone::UTC,
         }
     }
 }
@@ -199,6 +204,8 @@ pub struct StationConfig {
     pub scan: Duration,
     /// Most objects kept while they cannot be sent; the oldest goes first, and is counted.
     pub pending_max: usize,
+    /// The clock of its time tags.
+    pub zone: Zone,
 }
 
 impl StationConfig {
@@ -211,6 +218,7 @@ impl StationConfig {
             select_timeout: Duration::from_secs(30),
             scan: Duration::from_secs(1),
             pending_max: 4_096,
+            zone: Zone::UTC,
         }
     }
 }

@@ -9,10 +9,11 @@ use headroom_rules::orders::Step;
 
 use super::apci::{self, Control};
 use super::apdu_flow::{Flow, Flowed};
-use super::asdu::{self, Asdu, BROADCAST, CommandValue, Object, causes, types};
+use super::asdu::element::Coi;
+use super::asdu::{self, Asdu, BROADCAST, CommandValue, Element, Object, Tag, causes, types};
 use super::config::StationConfig;
 use super::error::FlowError;
-use super::time;
+use super::time::{Cp56, Zone};
 
 /// Most answers that wait for the window. A peer that asks more without acknowledging gets no further answers, and its
 /// requests count as [`Session::dropped`].
@@ -206,7 +207,7 @@ impl<S: Station> Session<S> {
             return;
         };
         let answer = |link: &mut Link, cause, negative| link.answers.push_back(asdu.mirrored(cause, negative));
-        if !matches!(asdu.type_id, 45 | 46 | 50 | 58 | 59 | 63 | 100..=103) {
+        if !matches!(asdu.type_id, types::C_SC_NA..=types::C_BO_NA | types::C_SC_TA..=types::C_BO_TA | 100..=103) {
             self.unknown += 1;
             return answer(link, causes::UNKNOWN_TYPE, true);
         }
@@ -230,13 +231,13 @@ impl<S: Station> Session<S> {
                 self.station.interrogated(&mut objects);
                 self.station.counters(&mut objects);
                 match objects.into_iter().find(|object| object.ioa == asdu.ioa()) {
-                    Some(object) => Self::queue_objects(link, vec![object], causes::REQUEST, ours),
+                    Some(object) => Self::queue_objects(link, vec![object], causes::REQUEST, ours, self.config.zone),
                     None => answer(link, causes::UNKNOWN_OBJECT, true),
                 }
             }
             types::C_CS_NA => {
                 let raw = asdu.elements().next().and_then(|(_, raw)| raw.first_chunk::<7>().copied());
-                match raw.and_then(time::decode) {
+                match raw.and_then(|raw| Cp56(raw).instant(self.config.zone)) {
                     Some(time) => {
                         self.station.set_clock(time);
                         answer(link, causes::ACTIVATION_CON, false);
@@ -274,16 +275,16 @@ impl<S: Station> Session<S> {
             object.time = None;
         }
         link.answers.push_back(asdu.mirrored(causes::ACTIVATION_CON, false));
-        Self::queue_objects(link, objects, cause, self.config.common_address);
+        Self::queue_objects(link, objects, cause, self.config.common_address, self.config.zone);
         link.answers.push_back(asdu.mirrored(causes::TERMINATION, false));
     }
 
-    fn queue_objects(link: &mut Link, mut objects: Vec<Object>, cause: u8, common_address: u16) {
+    fn queue_objects(link: &mut Link, mut objects: Vec<Object>, cause: u8, common_address: u16, zone: Zone) {
         for object in &mut objects {
             object.cause = cause;
             object.common_address = common_address;
         }
-        link.answers.extend(asdu::pack(&objects).into_iter().map(|(asdu, _)| asdu));
+        link.answers.extend(asdu::pack(&objects, zone).into_iter().map(|(asdu, _)| asdu));
     }
 
     /// Cause and P/N of the confirmation.
@@ -303,7 +304,9 @@ impl<S: Station> Session<S> {
             // One execute for one select, whatever comes of it.
             link.selected.remove(&command.ioa);
         }
-        if step == Step::Cancel && !held || step == Step::Execute && self.config.require_select && !held {
+        if step == Step::Cancel && !held
+            || step == Step::Execute && self.config.require_select && value.can_be_selected() && !held
+        {
             return (confirmation, true);
         }
         match self.station.command(command.ioa, value, step) {
@@ -356,8 +359,9 @@ impl<S: Station> Session<S> {
         if !self.initialized {
             self.initialized = true;
             // COI 0: local power switch on (60870-5-101, 7.2.6.21).
-            let ended = asdu::message(types::M_EI_NA, causes::INITIALIZED, self.config.common_address, 0, &[0]);
-            link.answers.push_front(ended);
+            let element = Element::Initialized(Coi(0));
+            link.answers.extend(asdu::message(causes::INITIALIZED, self.config.common_address, 0, &element, Tag::None));
+            link.answers.rotate_right(1);
         }
         while link.flow.window_open()
             && let Some(answer) = link.answers.pop_front()
@@ -367,7 +371,8 @@ impl<S: Station> Session<S> {
         while link.flow.window_open() && !self.pending.is_empty() {
             // No APDU holds more than 127 objects, so no more need be looked at.
             let next: Vec<Object> = self.pending.iter().take(127).copied().collect();
-            let Some((asdu, count)) = asdu::pack(&next).into_iter().next() else { break };
+            let mut asdu = Vec::new();
+            let count = asdu::pack_into(&next, self.config.zone, &mut asdu);
             link.flow.send(now, &asdu);
             link.in_flight.push_back((link.flow.sent(), self.pending.drain(..count).collect()));
         }

@@ -11,9 +11,10 @@ use headroom_rules::orders::{NotSent, Outcome, Step};
 
 use super::apci::{self, Control};
 use super::apdu_flow::{Flow, Flowed};
-use super::asdu::{self, Asdu, Command, CommandValue, Object, causes, types};
+use super::asdu::element::{Qcc, Qoi};
+use super::asdu::{self, Asdu, Command, CommandValue, Element, Object, Tag, WireCommand, causes, types};
 use super::config::LinkConfig;
-use super::time;
+use super::time::{Cp56, TimeBase};
 
 /// Most commands that wait or are under way at one terminal; more are refused as busy.
 const COMMANDS_MAX: usize = 1_024;
@@ -278,7 +279,7 @@ impl Session {
             Ok(asdu) => {
                 let mut objects = Vec::new();
                 if !asdu.test {
-                    asdu.objects(&mut objects);
+                    asdu.objects(TimeBase { zone: self.config.zone, arrival: self.wall }, &mut objects);
                 }
                 if !objects.is_empty() {
                     self.unstored.push_back(count);
@@ -380,7 +381,7 @@ impl Session {
         }
     }
 
-    fn on_command_answer(&mut self, now: Instant, asdu: &Asdu<'_>, answer: asdu::WireCommand) {
+    fn on_command_answer(&mut self, now: Instant, asdu: &Asdu<'_>, answer: WireCommand) {
         let point = (asdu.common_address, answer.ioa);
         if asdu.cause == causes::TERMINATION {
             // Some stations leave S/E set in a termination.
@@ -509,7 +510,7 @@ impl Session {
         }
         let cause = if command.step == Step::Cancel { causes::DEACTIVATION } else { causes::ACTIVATION };
         let select = command.step != Step::Execute;
-        self.flow.send(now, &asdu::command(command.common_address, command.ioa, command.value, select, cause));
+        self.flow.send(now, &asdu::command(command.common_address, command.ioa, command.value, select, cause, None));
         if command.step == Step::Execute {
             self.executed.remove(&point);
         }
@@ -520,12 +521,14 @@ impl Session {
     fn send_procedure(&mut self, now: Instant, procedure: Procedure) {
         let ca = self.config.common_address;
         let act = causes::ACTIVATION;
-        let message = match procedure {
-            Procedure::Clock => asdu::message(types::C_CS_NA, act, ca, 0, &time::encode(Some(self.wall))),
-            // QOI 20: the whole station. QCC 5: all counters, read without freeze.
-            Procedure::General => asdu::message(types::C_IC_NA, act, ca, 0, &[20]),
-            Procedure::Counters => asdu::message(types::C_CI_NA, act, ca, 0, &[5]),
+        let element = match procedure {
+            Procedure::Clock => Element::Clock(Cp56::new(self.wall, self.config.zone)),
+            // The whole station.
+            Procedure::General => Element::Interrogation(Qoi(20)),
+            // All counters, read without freeze.
+            Procedure::Counters => Element::CounterInterrogation(Qcc(5)),
         };
+        let message = asdu::message(act, ca, 0, &element, Tag::None).unwrap_or_default();
         self.flow.send(now, &message);
         self.running = Some((procedure, now + self.config.command_timeout));
         match procedure {

@@ -65,4 +65,12 @@ pub enum AsduError {
         /// Bytes after the identifier.
         bytes: usize,
     },
+    /// A sequence runs past the highest address.
+    #[error("{count} addresses from {first} on run past 16777215")]
+    Addresses {
+        /// First address.
+        first: u32,
+        /// Objects.
+        count: u8,
+    },
 }

@@ -1,61 +1,207 @@
-//! CP56Time2a, binary time of seven octets (IEC 60870-5-4, 6.8; 60870-5-101, 7.2.6.18), read and written as UTC.
+//! Binary times: CP56Time2a of seven octets, CP24Time2a of three, CP16Time2a of two (IEC 60870-5-4, 6.8; 60870-5-101,
+//! 7.2.6.18 to 7.2.6.20). Octets are kept as they came, reserved bits included.
+//!
+//! Century: years 70..=99 are 1970..=1999 (a clock that was never set), 0..=69 are 2000..=2069.
 
 use headroom_rules::model::Timestamp;
 
+const MINUTE_MS: i64 = 60_000;
+const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 86_400_000;
+/// The first two-digit year of the 20th century.
+const PIVOT: u8 = 70;
 
-/// Length in octets.
-pub const CP56_LEN: usize = 7;
-
-/// Days since 1970-01-01 (Howard Hinnant, `days_from_civil`).
-const fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
-    let y = if month <= 2 { year - 1 } else { year };
-    let era = y.div_euclid(400);
-    let yoe = y.rem_euclid(400);
-    let doy = (153 * (month + if month > 2 { -3 } else { 9 }) + 2) / 5 + day - 1;
-    era * 146_097 + yoe * 365 + yoe / 4 - yoe / 100 + doy - 719_468
+/// The clock that a station's time tags are of.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Zone {
+    /// Its standard time minus UTC, minutes, -840..=840. 0 is UTC, as 60870-5-104 recommends.
+    pub offset_minutes: i16,
+    /// Whether SU set means that the tag is an hour ahead of standard time. Stations on UTC may set it without meaning.
+    pub summer_time: bool,
 }
 
-const fn civil_from_days(days: i64) -> (i64, i64, i64) {
-    let z = days + 719_468;
-    let era = z.div_euclid(146_097);
-    let doe = z.rem_euclid(146_097);
-    let yoe = (doe - doe / 1_460 + doe / 36_524 - doe / 146_096) / 365;
-    let doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    let mp = (5 * doy + 2) / 153;
-    let month = if mp < 10 { mp + 3 } else { mp - 9 };
-    (yoe + era * 400 + (month <= 2) as i64, month, doy - (153 * mp + 2) / 5 + 1)
+impl Zone {
+    /// UTC, SU ignored.
+    pub const UTC: Self = Self { offset_minutes: 0, summer_time: false };
+    /// Farthest from UTC, minutes.
+    pub const OFFSET_MAX: i16 = 840;
+
+    const fn offset_ms(self) -> i64 {
+        self.offset_minutes as i64 * MINUTE_MS
+    }
 }
 
-/// The instant, or none where IV is set or a field is out of its range. The day of week is ignored (0 is "not used")
-/// and years are 2000..=2099.
-pub fn decode(raw: [u8; CP56_LEN]) -> Option<Timestamp> {
-    let [ms_low, ms_high, minute, hour, day, month, year] = raw;
-    if minute & 0x80 != 0 {
+/// What tells the time of objects: their station's clock, and the time of arrival for tags that lack the hour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeBase {
+    /// The station's clock.
+    pub zone: Zone,
+    /// When the objects arrived.
+    pub arrival: Timestamp,
+}
+
+impl TimeBase {
+    /// UTC tags that arrived at `arrival`.
+    pub const fn utc(arrival: Timestamp) -> Self {
+        Self { zone: Zone::UTC, arrival }
+    }
+}
+
+/// Milliseconds within a minute or of a duration, CP16Time2a.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cp16(pub [u8; 2]);
+
+impl Cp16 {
+    /// A duration; one beyond 59 999 ms is held to it.
+    pub fn new(ms: u16) -> Self {
+        Self(ms.min(59_999).to_le_bytes())
+    }
+
+    /// 0..=59999, none beyond.
+    pub const fn ms(self) -> Option<u16> {
+        let ms = u16::from_le_bytes(self.0);
+        if ms < 60_000 { Some(ms) } else { None }
+    }
+}
+
+/// Minute and milliseconds within an hour, CP24Time2a.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cp24(pub [u8; 3]);
+
+impl Cp24 {
+    /// IV.
+    pub const fn invalid(self) -> bool {
+        self.0[2] & 0x80 != 0
+    }
+
+    /// GEN: the time was substituted on the way, not taken at the source (RES1).
+    pub const fn substituted(self) -> bool {
+        self.0[2] & 0x40 != 0
+    }
+
+    /// Milliseconds within the hour; none where IV is set or a field is out of its range.
+    pub fn ms_of_hour(self) -> Option<u32> {
+        let [low, high, minute] = self.0;
+        let ms = Cp16([low, high]).ms()?;
+        let minute_no = minute & 0x3F;
+        (!self.invalid() && minute_no < 60).then(|| u32::from(minute_no) * 60_000 + u32::from(ms))
+    }
+
+    /// The instant with this minute that is nearest to the arrival: half an hour of delay at most.
+    pub fn instant(self, base: TimeBase) -> Option<Timestamp> {
+        let within = i64::from(self.ms_of_hour()?);
+        let local = base.arrival.get().checked_add(base.zone.offset_ms())?;
+        let hour = local.div_euclid(HOUR_MS).checked_mul(HOUR_MS)?;
+        let ahead = within - (local - hour);
+        let shift = match ahead {
+            _ if ahead > HOUR_MS / 2 => -HOUR_MS,
+            _ if ahead < -HOUR_MS / 2 => HOUR_MS,
+            _ => 0,
+        };
+        Some(Timestamp::new(base.arrival.get().checked_add(ahead + shift)?))
+    }
+
+    /// Of an instant, on the clock of `zone`.
+    pub fn new(at: Timestamp, zone: Zone) -> Self {
+        let within = (at.get().rem_euclid(DAY_MS) + zone.offset_ms()).rem_euclid(HOUR_MS);
+        let [low, high] = u16::try_from(within % MINUTE_MS).unwrap_or(0).to_le_bytes();
+        Self([low, high, u8::try_from(within / MINUTE_MS).unwrap_or(0)])
+    }
+}
+
+/// Date and time, CP56Time2a.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Cp56(pub [u8; 7]);
+
+/// Days before each month of a common year; 13 makes the end of the last.
+const DAYS_BEFORE: [u16; 14] = [0, 0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+
+impl Cp56 {
+    /// A time that says of itself that it is none.
+    pub const INVALID: Self = Self([0, 0, 0x80, 0, 1, 1, 0]);
+
+    /// IV.
+    pub const fn invalid(self) -> bool {
+        self.0[2] & 0x80 != 0
+    }
+
+    /// GEN: the time was substituted on the way, not taken at the source (RES1).
+    pub const fn substituted(self) -> bool {
+        self.0[2] & 0x40 != 0
+    }
+
+    /// SU: summer time.
+    pub const fn summer(self) -> bool {
+        self.0[3] & 0x80 != 0
+    }
+
+    /// DOW, 1 = Monday; 0 is not used.
+    pub const fn day_of_week(self) -> u8 {
+        self.0[4] >> 5
+    }
+
+    /// The instant; none where IV is set or a field is out of its range. A day of week that contradicts the date is
+    /// ignored, as many stations send it so.
+    #[inline]
+    pub fn instant(self, zone: Zone) -> Option<Timestamp> {
+        let [low, high, minute, hour, day, month, year] = self.0;
+        let ms = u16::from_le_bytes([low, high]);
+        let minute_no = minute & 0x3F;
+        let (hour_no, day_no, month_no, year) = (hour & 0x1F, day & 0x1F, usize::from(month & 0x0F), year & 0x7F);
+        if self.invalid() || ms > 59_999 || minute_no > 59 || hour_no > 23 || year > 99 {
+            return None;
+        }
+        // Years since 1970; among 1970..=2069 every fourth is a leap year.
+        let years = i64::from(if year >= PIVOT { year - PIVOT } else { year + 30 });
+        let leap = (years + 2) % 4 == 0;
+        let before = *DAYS_BEFORE.get(month_no)?;
+        let length = DAYS_BEFORE.get(month_no + 1)? - before + u16::from(leap && month_no == 2);
+        if month_no == 0 || day_no == 0 || u16::from(day_no) > length {
+            return None;
+        }
+        let days =
+            365 * years + (years + 1) / 4 + i64::from(before) + i64::from(leap && month_no > 2) + i64::from(day_no) - 1;
+        let mut at = days * DAY_MS + i64::from(hour_no) * HOUR_MS + i64::from(minute_no) * MINUTE_MS + i64::from(ms);
+        if zone.summer_time && self.summer() {
+            at -= HOUR_MS;
+        }
+        Some(Timestamp::new(at - zone.offset_ms()))
+    }
+
+    /// Of an instant, in standard time (SU 0), day of week 0; [`Self::INVALID`] outside of 1970..=2069.
+    pub fn new(at: Timestamp, zone: Zone) -> Self {
+        let Some(local) = at.get().checked_add(zone.offset_ms()) else { return Self::INVALID };
+        let (days, ms) = (local.div_euclid(DAY_MS), local.rem_euclid(DAY_MS));
+        let Some((year, month, day)) = civil(days) else { return Self::INVALID };
+        let small = |n: i64| u8::try_from(n).unwrap_or(0);
+        let [low, high] = u16::try_from(ms % MINUTE_MS).unwrap_or(0).to_le_bytes();
+        Self([low, high, small(ms / MINUTE_MS % 60), small(ms / HOUR_MS), day, month, year])
+    }
+
+    /// Of an instant, if there is one.
+    pub fn of(at: Option<Timestamp>, zone: Zone) -> Self {
+        at.map_or(Self::INVALID, |at| Self::new(at, zone))
+    }
+}
+
+/// Two-digit year, month and day of a day since 1970-01-01, within 1970..=2069.
+fn civil(days: i64) -> Option<(u8, u8, u8)> {
+    /// 1970-01-01 to 2069-12-31.
+    const DAYS: i64 = 36_525;
+    if !(0..DAYS).contains(&days) {
         return None;
     }
-    let ms = i64::from(u16::from_le_bytes([ms_low, ms_high]));
-    let (minute, hour) = (i64::from(minute & 0x3F), i64::from(hour & 0x1F));
-    let (day, month, year) = (i64::from(day & 0x1F), i64::from(month & 0x0F), 2_000 + i64::from(year & 0x7F));
-    if ms > 59_999 || minute > 59 || hour > 23 || !(1..=12).contains(&month) || day == 0 || year > 2_099 {
-        return None;
-    }
-    let days = days_from_civil(year, month, day);
-    // A 30 February would come back as another day.
-    (civil_from_days(days) == (year, month, day))
-        .then(|| Timestamp::new(days * DAY_MS + hour * 3_600_000 + minute * 60_000 + ms))
-}
-
-/// The seven octets, day of week 0 ("not used"). Outside of 2000..=2099 the IV bit is set.
-pub fn encode(time: Option<Timestamp>) -> [u8; CP56_LEN] {
-    const INVALID: [u8; CP56_LEN] = [0, 0, 0x80, 0, 1, 1, 0];
-    let Some(time) = time else { return INVALID };
-    let ms = time.get().rem_euclid(DAY_MS);
-    let (year, month, day) = civil_from_days(time.get().div_euclid(DAY_MS));
-    if !(2_000..=2_099).contains(&year) {
-        return INVALID;
-    }
-    let small = |n: i64| u8::try_from(n).unwrap_or(0);
-    let [low, high] = u16::try_from(ms % 60_000).unwrap_or(0).to_le_bytes();
-    [low, high, small(ms / 60_000 % 60), small(ms / 3_600_000), small(day), small(month), small(year - 2_000)]
+    // Four-year cycles that begin two years before 1970: their first year is the leap year.
+    let (cycle, in_cycle) = ((days + 731) / 1_461, (days + 731) % 1_461);
+    let in_leap = in_cycle < 366;
+    let (year_of_cycle, day_of_year) =
+        if in_leap { (0, in_cycle) } else { (1 + (in_cycle - 366) / 365, (in_cycle - 366) % 365) };
+    let years = 4 * cycle + year_of_cycle - 2;
+    let leap_day = |month: usize| i64::from(in_leap && month > 2);
+    let start = |month: usize| DAYS_BEFORE.get(month).map_or(i64::MAX, |&before| i64::from(before) + leap_day(month));
+    // No month is longer than 31 days, so this is the month or the one before it.
+    let guess = usize::try_from(day_of_year / 31).ok()? + 1;
+    let month = if guess < 12 && day_of_year >= start(guess + 1) { guess + 1 } else { guess };
+    let day = day_of_year - start(month) + 1;
+    Some((u8::try_from((years + 70) % 100).ok()?, u8::try_from(month).ok()?, u8::try_from(day).ok()?))
 }

@@ -2,14 +2,14 @@ use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
 use proptest::prelude::*;
 
 use crate::iec104::apci::{self, Frame};
-use crate::iec104::asdu::{self, Asdu, CommandValue, Object, Value, WireCommand};
+use crate::iec104::asdu::{self, Asdu, Bcr, CommandValue, Object, Value, WireCommand};
 use crate::iec104::config::{RawTimers, Timers, TimersError};
 use crate::iec104::error::{AsduError, FrameError};
-use crate::iec104::time;
+use crate::iec104::time::{Cp56, TimeBase, Zone};
 
 fn decode(raw: &[u8]) -> Vec<Object> {
     let mut out = Vec::new();
-    Asdu::parse(raw).unwrap().objects(&mut out);
+    Asdu::parse(raw).unwrap().objects(TimeBase::utc(Timestamp::new(0)), &mut out);
     out
 }
 
@@ -61,7 +61,7 @@ fn a_sequence_counts_its_addresses_up() {
 #[test]
 fn a_double_command_is_written_as_the_standard_says() {
     // C_DC_NA_1, one, activation, address 1, object 24577; DCO: ON, QU 0, S/E = 1.
-    let raw = asdu::command(1, 24_577, CommandValue::Double(true), true, 6);
+    let raw = asdu::command(1, 24_577, CommandValue::Double(true), true, 6, None);
     assert_eq!(raw, [0x2E, 0x01, 0x06, 0x00, 0x01, 0x00, 0x01, 0x60, 0x00, 0x82]);
 }
 
@@ -82,8 +82,11 @@ fn single_commands_are_written_and_read_as_the_standard_says() {
     ];
     for (raw, on, select) in [(select_on, true, true), (execute_off, false, false)] {
         let value = CommandValue::Single(on);
-        assert_eq!(asdu::command(1, 6_001, value, select, 6), raw);
-        assert_eq!(Asdu::parse(&raw).unwrap().command(), Some(WireCommand { ioa: 6_001, value: Some(value), select }));
+        assert_eq!(asdu::command(1, 6_001, value, select, 6, None), raw);
+        assert_eq!(
+            Asdu::parse(&raw).unwrap().command(),
+            Some(WireCommand { ioa: 6_001, value: Some(value), select, qualifier: 0, sent: None })
+        );
     }
 }
 
@@ -102,9 +105,12 @@ fn a_set_point_is_written_and_read_as_the_standard_says() {
     execute[13] = 0x00; // QOS: S/E = 0 (execute)
     for (raw, selects) in [(select, true), (execute, false)] {
         let value = CommandValue::SetFloat(250.0);
-        assert_eq!(asdu::command(258, 6_101, value, selects, 6), raw);
+        assert_eq!(asdu::command(258, 6_101, value, selects, 6, None), raw);
         let read = Asdu::parse(&raw).unwrap();
-        assert_eq!(read.command(), Some(WireCommand { ioa: 6_101, value: Some(value), select: selects }));
+        assert_eq!(
+            read.command(),
+            Some(WireCommand { ioa: 6_101, value: Some(value), select: selects, qualifier: 0, sent: None })
+        );
         let mut confirmation = raw;
         confirmation[2] = 0x07; // activation confirmation, P/N = 0
         assert_eq!(read.mirrored(7, false), confirmation);
@@ -119,7 +125,7 @@ fn a_set_point_is_written_and_read_as_the_standard_says() {
 /// The one object of a message, which is also what its own encoding gives.
 fn same_both_ways(raw: &[u8]) -> Object {
     let objects = decode(raw);
-    assert_eq!(asdu::pack(&objects), [(raw.to_vec(), objects.len())]);
+    assert_eq!(asdu::pack(&objects, Zone::UTC), [(raw.to_vec(), objects.len())]);
     objects[0]
 }
 
@@ -191,8 +197,10 @@ fn a_counter_keeps_its_reading_whatever_its_sequence_notation_says() {
         0x9F,                   // sequence number 31, IV
     ]);
     let got: Vec<_> = plain.iter().map(|o| (o.ioa, o.value, o.quality, o.cause)).collect();
-    let wanted =
-        [(3_001, Value::Counter(123_456_789), Quality::GOOD, 37), (3_002, Value::Counter(-1), Quality::INVALID, 37)];
+    let wanted = [
+        (3_001, Value::Counter(Bcr { total: 123_456_789, notes: 0x75 }), Quality::GOOD, 37),
+        (3_002, Value::Counter(Bcr { total: -1, notes: 0x1F }), Quality::INVALID, 37),
+    ];
     assert_eq!(got, wanted);
     #[rustfmt::skip]
     let timed = decode(&[
@@ -204,7 +212,7 @@ fn a_counter_keeps_its_reading_whatever_its_sequence_notation_says() {
         0xA3,                                     // sequence number 3, CY, IV
         0x00, 0x00, 0x1E, 0x0C, 0x01, 0x07, 0x1A, // 1 July 2026, 12:30:00.000
     ])[0];
-    assert_eq!((timed.value, timed.quality), (Value::Counter(i32::MIN), Quality::INVALID));
+    assert_eq!((timed.value, timed.quality), (Value::Counter(Bcr { total: i32::MIN, notes: 0x23 }), Quality::INVALID));
     assert_eq!(timed.time.unwrap().to_string(), "2026-07-01T12:30:00.000Z");
 }
 
@@ -247,8 +255,8 @@ fn hostile_lengths_are_refused() {
 
 #[test]
 fn a_thirtieth_of_february_is_no_time() {
-    assert_eq!(time::decode([0, 0, 0, 0, 30, 2, 24]), None);
-    assert!(time::decode([0, 0, 0, 0, 29, 2, 24]).is_some());
+    assert_eq!(Cp56([0, 0, 0, 0, 30, 2, 24]).instant(Zone::UTC), None);
+    assert!(Cp56([0, 0, 0, 0, 29, 2, 24]).instant(Zone::UTC).is_some());
 }
 
 #[test]
@@ -262,24 +270,44 @@ fn contradicting_timers_are_refused() {
     assert_eq!(toml::from_str::<Timers>("k = 20").unwrap().k(), 20);
 }
 
-fn any_object() -> impl Strategy<Value = Object> {
-    let value = prop_oneof![
+fn any_value() -> impl Strategy<Value = Value> {
+    let elapsed_ms = || prop::option::of(0u16..60_000);
+    prop_oneof![
         any::<bool>().prop_map(Value::Single),
         (0i64..4).prop_map(|n| Value::Double(SwitchPosition::from_value(n))),
+        (-64i8..64, any::<bool>()).prop_map(|(position, transient)| Value::Step { position, transient }),
+        any::<u32>().prop_map(Value::Bits),
         any::<i16>().prop_map(Value::Normalized),
         any::<i16>().prop_map(Value::Scaled),
         any::<i16>().prop_map(|n| Value::Float(f32::from(n) / 8.0)),
-        any::<i32>().prop_map(Value::Counter),
-    ];
-    // 2000-01-01 to 2099-12-31, ms.
-    let when = prop::option::of(946_684_800_000i64..4_102_444_800_000);
-    (value, any::<bool>(), 0u32..0x100_0000, when).prop_map(|(value, invalid, ioa, when)| Object {
-        common_address: 7,
-        ioa,
-        value,
-        quality: if invalid { Quality::INVALID } else { Quality::GOOD },
-        time: when.map(Timestamp::new),
-        cause: 3,
+        (any::<i32>(), 0u8..0x80).prop_map(|(total, notes)| Value::Counter(Bcr { total, notes })),
+        any::<(u16, u16)>().prop_map(|(states, changed)| Value::Packed { states, changed }),
+        (0u8..4, elapsed_ms()).prop_map(|(state, elapsed_ms)| Value::ProtectionEvent { state, elapsed_ms }),
+        (0u8..0x40, elapsed_ms()).prop_map(|(starts, elapsed_ms)| Value::ProtectionStarts { starts, elapsed_ms }),
+        (0u8..0x10, elapsed_ms()).prop_map(|(circuits, elapsed_ms)| Value::ProtectionTrips { circuits, elapsed_ms }),
+    ]
+}
+
+/// Objects as stations send them: often alike, often at consecutive addresses.
+fn any_objects() -> impl Strategy<Value = Vec<Object>> {
+    // The whole of 1970 to 2069, ms.
+    let when = prop::option::of(0i64..3_155_760_000_000);
+    let run =
+        (any_value(), any::<bool>(), 0u32..0xFF_FF00, when, prop::sample::select(vec![1u8, 3, 20]), 1u32..140, 1u32..3);
+    prop::collection::vec(run, 0..5).prop_map(|runs| {
+        let mut objects = Vec::new();
+        for (value, invalid, first, when, cause, count, apart) in runs {
+            let timeless = matches!(value, Value::Packed { .. });
+            objects.extend((0..count).map(|n| Object {
+                common_address: 7,
+                ioa: first + n * apart,
+                value,
+                quality: if invalid { Quality::INVALID } else { Quality::GOOD },
+                time: when.filter(|_| !timeless).map(Timestamp::new),
+                cause,
+            }));
+        }
+        objects
     })
 }
 
@@ -288,15 +316,16 @@ proptest! {
     fn no_bytes_make_the_codec_panic(raw in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = apci::split(&raw);
         if let Ok(asdu) = Asdu::parse(&raw) {
-            asdu.objects(&mut Vec::new());
+            asdu.objects(TimeBase::utc(Timestamp::new(0)), &mut Vec::new());
+            let _ = asdu.information().count();
             let _ = asdu.command();
             prop_assert_eq!(asdu.mirrored(asdu.cause, asdu.negative), raw);
         }
     }
 
     #[test]
-    fn objects_come_back_as_they_were_packed(objects in prop::collection::vec(any_object(), 0..200)) {
-        let packed = asdu::pack(&objects);
+    fn objects_come_back_as_they_were_packed(objects in any_objects()) {
+        let packed = asdu::pack(&objects, Zone::UTC);
         prop_assert!(packed.iter().all(|(raw, _)| raw.len() <= apci::ASDU_MAX));
         let back: Vec<Object> = packed.iter().flat_map(|(raw, _)| decode(raw)).collect();
         prop_assert_eq!(back, objects);

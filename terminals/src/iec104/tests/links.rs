@@ -7,6 +7,7 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
+use crate::iec104::asdu::Bcr;
 use crate::iec104::{
     AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Object, Station, StationConfig, Value,
     run_controlled, run_controlling,
@@ -65,7 +66,7 @@ impl Station for Switch {
         out.push(self.object());
     }
     fn counters(&mut self, out: &mut Vec<Object>) {
-        out.push(Object { ioa: 90, value: Value::Counter(5), ..self.object() });
+        out.push(Object { ioa: 90, value: Value::Counter(Bcr::new(5)), ..self.object() });
     }
     fn spontaneous(&mut self, out: &mut Vec<Object>) {
         if std::mem::take(&mut self.moved) {
@@ -102,7 +103,7 @@ async fn an_order_goes_over_tcp_and_its_effect_comes_back() {
 
     until(Seen::Up(true)).await;
     until(Seen::Object(10, Value::Double(SwitchPosition::Closed))).await;
-    until(Seen::Object(90, Value::Counter(5))).await;
+    until(Seen::Object(90, Value::Counter(Bcr::new(5)))).await;
     let (value, expires_in) = (CommandValue::Double(false), Duration::from_secs(60));
     for step in [Step::Select, Step::Execute] {
         order.send(Command { id: 1, common_address: 1, ioa: 10, value, step, expires_in }).await.unwrap();

@@ -1,4 +1,5 @@
 mod budget;
 mod codec;
+mod elements;
 mod links;
 mod sessions;

@@ -10,7 +10,7 @@ use crate::iec104::asdu::{self, Command, CommandValue, types};
 use crate::iec104::config::{LinkConfig, StationConfig};
 use crate::iec104::controlled;
 use crate::iec104::controlling::{Output, Session, State};
-use crate::iec104::time;
+use crate::iec104::time::{Cp56, Zone};
 
 /// A controlling and a controlled session, joined on virtual time.
 struct Joined {
@@ -130,7 +130,7 @@ fn the_clock_is_set_again_and_again_on_a_link_that_stays_up() {
         joined.settle(true);
         let clocks = joined.sent.drain(..).filter(|asdu| asdu[0] == types::C_CS_NA);
         set.extend(clocks.map(|asdu| {
-            assert_eq!(asdu[9..], time::encode(Some(wall)), "the time is that of the sending");
+            assert_eq!(asdu[9..], Cp56::new(wall, Zone::UTC).0, "the time is that of the sending");
             passed.as_secs()
         }));
     }
@@ -327,7 +327,7 @@ fn an_outcome_that_the_station_told_is_durable_before_it_is_acknowledged() {
     {
         session.on_bytes(now, &frame(Frame::I { send, receive: 0, asdu }));
     }
-    let check_back = asdu::command(1, 10, CommandValue::Double(false), true, 7);
+    let check_back = asdu::command(1, 10, CommandValue::Double(false), true, 7, None);
     session.on_bytes(now, &frame(Frame::I { send: 2, receive: 0, asdu: &check_back }));
     let mut told = Vec::new();
     while let Some(output) = session.next_output() {
@@ -437,7 +437,7 @@ fn an_execute_without_a_select_is_refused_by_the_station() {
     session.on_connected(now);
     session.on_bytes(now, &frame(Frame::U(Control::StartAct)));
     let _ = session.next_output();
-    let execute = asdu::command(1, 10, CommandValue::Double(false), false, 6);
+    let execute = asdu::command(1, 10, CommandValue::Double(false), false, 6, None);
     session.on_bytes(now, &frame(Frame::I { send: 0, receive: 1, asdu: &execute }));
     assert_eq!(session.next_output().unwrap()[8], 7 | 0x40);
     assert!(session.station().closed);
