@@ -167,6 +167,8 @@ pub struct LinkConfig {
     pub clock_every: Duration,
     /// The clock of the station's time tags.
     pub zone: Zone,
+    /// Whether commands carry the time of their sending (types 58 to 64), for stations that refuse late ones.
+    pub timed_commands: bool,
 }
 
 impl LinkConfig {
@@ -185,6 +187,7 @@ impl LinkConfig {
             objects_burst: 20_000,
             clock_every: Duration::from_secs(3_600),
             zone: Zone::UTC,
+            timed_commands: false,
         }
     }
 }

@@ -258,7 +258,7 @@ async fn flush<H: LinkHandler>(
             }
             Output::State(State::Started) => handler.link(true, "started").await,
             Output::State(State::Closed { reason }) => ended = Some(reason),
-            Output::State(State::Connected | State::Interrogated) => {}
+            Output::Answered { .. } | Output::State(State::Connected | State::Interrogated | State::Stopped) => {}
             Output::Malformed { bytes, why } => {
                 budget.take(now(), 1);
                 handler.malformed(&bytes, &why);

@@ -2,4 +2,5 @@ mod budget;
 mod codec;
 mod elements;
 mod links;
+mod requests;
 mod sessions;
