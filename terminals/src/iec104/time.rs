@@ -170,17 +170,43 @@ impl Cp56 {
 
     /// Of an instant, in standard time (SU 0), day of week 0; [`Self::INVALID`] outside of 1970..=2069.
     pub fn new(at: Timestamp, zone: Zone) -> Self {
-        let Some(local) = at.get().checked_add(zone.offset_ms()) else { return Self::INVALID };
-        let (days, ms) = (local.div_euclid(DAY_MS), local.rem_euclid(DAY_MS));
-        let Some((year, month, day)) = civil(days) else { return Self::INVALID };
-        let small = |n: i64| u8::try_from(n).unwrap_or(0);
-        let [low, high] = u16::try_from(ms % MINUTE_MS).unwrap_or(0).to_le_bytes();
-        Self([low, high, small(ms / MINUTE_MS % 60), small(ms / HOUR_MS), day, month, year])
+        Tagger::new(zone).tag(at)
     }
 
     /// Of an instant, if there is one.
     pub fn of(at: Option<Timestamp>, zone: Zone) -> Self {
         at.map_or(Self::INVALID, |at| Self::new(at, zone))
+    }
+}
+
+/// Makes tags of one zone. It knows the date of the day before, for objects that follow each other are mostly of one day.
+#[derive(Clone, Copy, Debug)]
+pub struct Tagger {
+    zone: Zone,
+    day: i64,
+    /// Day, month, year; none outside of the century.
+    date: Option<[u8; 3]>,
+}
+
+impl Tagger {
+    /// For a station's clock.
+    pub fn new(zone: Zone) -> Self {
+        Self { zone, day: i64::MIN, date: None }
+    }
+
+    /// As [`Cp56::new`].
+    #[inline]
+    pub fn tag(&mut self, at: Timestamp) -> Cp56 {
+        let Some(local) = at.get().checked_add(self.zone.offset_ms()) else { return Cp56::INVALID };
+        let (day, ms) = (local.div_euclid(DAY_MS), local.rem_euclid(DAY_MS));
+        if day != self.day {
+            self.day = day;
+            self.date = civil(day).map(|(year, month, day)| [day, month, year]);
+        }
+        let (Some([day, month, year]), Ok(ms)) = (self.date, u32::try_from(ms)) else { return Cp56::INVALID };
+        let (minutes, [low, high, ..]) = (ms / 60_000, (ms % 60_000).to_le_bytes());
+        let ([minute, ..], [hour, ..]) = ((minutes % 60).to_le_bytes(), (minutes / 60).to_le_bytes());
+        Cp56([low, high, minute, hour, day, month, year])
     }
 }
 

@@ -4,7 +4,7 @@
 use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
 
 use super::super::apci::ASDU_MAX;
-use super::super::time::{Cp16, Cp24, Cp56, TimeBase, Zone};
+use super::super::time::{Cp16, Cp24, Cp56, Tagger, TimeBase, Zone};
 use super::element::{Bcr, Diq, Element, Oci, Qdp, Qds, Sep, Siq, Spe, Tag, Vti};
 use super::types::{self as t, Layout, TagKind, causes};
 use super::{ADDRESS_LEN, ADDRESS_MAX, Asdu, HEADER_LEN};
@@ -279,10 +279,10 @@ impl Object {
 
     /// The tag that its type has: events of protection equipment exist with a time only.
     #[inline]
-    fn tag(&self, zone: Zone) -> Tag {
+    fn tag(&self, tagger: &mut Tagger) -> Tag {
         match (self.time, self.value) {
             (_, Value::Packed { .. }) => Tag::None,
-            (Some(time), _) => Tag::Full(Cp56::new(time, zone)),
+            (Some(time), _) => Tag::Full(tagger.tag(time)),
             (None, Value::ProtectionEvent { .. } | Value::ProtectionStarts { .. } | Value::ProtectionTrips { .. }) => {
                 Tag::Full(Cp56::INVALID)
             }
@@ -328,13 +328,14 @@ pub fn pack_into(objects: &[Object], zone: Zone, out: &mut Vec<u8>) -> usize {
     let [ca_low, ca_high] = first.common_address.to_le_bytes();
     let vsq = u8::try_from(count).unwrap_or(127) | if sequence { 0x80 } else { 0 };
     out.extend_from_slice(&[type_id, vsq, first.cause & 0x3F, 0, ca_low, ca_high]);
+    let mut tagger = Tagger::new(zone);
     for (n, object) in objects.iter().take(count).enumerate() {
         if n == 0 || !sequence {
             let [a, b, c, _] = object.ioa.to_le_bytes();
             out.extend_from_slice(&[a, b, c]);
         }
         object.element().encode(out);
-        object.tag(zone).encode(out);
+        object.tag(&mut tagger).encode(out);
     }
     count
 }
