@@ -9,7 +9,7 @@ use headroom_rules::model::{Power, Span, TerminalId};
 use headroom_rules::orders::{Action, Command, OrderState, Outcome, Step};
 use headroom_rules::output::{Happening, Output};
 use headroom_terminals::agent::Agent;
-use headroom_terminals::iec104::{CommandAnswer, Object, Station};
+use headroom_terminals::iec104::{CommandAnswer, Object, Station, StationCommand};
 use headroom_terminals::profile::Profile;
 use tokio::time::advance;
 
@@ -75,7 +75,7 @@ impl Rehearsal {
             return vec![self.readings(terminal, &objects), outcome(Outcome::Confirmed(step))];
         }
         let (ioa, value) = self.profile.command_address(action).unwrap();
-        match self.agents.get_mut(&terminal).unwrap().command(ioa, value, step) {
+        match self.agents.get_mut(&terminal).unwrap().command(StationCommand::new(ioa, value, step)) {
             CommandAnswer::Accepted => vec![outcome(Outcome::Confirmed(step))],
             _ => vec![outcome(Outcome::Refused { step, cause: 7 })],
         }

@@ -256,7 +256,7 @@ mod tests {
     use crate::scenario::Scenario;
     use headroom_rules::model::{Power, SwitchPosition};
     use headroom_rules::orders::Step;
-    use headroom_terminals::iec104::{CommandAnswer, CommandValue, Object, Station, Value};
+    use headroom_terminals::iec104::{CommandAnswer, CommandValue, Object, Station, StationCommand, Value};
 
     fn fleet() -> Fleet {
         Fleet::generate(60, 1, Scenario::named("evening-peak").unwrap()).unwrap()
@@ -281,7 +281,7 @@ mod tests {
         let running = tokio::spawn(run_plant(plant.clone(), clock, stopped));
         let mut agents = agents(&fleet, &plant, clock);
         for (post, agent) in &mut agents {
-            let answer = agent.command(6001, CommandValue::Double(false), Step::Execute);
+            let answer = agent.command(StationCommand::new(6001, CommandValue::Double(false), Step::Execute));
             let wanted = match (post.load, post.guaranteed) {
                 (None, _) => CommandAnswer::UnknownObject,
                 (Some(_), true) => CommandAnswer::Refused,
@@ -321,7 +321,9 @@ mod tests {
         let clock = SimClock::new(plant.start(), 1.0);
         let mut agent = agent(post, Profile::standard(), SharedPlant::new(plant), clock);
         assert_eq!(agent.site().now(), start);
-        let select = |agent: &mut Agent<PlantSite>, ioa| agent.command(ioa, CommandValue::Double(false), Step::Select);
+        let select = |agent: &mut Agent<PlantSite>, ioa| {
+            agent.command(StationCommand::new(ioa, CommandValue::Double(false), Step::Select))
+        };
         assert_eq!(select(&mut agent, 6001), CommandAnswer::UnknownObject);
         assert_eq!(select(&mut agent, 6002), CommandAnswer::Accepted);
         let mut told: Vec<Object> = Vec::new();

@@ -10,7 +10,7 @@ use headroom_rules::model::{
 };
 use headroom_rules::orders::{Action, Step};
 
-use crate::iec104::{CommandAnswer, CommandValue, Object, Station};
+use crate::iec104::{CommandAnswer, Object, Station, StationCommand};
 use crate::profile::Profile;
 
 #[cfg(test)]
@@ -131,9 +131,8 @@ impl<S: Site> Agent<S> {
     }
 
     fn tell(&self, out: &mut Vec<Object>, kind: PointKind, value: i64, cause: u8) {
-        let time = self.site.now().after(self.clock_offset);
-        let object =
-            self.config.profile.object(kind, self.config.common_address, value, Quality::GOOD, Some(time), cause);
+        let time = Some(Station::now(self));
+        let object = self.config.profile.object(kind, self.config.common_address, value, Quality::GOOD, time, cause);
         out.extend(object);
     }
 
@@ -215,6 +214,10 @@ fn keep(kind: PointKind, reported: &mut Sample, new: &Sample) {
 }
 
 impl<S: Site> Station for Agent<S> {
+    fn now(&self) -> Timestamp {
+        self.site.now().after(self.clock_offset)
+    }
+
     fn interrogated(&mut self, out: &mut Vec<Object>) {
         let sample = self.site.sample();
         for (kind, value, _) in measurands(&sample, self.config.contract) {
@@ -289,7 +292,8 @@ impl<S: Site> Station for Agent<S> {
         self.reported = Some(reported);
     }
 
-    fn command(&mut self, ioa: u32, value: CommandValue, step: Step) -> CommandAnswer {
+    fn command(&mut self, command: StationCommand) -> CommandAnswer {
+        let StationCommand { ioa, value, step, .. } = command;
         let Some(action) = self.config.profile.action(ioa, value) else { return CommandAnswer::UnknownObject };
         let sample = self.site.sample();
         if let Some(round) = action.round()

@@ -4,7 +4,9 @@ use super::*;
 use crate::iec104::apci::{self, Frame};
 use crate::iec104::asdu::Bcr;
 use crate::iec104::controlled::Session;
-use crate::iec104::{StationConfig, Value};
+use crate::iec104::{CommandValue, ConnectionId, StationConfig, Value};
+
+const LINK: ConnectionId = ConnectionId(1);
 
 struct Bench {
     now: Timestamp,
@@ -85,9 +87,15 @@ fn active_power_is_reported_when_due_though_nothing_changed() {
 #[test]
 fn a_trip_moves_the_switch_at_execute_only_and_returns_time_tagged() {
     let mut agent = agent(false);
-    assert_eq!(agent.command(6001, CommandValue::Double(false), Step::Select), CommandAnswer::Accepted);
+    assert_eq!(
+        agent.command(StationCommand::new(6001, CommandValue::Double(false), Step::Select)),
+        CommandAnswer::Accepted
+    );
     assert_eq!(scan(&mut agent), []);
-    assert_eq!(agent.command(6001, CommandValue::Double(false), Step::Execute), CommandAnswer::Accepted);
+    assert_eq!(
+        agent.command(StationCommand::new(6001, CommandValue::Double(false), Step::Execute)),
+        CommandAnswer::Accepted
+    );
     let mut out = Vec::new();
     agent.spontaneous(&mut out);
     let position = out.iter().find(|object| object.ioa == 1001).unwrap();
@@ -99,9 +107,12 @@ fn a_trip_moves_the_switch_at_execute_only_and_returns_time_tagged() {
 fn a_guaranteed_customer_refuses_every_trip_remote_or_local() {
     let mut agent = agent(true);
     for step in [Step::Select, Step::Execute] {
-        assert_eq!(agent.command(6001, CommandValue::Double(false), step), CommandAnswer::Refused);
+        assert_eq!(agent.command(StationCommand::new(6001, CommandValue::Double(false), step)), CommandAnswer::Refused);
     }
-    assert_eq!(agent.command(6101, CommandValue::SetFloat(10.0), Step::Execute), CommandAnswer::Accepted);
+    assert_eq!(
+        agent.command(StationCommand::new(6101, CommandValue::SetFloat(10.0), Step::Execute)),
+        CommandAnswer::Accepted
+    );
     for s in 600..1_200 {
         agent.site_mut().now = Timestamp::new(s * 1_000);
         scan(&mut agent);
@@ -113,14 +124,23 @@ fn a_guaranteed_customer_refuses_every_trip_remote_or_local() {
 fn the_power_on_lock_refuses_trips_and_permits_restoring() {
     let mut agent = agent(false);
     agent.site_mut().now = Timestamp::new(299_999);
-    assert_eq!(agent.command(6001, CommandValue::Double(false), Step::Execute), CommandAnswer::Refused);
-    assert_eq!(agent.command(6001, CommandValue::Double(true), Step::Execute), CommandAnswer::Accepted);
+    assert_eq!(
+        agent.command(StationCommand::new(6001, CommandValue::Double(false), Step::Execute)),
+        CommandAnswer::Refused
+    );
+    assert_eq!(
+        agent.command(StationCommand::new(6001, CommandValue::Double(true), Step::Execute)),
+        CommandAnswer::Accepted
+    );
 }
 
 #[test]
 fn a_cap_trips_the_lowest_round_first_and_never_goes_under_the_floor() {
     let mut agent = agent(false);
-    assert_eq!(agent.command(6101, CommandValue::SetFloat(10.0), Step::Execute), CommandAnswer::Accepted);
+    assert_eq!(
+        agent.command(StationCommand::new(6101, CommandValue::SetFloat(10.0), Step::Execute)),
+        CommandAnswer::Accepted
+    );
     assert_eq!(scan(&mut agent), [(2101, Value::Float(10.0), 11)]);
     let mut opened = Vec::new();
     for s in 600..1_800 {
@@ -134,8 +154,14 @@ fn a_cap_trips_the_lowest_round_first_and_never_goes_under_the_floor() {
 #[test]
 fn a_foreign_address_or_an_unwired_round_is_unknown() {
     let mut agent = agent(false);
-    assert_eq!(agent.command(6003, CommandValue::Double(false), Step::Select), CommandAnswer::UnknownObject);
-    assert_eq!(agent.command(7000, CommandValue::Double(false), Step::Select), CommandAnswer::UnknownObject);
+    assert_eq!(
+        agent.command(StationCommand::new(6003, CommandValue::Double(false), Step::Select)),
+        CommandAnswer::UnknownObject
+    );
+    assert_eq!(
+        agent.command(StationCommand::new(7000, CommandValue::Double(false), Step::Select)),
+        CommandAnswer::UnknownObject
+    );
 }
 
 #[test]
@@ -157,15 +183,18 @@ fn never_shed_protected_holds_at_the_terminal_too() {
     // 60 kW, a floor of 30, and 20 behind each round.
     for (ioa, wanted) in [(6001, CommandAnswer::Accepted), (6002, CommandAnswer::Refused)] {
         for step in [Step::Select, Step::Execute] {
-            assert_eq!(agent.command(ioa, trip, step), wanted, "{ioa}");
+            assert_eq!(agent.command(StationCommand::new(ioa, trip, step)), wanted, "{ioa}");
         }
     }
-    assert_eq!(agent.command(6002, CommandValue::Double(true), Step::Select), CommandAnswer::Accepted);
+    assert_eq!(
+        agent.command(StationCommand::new(6002, CommandValue::Double(true), Step::Select)),
+        CommandAnswer::Accepted
+    );
 }
 
 /// The message of the one I frame that the station has to say.
 fn answer(session: &mut Session<Agent<Bench>>) -> Vec<u8> {
-    let bytes = session.next_output().unwrap();
+    let (_, bytes) = session.next_output().unwrap();
     let Ok(Some((Frame::I { asdu, .. }, _))) = apci::split(&bytes) else { panic!("{bytes:02x?}") };
     asdu.to_vec()
 }
@@ -177,15 +206,15 @@ fn a_single_command_is_obeyed_after_its_select() {
     agent.config.profile = Profile::parse(map).unwrap();
     let now = Instant::now();
     let mut session = Session::new(StationConfig::new(9), agent, now);
-    session.on_connected(now);
-    session.on_bytes(now, &[0x68, 4, 0x07, 0, 0, 0]);
+    session.on_connected(now, LINK);
+    session.on_bytes(now, LINK, &[0x68, 4, 0x07, 0, 0, 0]);
     let _ = session.next_output();
     // C_SC_NA_1 (45), activation, address 9, object 7; SCO: S/E = 1 with SCS = 0, then S/E = 0.
-    session.on_bytes(now, &[0x68, 14, 0, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x80]);
+    session.on_bytes(now, LINK, &[0x68, 14, 0, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x80]);
     assert_eq!(answer(&mut session), [45, 1, 7, 0, 9, 0, 7, 0, 0, 0x80]);
     let closed = |session: &Session<Agent<Bench>>| session.station().site().sample.rounds[0].unwrap().position;
     assert_eq!(closed(&session), SwitchPosition::Closed, "a select moves nothing");
-    session.on_bytes(now, &[0x68, 14, 2, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x00]);
+    session.on_bytes(now, LINK, &[0x68, 14, 2, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x00]);
     assert_eq!(answer(&mut session), [45, 1, 7, 0, 9, 0, 7, 0, 0, 0x00]);
     assert_eq!(closed(&session), SwitchPosition::Open);
 }

@@ -209,10 +209,18 @@ pub struct StationConfig {
     pub pending_max: usize,
     /// The clock of its time tags.
     pub zone: Zone,
+    /// How far the time of a time-tagged command may be from the station's clock; one beyond it, or with an invalid
+    /// time, is refused. None takes commands of any age.
+    pub command_age_max: Option<Duration>,
+    /// How long the device may think about a command before it is refused.
+    pub answer_timeout: Duration,
+    /// Connections at once, at least 1; one of them is started, the others stand by (60870-5-104, 10).
+    pub connections_max: usize,
 }
 
 impl StationConfig {
-    /// With select required and held for 30 s, a scan each second, 4096 objects kept.
+    /// With select required and held for 30 s, a scan each second, 4096 objects kept, commands of any age, answered
+    /// within 8 s (a centre waits for 10 by default), one connection.
     pub fn new(common_address: u16) -> Self {
         Self {
             common_address,
@@ -222,6 +230,9 @@ impl StationConfig {
             scan: Duration::from_secs(1),
             pending_max: 4_096,
             zone: Zone::UTC,
+            command_age_max: None,
+            answer_timeout: Duration::from_secs(8),
+            connections_max: 1,
         }
     }
 }

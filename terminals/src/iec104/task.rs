@@ -1,8 +1,11 @@
 //! The tasks that own the sockets and the clock.
 
-use std::future::{Future, pending};
+use std::collections::BTreeMap;
+use std::future::{Future, pending, poll_fn};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use headroom_rules::model::Timestamp;
@@ -16,7 +19,7 @@ use tokio::time::{sleep_until, timeout};
 use super::asdu::{Command, Object};
 use super::budget::Budget;
 use super::config::{LinkConfig, StationConfig};
-use super::controlled::{self, Station};
+use super::controlled::{self, ConnectionId, Station};
 use super::controlling::{Output, Session, State};
 
 const BACKOFF_MIN: Duration = Duration::from_secs(1);
@@ -281,8 +284,46 @@ async fn report<H: LinkHandler>(handler: &mut H, objects: &mut Vec<Object>, rece
     }
 }
 
-/// Serves one controlled station on a bound listener until `stop`. One connection at a time: while one is live, a second
-/// is closed at once.
+/// A socket of a controlled station, and what it has not taken yet.
+struct Peer {
+    stream: TcpStream,
+    unwritten: Vec<u8>,
+    /// When it last took something.
+    took_at: Instant,
+}
+
+impl Peer {
+    /// Ready to be read, or to take what is unwritten: a peer that does not read is not read either.
+    fn poll_ready(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let ready =
+            if self.unwritten.is_empty() { self.stream.poll_read_ready(cx) } else { self.stream.poll_write_ready(cx) };
+        // An error shows at the next attempt.
+        ready.map(|_| ())
+    }
+
+    /// Writes what it takes now.
+    fn write(&mut self, t1: Duration) -> io::Result<()> {
+        while !self.unwritten.is_empty() {
+            match self.stream.try_write(&self.unwritten) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => {
+                    self.unwritten.drain(..n);
+                    self.took_at = now();
+                }
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    // A peer that does not read for t1 would break t1 anyway.
+                    let late = now() >= self.took_at + t1;
+                    return if late { Err(io::ErrorKind::TimedOut.into()) } else { Ok(()) };
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Serves one controlled station on a bound listener until `stop`. Connections beyond `connections_max` are closed at
+/// once; one that takes no bytes holds up no other.
 pub async fn run_controlled<S: Station>(
     listener: TcpListener,
     config: StationConfig,
@@ -291,52 +332,58 @@ pub async fn run_controlled<S: Station>(
 ) {
     let t1 = config.timers.t1();
     let mut session = controlled::Session::new(config, station, now());
-    let mut stream: Option<TcpStream> = None;
+    let mut peers: BTreeMap<ConnectionId, Peer> = BTreeMap::new();
+    let mut accepted_so_far = 0;
     let mut buffer = vec![0; READ_SIZE];
     loop {
-        if let Some(open) = &mut stream {
-            let mut failed = session.closed().map(str::to_owned);
-            while let Some(bytes) = session.next_output() {
-                match timeout(t1, open.write_all(&bytes)).await {
-                    Ok(Ok(())) => {}
-                    Ok(Err(error)) => failed = Some(format!("write: {error}")),
-                    Err(_) => failed = Some("write: the peer takes no bytes within t1".to_owned()),
+        while let Some((id, bytes)) = session.next_output() {
+            if let Some(peer) = peers.get_mut(&id) {
+                if peer.unwritten.is_empty() {
+                    peer.took_at = now();
                 }
-                if failed.is_some() {
-                    break;
-                }
-            }
-            if let Some(reason) = failed {
-                tracing::debug!(%reason, "controlled station: link closed");
-                stream = None;
-                session.on_disconnected();
+                peer.unwritten.extend_from_slice(&bytes);
             }
         }
-        let deadline = session.next_deadline();
-        let read = async {
-            match &mut stream {
-                Some(open) => open.read(&mut buffer).await,
-                None => pending().await,
+        peers.retain(|&id, peer| {
+            let written = peer.write(t1).map_err(|error| format!("write: {error}"));
+            let reason = session.closed(id).map(str::to_owned).or(written.err());
+            if let Some(reason) = &reason {
+                tracing::debug!(%reason, "controlled station: link closed");
+                session.on_disconnected(id);
             }
-        };
+            reason.is_none()
+        });
+        let full = peers.values().filter(|peer| !peer.unwritten.is_empty()).map(|peer| peer.took_at + t1);
+        let deadline = full.fold(session.next_deadline(), Instant::min);
+        let ready = poll_fn(|cx| {
+            let ready = peers.iter().find(|(_, peer)| peer.poll_ready(cx).is_ready());
+            ready.map_or(Poll::Pending, |(&id, _)| Poll::Ready(id))
+        });
         tokio::select! {
             () = stopped(&mut stop) => return,
-            read = read => match read {
-                Ok(n) if n > 0 => session.on_bytes(now(), buffer.get(..n).unwrap_or(&[])),
-                _ => {
-                    stream = None;
-                    session.on_disconnected();
+            id = ready => if let Some(peer) = peers.get_mut(&id).filter(|peer| peer.unwritten.is_empty()) {
+                match peer.stream.try_read(&mut buffer) {
+                    Ok(n) if n > 0 => session.on_bytes(now(), id, buffer.get(..n).unwrap_or(&[])),
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    _ => {
+                        peers.remove(&id);
+                        session.on_disconnected(id);
+                    }
                 }
             },
             accepted = listener.accept() => match accepted {
-                Ok((new, _)) if stream.is_none() => {
-                    if let Err(error) = new.set_nodelay(true) {
+                Ok((stream, peer)) => {
+                    accepted_so_far += 1;
+                    let id = ConnectionId(accepted_so_far);
+                    if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "controlled station: TCP_NODELAY");
                     }
-                    session.on_connected(now());
-                    stream = Some(new);
+                    if session.on_connected(now(), id) {
+                        peers.insert(id, Peer { stream, unwritten: Vec::new(), took_at: now() });
+                    } else {
+                        tracing::debug!(%peer, "controlled station: refused, as many links as are allowed are live");
+                    }
                 }
-                Ok((_, peer)) => tracing::debug!(%peer, "controlled station: refused, a link is live"),
                 Err(error) => {
                     // Out of descriptors, for instance: without a pause this would spin.
                     tracing::warn!(%error, "controlled station: accept failed; trying again in 1 s");

@@ -3,14 +3,14 @@ use std::time::Duration;
 use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
 use headroom_rules::orders::{Outcome, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::iec104::asdu::Bcr;
 use crate::iec104::{
-    AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Object, Station, StationConfig, Value,
-    run_controlled, run_controlling,
+    AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Object, Station, StationCommand,
+    StationConfig, Value, run_controlled, run_controlling,
 };
 
 #[derive(Debug, PartialEq)]
@@ -62,6 +62,9 @@ impl Switch {
 }
 
 impl Station for Switch {
+    fn now(&self) -> Timestamp {
+        Timestamp::new(0)
+    }
     fn interrogated(&mut self, out: &mut Vec<Object>) {
         out.push(self.object());
     }
@@ -73,10 +76,10 @@ impl Station for Switch {
             out.push(self.object());
         }
     }
-    fn command(&mut self, ioa: u32, value: CommandValue, step: Step) -> CommandAnswer {
-        match value {
-            CommandValue::Double(on) if ioa == 10 => {
-                if step == Step::Execute {
+    fn command(&mut self, command: StationCommand) -> CommandAnswer {
+        match command.value {
+            CommandValue::Double(on) if command.ioa == 10 => {
+                if command.step == Step::Execute {
                     (self.closed, self.moved) = (on, true);
                 }
                 CommandAnswer::Accepted
@@ -218,4 +221,34 @@ async fn a_socket_is_not_read_while_too_much_of_it_is_not_stored() {
     let taken = *flood.objects.borrow();
     assert!(taken <= 257 + ONE_READ, "{taken} objects were taken, none is stored");
     assert_eq!((flood.ups.try_recv(), flood.ups.try_recv().is_err()), (Ok(true), true));
+}
+
+#[tokio::test]
+async fn a_connection_that_stands_by_takes_over_while_the_first_takes_no_bytes() {
+    const START: [u8; 6] = [0x68, 4, 0x07, 0, 0, 0];
+    const STARTED: [u8; 6] = [0x68, 4, 0x0B, 0, 0, 0];
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (_stop, stopped) = watch::channel(false);
+    let config = StationConfig { connections_max: 2, ..StationConfig::new(1) };
+    tokio::spawn(run_controlled(listener, config, Switch { closed: true, moved: false }, stopped));
+    let mut links = Vec::new();
+    for _ in 0..2 {
+        let mut link = TcpStream::connect(address).await.unwrap();
+        // A test answered shows that the connection is served.
+        link.write_all(&[0x68, 4, 0x43, 0, 0, 0]).await.unwrap();
+        link.read_exact(&mut [0; 6]).await.unwrap();
+        links.push(link);
+    }
+    let mut third = TcpStream::connect(address).await.unwrap();
+    assert_eq!(timeout(SOON, third.read(&mut [0; 6])).await.unwrap().unwrap_or(0), 0, "two are allowed");
+    let [first, second] = &mut links[..] else { panic!() };
+    first.write_all(&START).await.unwrap();
+    // Asks until its own socket is full of answers that it does not read.
+    let tests = [0x68, 4, 0x43, 0, 0, 0].repeat(10_000);
+    while timeout(Duration::from_millis(300), first.write_all(&tests)).await.is_ok() {}
+    second.write_all(&START).await.unwrap();
+    let mut answer = [0; 6];
+    timeout(Duration::from_secs(10), second.read_exact(&mut answer)).await.unwrap().unwrap();
+    assert_eq!(answer, STARTED);
 }

@@ -1,5 +1,6 @@
 mod budget;
 mod codec;
+mod controlled;
 mod elements;
 mod links;
 mod requests;

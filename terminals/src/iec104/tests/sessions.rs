@@ -8,9 +8,11 @@ use super::links::Switch;
 use crate::iec104::apci::{self, Control, Frame};
 use crate::iec104::asdu::{self, Command, CommandValue, types};
 use crate::iec104::config::{LinkConfig, StationConfig};
-use crate::iec104::controlled;
+use crate::iec104::controlled::{self, ConnectionId};
 use crate::iec104::controlling::{Output, Session, State};
 use crate::iec104::time::{Cp56, Zone};
+
+const LINK: ConnectionId = ConnectionId(1);
 
 /// A controlling and a controlled session, joined on virtual time.
 struct Joined {
@@ -29,7 +31,7 @@ impl Joined {
     fn new(cut: usize) -> Self {
         let now = Instant::now();
         let mut station = controlled::Session::new(StationConfig::new(1), Switch { closed: true, moved: false }, now);
-        station.on_connected(now);
+        station.on_connected(now, LINK);
         let centre = Session::new(LinkConfig::new("station:2404", 1), now, Timestamp::new(0));
         let mut joined = Self { now, centre, station, seen: Vec::new(), sent: Vec::new(), cut };
         joined.settle(true);
@@ -51,7 +53,7 @@ impl Joined {
                             }
                             rest = &rest[taken..];
                         }
-                        self.station.on_bytes(self.now, &bytes);
+                        self.station.on_bytes(self.now, LINK, &bytes);
                     }
                     Output::Objects { received, .. } => {
                         self.seen.push(output);
@@ -64,7 +66,7 @@ impl Joined {
                     other => self.seen.push(other),
                 }
             }
-            while let Some(bytes) = self.station.next_output() {
+            while let Some((_, bytes)) = self.station.next_output() {
                 moved = true;
                 if answers {
                     bytes.chunks(self.cut).for_each(|piece| self.centre.on_bytes(self.now, piece));
@@ -397,14 +399,14 @@ fn a_breach_of_the_numbering_closes_the_link() {
 fn an_unknown_type_is_answered_with_cause_44_and_the_link_stays() {
     let now = Instant::now();
     let mut session = controlled::Session::new(StationConfig::new(1), Switch { closed: true, moved: false }, now);
-    session.on_connected(now);
-    session.on_bytes(now, &frame(Frame::U(Control::StartAct)));
+    session.on_connected(now, LINK);
+    session.on_bytes(now, LINK, &frame(Frame::U(Control::StartAct)));
     let _ = session.next_output();
-    session.on_bytes(now, &frame(Frame::I { send: 0, receive: 1, asdu: &[200, 1, 6, 0, 1, 0, 9, 9, 9] }));
-    let answer = session.next_output().unwrap();
+    session.on_bytes(now, LINK, &frame(Frame::I { send: 0, receive: 1, asdu: &[200, 1, 6, 0, 1, 0, 9, 9, 9] }));
+    let (_, answer) = session.next_output().unwrap();
     assert_eq!(answer[6..], [200, 1, 44 | 0x40, 0, 1, 0, 9, 9, 9]);
-    session.on_bytes(now, &[0x68, 0x0d, 2, 0, 2, 0, 0x66, 0x81, 5, 0, 1, 0, 1, 0, 0]);
-    assert_eq!(session.closed(), None);
+    session.on_bytes(now, LINK, &[0x68, 0x0d, 2, 0, 2, 0, 0x66, 0x81, 5, 0, 1, 0, 1, 0, 0]);
+    assert_eq!(session.closed(LINK), None);
 }
 
 #[test]
@@ -416,16 +418,16 @@ fn an_event_that_was_not_acknowledged_comes_again_on_the_next_link() {
     let mut times_sent = 0;
     // Lost, acknowledged, then gone.
     for acknowledge in [false, true, true] {
-        session.on_connected(later);
-        session.on_bytes(later, &frame(Frame::U(Control::StartAct)));
+        session.on_connected(later, LINK);
+        session.on_bytes(later, LINK, &frame(Frame::U(Control::StartAct)));
         session.on_deadline(later);
-        let bytes = session.next_output().unwrap();
+        let (_, bytes) = session.next_output().unwrap();
         times_sent += usize::from(bytes.ends_with(&event));
         if acknowledge {
             // Up to the end: on the first link M_EI_NA_1 went before.
-            session.on_bytes(later, &frame(Frame::S { receive: u16::from(bytes.ends_with(&event)) }));
+            session.on_bytes(later, LINK, &frame(Frame::S { receive: u16::from(bytes.ends_with(&event)) }));
         }
-        session.on_disconnected();
+        session.on_disconnected(LINK);
     }
     assert_eq!(times_sent, 2);
 }
@@ -434,12 +436,12 @@ fn an_event_that_was_not_acknowledged_comes_again_on_the_next_link() {
 fn an_execute_without_a_select_is_refused_by_the_station() {
     let now = Instant::now();
     let mut session = controlled::Session::new(StationConfig::new(1), Switch { closed: true, moved: false }, now);
-    session.on_connected(now);
-    session.on_bytes(now, &frame(Frame::U(Control::StartAct)));
+    session.on_connected(now, LINK);
+    session.on_bytes(now, LINK, &frame(Frame::U(Control::StartAct)));
     let _ = session.next_output();
     let execute = asdu::command(1, 10, CommandValue::Double(false), false, 6, None);
-    session.on_bytes(now, &frame(Frame::I { send: 0, receive: 1, asdu: &execute }));
-    assert_eq!(session.next_output().unwrap()[8], 7 | 0x40);
+    session.on_bytes(now, LINK, &frame(Frame::I { send: 0, receive: 1, asdu: &execute }));
+    assert_eq!(session.next_output().unwrap().1[8], 7 | 0x40);
     assert!(session.station().closed);
 }
 
@@ -452,16 +454,16 @@ proptest! {
         let now = Instant::now();
         let mut centre = started(now);
         let mut station = controlled::Session::new(StationConfig::new(1), Switch { closed: true, moved: false }, now);
-        station.on_connected(now);
-        station.on_bytes(now, &frame(Frame::U(Control::StartAct)));
+        station.on_connected(now, LINK);
+        station.on_bytes(now, LINK, &frame(Frame::U(Control::StartAct)));
         for (send, asdu) in (0u16..).zip(&asdus) {
             let bytes = frame(Frame::I { send, receive: 0, asdu });
             centre.on_bytes(now, &bytes);
-            station.on_bytes(now, &bytes);
+            station.on_bytes(now, LINK, &bytes);
         }
         for piece in pieces {
             centre.on_bytes(now, &piece);
-            station.on_bytes(now, &piece);
+            station.on_bytes(now, LINK, &piece);
         }
         while centre.next_output().is_some() {}
     }
