@@ -56,6 +56,22 @@ pub struct CapCommand {
     pub ioa: u32,
     /// Watts in one unit on the wire.
     pub scale: f64,
+    /// Its type.
+    #[serde(rename = "type", default)]
+    pub wire: SetPointType,
+}
+
+/// The set point that carries a power (IEC 60870-5-101, 7.3.2.4 to 7.3.2.6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetPointType {
+    /// Short floating point, C_SE_NC.
+    #[default]
+    Float,
+    /// Scaled, C_SE_NB.
+    Scaled,
+    /// Normalized, C_SE_NA; one unit on the wire is 1/32768.
+    Normalized,
 }
 
 #[derive(Deserialize)]
@@ -139,7 +155,7 @@ impl Profile {
     }
 
     /// From TOML: `[[points]]` with `point`, `ioa`, `type`, `scale`; `[[commands.rounds]]` with `round`, `ioa`,
-    /// `type` ("double" unless set); `commands.cap` with `ioa`, `scale`.
+    /// `type` ("double" unless set); `commands.cap` with `ioa`, `scale`, `type` ("float" unless set).
     ///
     /// # Errors
     /// The file is refused whole for an unknown key, an address out of range or used twice, a point mapped twice, a
@@ -281,9 +297,20 @@ impl Profile {
             Action::Restore { round } => self.switching(round, true),
             Action::SetCap { cap: power } => {
                 let cap = self.cap?;
-                #[allow(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "the wire holds less")]
-                let value = (power.get() as f64 / cap.scale) as f32;
-                Some((cap.ioa, CommandValue::SetFloat(value)))
+                #[allow(clippy::cast_precision_loss, reason = "the wire holds less")]
+                let value = power.get() as f64 / cap.scale;
+                // A cap that the wire cannot hold is not sent as another one.
+                let whole = || match held::<i16>(value, i16::MIN, i16::MAX) {
+                    (value, Quality::GOOD) => Some(value),
+                    _ => None,
+                };
+                let value = match cap.wire {
+                    #[allow(clippy::cast_possible_truncation, reason = "the wire's precision")]
+                    SetPointType::Float => CommandValue::SetFloat(value as f32),
+                    SetPointType::Scaled => CommandValue::SetScaled(whole()?),
+                    SetPointType::Normalized => CommandValue::SetNormalized(whole()?),
+                };
+                Some((cap.ioa, value))
             }
         }
     }
@@ -307,16 +334,17 @@ impl Profile {
         match value {
             CommandValue::Single(on) => self.switched(RoundCommand { ioa, wire: CommandType::Single }, on),
             CommandValue::Double(on) => self.switched(RoundCommand { ioa, wire: CommandType::Double }, on),
-            CommandValue::SetFloat(value) => {
-                let cap = self.cap.filter(|cap| cap.ioa == ioa)?;
-                let (watts, mark) = scaled(f64::from(value), cap.scale);
-                (mark == Quality::GOOD).then_some(Action::SetCap { cap: Power::new(watts) })
-            }
-            CommandValue::Step(_)
-            | CommandValue::SetNormalized(_)
-            | CommandValue::SetScaled(_)
-            | CommandValue::SetBits(_) => None,
+            CommandValue::SetFloat(value) => self.capped(ioa, SetPointType::Float, f64::from(value)),
+            CommandValue::SetScaled(value) => self.capped(ioa, SetPointType::Scaled, f64::from(value)),
+            CommandValue::SetNormalized(value) => self.capped(ioa, SetPointType::Normalized, f64::from(value)),
+            CommandValue::Step(_) | CommandValue::SetBits(_) => None,
         }
+    }
+
+    fn capped(&self, ioa: u32, wire: SetPointType, value: f64) -> Option<Action> {
+        let cap = self.cap.filter(|cap| cap.ioa == ioa && cap.wire == wire)?;
+        let (watts, mark) = scaled(value, cap.scale);
+        (mark == Quality::GOOD).then_some(Action::SetCap { cap: Power::new(watts) })
     }
 }
 
@@ -368,6 +396,23 @@ mod tests {
             let reading = profile.reading(&object).unwrap();
             assert_eq!((reading.point, reading.value), (entry.kind, value));
             assert_eq!((reading.quality, reading.cause), (Quality::SUBSTITUTED, 20));
+        }
+    }
+
+    #[test]
+    fn a_cap_travels_in_the_type_of_its_map_and_never_as_another_cap() {
+        for (wire, value) in [
+            ("float", CommandValue::SetFloat(250.0)),
+            ("scaled", CommandValue::SetScaled(250)),
+            ("normalized", CommandValue::SetNormalized(250)),
+        ] {
+            let text = format!("points = []\n[commands.cap]\nioa = 9\nscale = 1000.0\ntype = \"{wire}\"\n");
+            let profile = Profile::parse(&text).unwrap();
+            let cap = Action::SetCap { cap: Power::from_kw(250) };
+            assert_eq!(profile.command_address(cap), Some((9, value)), "{wire}");
+            assert_eq!(profile.action(9, value), Some(cap), "{wire}");
+            let beyond = profile.command_address(Action::SetCap { cap: Power::from_kw(40_000) });
+            assert_eq!(beyond.is_none(), wire != "float", "{wire}: {beyond:?}");
         }
     }
 

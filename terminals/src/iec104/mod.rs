@@ -20,7 +20,7 @@ pub mod time;
 
 pub use asdu::{Command, CommandValue, Object, Value};
 pub use config::{LinkConfig, StationConfig, Timers};
-pub use controlled::{CommandAnswer, ConnectionId, Station, StationCommand};
+pub use controlled::{CommandAnswer, CommandToken, ConnectionId, Station, StationCommand};
 pub use task::{AckTicket, LinkHandler, run_controlled, run_controlling};
 
 #[cfg(test)]
