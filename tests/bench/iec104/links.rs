@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headroom_rules::model::{Quality, Timestamp};
-use headroom_rules::orders::{Outcome, Step};
+use headroom_rules::orders::Outcome;
 use headroom_terminals::iec104::{
-    AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Object, Station, StationConfig, Value,
+    AckTicket, Command, CommandAnswer, LinkConfig, LinkHandler, Object, Station, StationCommand, StationConfig, Value,
     run_controlled, run_controlling,
 };
 use tokio::net::TcpListener;
@@ -25,6 +25,9 @@ pub(crate) const WHEN: Timestamp = Timestamp::new(1_769_882_712_000);
 pub(crate) struct Pump;
 
 impl Station for Pump {
+    fn now(&self) -> Timestamp {
+        WHEN
+    }
     fn interrogated(&mut self, _: &mut Vec<Object>) {}
     fn counters(&mut self, _: &mut Vec<Object>) {}
     fn spontaneous(&mut self, out: &mut Vec<Object>) {
@@ -37,7 +40,7 @@ impl Station for Pump {
             cause: if n % 2 == 0 { 1 } else { 3 },
         }));
     }
-    fn command(&mut self, _: u32, _: CommandValue, _: Step) -> CommandAnswer {
+    fn command(&mut self, _: StationCommand) -> CommandAnswer {
         CommandAnswer::Refused
     }
     fn set_clock(&mut self, _: Timestamp) {}
