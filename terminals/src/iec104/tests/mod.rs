@@ -2,5 +2,6 @@ mod budget;
 mod codec;
 mod controlled;
 mod elements;
+mod files;
 mod links;
 mod sessions;
