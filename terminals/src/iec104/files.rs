@@ -23,8 +23,10 @@ use headroom_rules::model::Timestamp;
 
 use super::apci::ASDU_MAX;
 use super::asdu::element::{Afq, FileName, Frq, Lsq, Scq, Srq};
-use super::asdu::{Element, HEADER_LEN};
-use super::time::Cp56;
+use super::asdu::types::{self, Layout};
+use super::asdu::{Asdu, Element, HEADER_LEN, Object};
+use super::error::AsduError;
+use super::time::{Cp56, TimeBase, Zone};
 
 /// Octets of a segment at most: what is left of an ASDU after address, name, section and length.
 pub const SEGMENT_MAX: usize = ASDU_MAX - HEADER_LEN - 3 - 4;
@@ -125,6 +127,31 @@ pub enum Failure {
 /// The sum of all octets, modulo 256 (7.2.6.37).
 pub fn checksum(octets: &[u8]) -> u8 {
     octets.iter().fold(0, |sum, &octet| sum.wrapping_add(octet))
+}
+
+/// The events of a file of that name, as a soft terminal writes it: messages of time-tagged objects, one after the other,
+/// each with its identifier.
+///
+/// # Errors
+/// What follows the good messages is none, or is cut.
+pub fn events(octets: &[u8], zone: Zone) -> Result<Vec<Object>, AsduError> {
+    let (mut objects, mut rest) = (Vec::new(), octets);
+    while let [type_id, vsq, ..] = *rest {
+        let length = match types::layout(type_id) {
+            Some(Layout::Fixed(length)) => HEADER_LEN + usize::from(vsq & 0x7F) * (3 + length),
+            Some(Layout::Segment) | None => rest.len(),
+        };
+        let (message, after) = rest.split_at_checked(length).unwrap_or((rest, &[]));
+        let asdu = Asdu::parse(message)?;
+        let before = objects.len();
+        // Its objects carry the whole time: the arrival matters to none.
+        asdu.objects(TimeBase { zone, arrival: Timestamp::new(0) }, &mut objects);
+        if objects.len() == before {
+            return Err(AsduError::Size { type_id, count: asdu.count, bytes: message.len() });
+        }
+        rest = after;
+    }
+    if rest.is_empty() { Ok(objects) } else { Err(AsduError::Short(rest.len())) }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
