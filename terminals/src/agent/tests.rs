@@ -231,11 +231,13 @@ fn moved(agent: &mut Agent<Bench>, at_s: i64, change: impl FnOnce(&mut Sample)) 
 fn an_event_between_two_scans_is_told_though_an_interrogation_or_a_read_came_first() {
     let mut agent = agent(false);
     agent.site_mut().sample.cover_open = true;
+    agent.site_mut().sample.rounds[1] = Some(RoundSample { power: Power::ZERO, position: SwitchPosition::Open });
     let mut out = Vec::new();
     agent.interrogated(&mut out);
     let cover = out.iter().find(|object| object.value == Value::Single(true)).unwrap().ioa;
     assert_eq!(agent.read(cover).map(|object| object.value), Some(Value::Single(true)));
-    assert_eq!(scan(&mut agent), [(cover, Value::Single(true), 3)]);
+    let position = (1002, Value::Double(SwitchPosition::Open), 3);
+    assert_eq!(scan(&mut agent), [position, (cover, Value::Single(true), 3)]);
     assert_eq!(scan(&mut agent), []);
 }
 

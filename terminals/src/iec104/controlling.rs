@@ -14,7 +14,12 @@ use super::apdu_flow::{Flow, Flowed};
 use super::asdu::element::{Qcc, Qoi};
 use super::asdu::{self, Asdu, Command, CommandValue, Element, Object, Tag, WireCommand, causes, types};
 use super::config::LinkConfig;
+use super::files::Failure;
 use super::time::{Cp56, TimeBase};
+
+mod files;
+
+pub use files::{FileAnswer, Request};
 
 /// Most commands that wait or are under way at one terminal; more are refused as busy.
 const COMMANDS_MAX: usize = 1_024;
@@ -42,6 +47,13 @@ pub enum Output {
         /// Count of I frames up to and with the one that brought it, for [`Session::durable`] once the outcome is stored.
         /// Where one APDU brings several, its last one carries it, for that is stored last. None where no APDU did.
         received: Option<u64>,
+    },
+    /// What came of a [`Session::request`].
+    File {
+        /// Which.
+        request: u64,
+        /// What.
+        result: Result<FileAnswer, Failure>,
     },
     /// The link's state changed.
     State(State),
@@ -132,6 +144,8 @@ pub struct Session {
     executed: BTreeMap<Point, u64>,
     /// Read-backs that the running general interrogation answers.
     reading: Vec<u64>,
+    /// The request for files under way.
+    work: Option<files::Work>,
     next_general: Instant,
     next_counters: Instant,
     next_clock: Instant,
@@ -160,6 +174,7 @@ impl Session {
             selected: BTreeMap::new(),
             executed: BTreeMap::new(),
             reading: Vec::new(),
+            work: None,
         }
     }
 
@@ -236,6 +251,7 @@ impl Session {
         for Waiting { command, .. } in std::mem::take(&mut self.waiting) {
             self.outcome(command.id, Outcome::NotSent { step: command.step, why });
         }
+        self.end_work(Err(Failure::LinkLost));
         self.outputs.push_back(Output::State(State::Closed { reason: reason.to_owned() }));
     }
 
@@ -344,6 +360,7 @@ impl Session {
                 // The station restarted: what it had selected is gone.
                 self.selected.clear();
             }
+            types::F_FR_NA..=types::F_SC_NB if own => self.on_file(now, asdu),
             _ => {
                 if let Some(answer) = asdu.command() {
                     self.on_command_answer(now, asdu, answer);
@@ -488,6 +505,7 @@ impl Session {
         {
             self.send_procedure(now, procedure);
         }
+        self.pump_files(now);
     }
 
     fn send_command(&mut self, now: Instant, command: Command) {
@@ -573,6 +591,7 @@ impl Session {
                 }
             }
         }
+        self.on_file_deadline(now);
         if self.phase == Phase::Started {
             // Before the interrogations, whose answers carry the clock's time.
             if now >= self.next_clock {
@@ -601,6 +620,7 @@ impl Session {
             .values()
             .map(|a| a.deadline)
             .chain(self.running.map(|(_, at)| at))
+            .chain(self.work.as_ref().and_then(files::Work::deadline))
             .chain(self.waiting.iter().map(|w| w.expires))
             .fold(self.flow.next_deadline(), Instant::min);
         Some(if self.phase == Phase::Started {

@@ -261,7 +261,8 @@ async fn flush<H: LinkHandler>(
             }
             Output::State(State::Started) => handler.link(true, "started").await,
             Output::State(State::Closed { reason }) => ended = Some(reason),
-            Output::State(State::Connected | State::Interrogated) => {}
+            // No request for files goes in here.
+            Output::State(State::Connected | State::Interrogated) | Output::File { .. } => {}
             Output::Malformed { bytes, why } => {
                 budget.take(now(), 1);
                 handler.malformed(&bytes, &why);

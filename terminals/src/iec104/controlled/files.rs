@@ -29,16 +29,7 @@ impl<S: Station> Session<S> {
     pub(super) fn on_file(&mut self, now: Instant, link: &mut Link, asdu: &Asdu<'_>) {
         let Some(information) = asdu.information().next() else { return };
         let element = information.element;
-        let (Element::FileReady(name, ..)
-        | Element::SectionReady(name, ..)
-        | Element::FileCall(name, ..)
-        | Element::FileLast(name, ..)
-        | Element::FileAck(name, ..)
-        | Element::FileSegment(name, ..)
-        | Element::QueryLog(name, ..)) = element
-        else {
-            return;
-        };
+        let Some(name) = element.file_name() else { return };
         let file = FileId { ioa: information.ioa, name };
         let under_way = link.file.as_ref().is_some_and(|exchange| exchange.transfer.file() == file);
         match element {

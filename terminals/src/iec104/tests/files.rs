@@ -7,10 +7,11 @@ use proptest::prelude::*;
 
 use super::controlled::{A, B, Desk};
 use crate::iec104::apci::Control;
-use crate::iec104::asdu::element::{Afq, FileName};
+use crate::iec104::asdu::element::{Afq, FileName, Lsq, Srq};
 use crate::iec104::asdu::{Asdu, Element, Object, Tag, message};
-use crate::iec104::config::StationConfig;
-use crate::iec104::controlled::{CommandAnswer, Station, StationCommand};
+use crate::iec104::config::{LinkConfig, StationConfig};
+use crate::iec104::controlled::{self, CommandAnswer, Station, StationCommand};
+use crate::iec104::controlling::{FileAnswer, Output, Request, Session};
 use crate::iec104::files::{
     EVENTS, Failure, FileId, FileInfo, Receiver, SEGMENT_MAX, Sender, TIMEOUT, TRANSPARENT, Transfer, checksum,
 };
@@ -160,10 +161,31 @@ fn a_file_that_is_longer_than_taken_is_broken_off_before_its_first_octet() {
 }
 
 #[test]
-fn a_side_that_hears_nothing_gives_up_and_says_so() {
+fn a_sender_that_says_more_than_it_announced_is_not_believed() {
     let now = Instant::now();
-    let mut sender = Transfer::Sending(Sender::new(now, FILE, octets(300)));
-    let mut receiver = Transfer::Receiving(Receiver::select(now, FILE, 300));
+    // The length of the section is told, or left out (0).
+    for section in [8, 0] {
+        let mut transfer = Transfer::Receiving(Receiver::offered(now, FILE, 8, 10));
+        let segment = octets(9);
+        for element in [Element::SectionReady(EVENTS, 1, section, Srq(0)), Element::FileSegment(EVENTS, 1, &segment)] {
+            assert!(transfer.next(now).is_some());
+            transfer.on(now, &element);
+        }
+        transfer.on(now, &Element::FileSegment(EVENTS, 1, &segment));
+        transfer.on(now, &Element::FileLast(EVENTS, 1, Lsq(3), checksum(&segment).wrapping_mul(2)));
+        assert!(matches!(transfer.next(now), Some(Element::FileAck(EVENTS, 1, Afq(0x24)))), "{section}");
+        let Transfer::Receiving(mut receiver) = transfer else { unreachable!() };
+        assert!(receiver.take().is_empty());
+    }
+}
+
+#[test]
+fn a_side_that_hears_nothing_gives_up_and_says_so() {
+    let made = Instant::now();
+    let mut sender = Transfer::Sending(Sender::new(made, FILE, octets(300)));
+    let mut receiver = Transfer::Receiving(Receiver::select(made, FILE, 300));
+    // It counts from the word that was said last, not from the making.
+    let now = made + Duration::from_secs(10);
     assert_eq!(sender.deadline(), None, "its own word is due");
     for transfer in [&mut sender, &mut receiver] {
         assert!(transfer.next(now).is_some());
@@ -413,4 +435,216 @@ fn an_acknowledgement_of_another_section_is_not_one() {
     assert!(sender.next(now).is_none());
     sender.on(now, &Element::FileAck(EVENTS, 1, Afq(3)));
     assert!(matches!(sender.next(now), Some(Element::SectionReady(_, 2, 10, _))));
+}
+
+/// Both sessions, joined on virtual time; what the station says may be changed, and the cable cut.
+struct Pair {
+    now: Instant,
+    centre: Session,
+    station: controlled::Session<Cabinet>,
+    results: Vec<(u64, Result<FileAnswer, Failure>)>,
+    /// Octets that still pass, either way.
+    left: usize,
+}
+
+impl Pair {
+    fn new(settings: Vec<u8>) -> Self {
+        let now = Instant::now();
+        let cabinet = Cabinet { settings, deleted: Vec::new(), queried: None };
+        let mut pair = Self {
+            now,
+            centre: Session::new(LinkConfig::new("station:2404", 1), now, Timestamp::new(0)),
+            station: controlled::Session::new(StationConfig::new(1), cabinet, now),
+            results: Vec::new(),
+            left: usize::MAX,
+        };
+        pair.link();
+        pair
+    }
+
+    fn link(&mut self) {
+        self.centre = Session::new(LinkConfig::new("station:2404", 1), self.now, Timestamp::new(0));
+        self.station.on_disconnected(A);
+        assert!(self.station.on_connected(self.now, A));
+        self.left = usize::MAX;
+        self.settle(&mut |_| {});
+    }
+
+    fn settle(&mut self, spoil: &mut impl FnMut(&mut Vec<u8>)) {
+        loop {
+            let mut moved = false;
+            while let Some(output) = self.centre.next_output() {
+                moved = true;
+                match output {
+                    Output::Bytes(mut bytes) => {
+                        spoil(&mut bytes);
+                        if self.passes(bytes.len()) {
+                            self.station.on_bytes(self.now, A, &bytes);
+                        }
+                    }
+                    Output::Objects { received, .. } => self.centre.durable(self.now, received),
+                    Output::File { request, result } => self.results.push((request, result)),
+                    _ => {}
+                }
+            }
+            while let Some((_, mut bytes)) = self.station.next_output() {
+                moved = true;
+                spoil(&mut bytes);
+                if self.passes(bytes.len()) {
+                    bytes.chunks(100).for_each(|piece| self.centre.on_bytes(self.now, piece));
+                }
+            }
+            if !moved {
+                return;
+            }
+        }
+    }
+
+    fn passes(&mut self, octets: usize) -> bool {
+        let passes = octets <= self.left;
+        self.left = self.left.saturating_sub(if passes { octets } else { self.left });
+        passes
+    }
+
+    fn ask(&mut self, request: Request) -> Option<Result<FileAnswer, Failure>> {
+        self.centre.request(self.now, 7, request);
+        self.settle(&mut |_| {});
+        self.results.pop().map(|(request, result)| {
+            assert_eq!(request, 7);
+            result
+        })
+    }
+
+    /// Nothing is said for so long.
+    fn wait(&mut self, passed: Duration) {
+        self.now += passed;
+        self.centre.on_deadline(self.now);
+        self.station.on_deadline(self.now);
+    }
+}
+
+/// Changes the last octet of each message of a type in a batch of frames, while the closure says so.
+fn spoiling(type_id: u8, mut when: impl FnMut() -> bool) -> impl FnMut(&mut Vec<u8>) {
+    move |bytes| {
+        let mut at = 0;
+        while let Some(&length) = bytes.get(at + 1) {
+            let end = at + 2 + usize::from(length);
+            if bytes[at + 2] & 1 == 0 && bytes.get(at + 6) == Some(&type_id) && when() {
+                bytes[end - 1] = bytes[end - 1].wrapping_add(1);
+            }
+            at = end;
+        }
+    }
+}
+
+#[test]
+fn the_centre_lists_reads_queries_and_writes_files_and_reads_back_what_it_wrote() {
+    let mut pair = Pair::new(octets(40_000));
+    let Some(Ok(FileAnswer::Directory(files))) = pair.ask(Request::Directory) else { panic!() };
+    let listed: Vec<_> = files.iter().map(|info| (info.file.ioa, info.file.name, info.length)).collect();
+    assert_eq!(listed, [(30_000, 3, 5), (30_001, 1, 5), (40_000, 9, 5)]);
+    assert_eq!(files[0].created, Some(Timestamp::new(1_782_907_200_000)));
+    assert_eq!(pair.ask(Request::ReadFile(FILE)), Some(Ok(FileAnswer::Read(vec![1, 2, 3, 4, 250]))));
+    // Three sections.
+    assert_eq!(pair.ask(Request::ReadFile(SETTINGS)), Some(Ok(FileAnswer::Read(octets(40_000)))));
+    let times = [Timestamp::new(0), Timestamp::new(60_000)];
+    assert_eq!(pair.ask(Request::QueryLog(FILE, times)), Some(Ok(FileAnswer::Read(vec![7]))));
+    assert_eq!(pair.station.station().queried, Some((Some(times[0]), Some(times[1]))));
+    let text = b"cap = 30".to_vec();
+    assert_eq!(pair.ask(Request::SendFile(SETTINGS, text.clone())), Some(Ok(FileAnswer::Sent)));
+    assert_eq!(pair.ask(Request::ReadFile(SETTINGS)), Some(Ok(FileAnswer::Read(text))));
+}
+
+#[test]
+fn what_is_refused_is_said_to_be_and_the_link_goes_on() {
+    let mut pair = Pair::new(octets(10));
+    let refused = Some(Err(Failure::Refused));
+    assert_eq!(pair.ask(Request::ReadFile(FileId { ioa: 5, name: 1 })), refused);
+    assert_eq!(pair.ask(Request::SendFile(FILE, vec![1])), refused, "not taken");
+    assert_eq!(pair.ask(Request::SendFile(SETTINGS, vec![0xFF])), refused, "taken, and its content is no good");
+    assert_eq!(pair.ask(Request::QueryLog(SETTINGS, [Timestamp::new(0); 2])), refused, "cause 47");
+    assert_eq!(pair.ask(Request::SendFile(SETTINGS, vec![0; 0x100_0000])), Some(Err(Failure::TooLong)));
+    assert_eq!(pair.ask(Request::ReadFile(SETTINGS)), Some(Ok(FileAnswer::Read(octets(10)))));
+    pair.centre.close("cable cut");
+    assert_eq!(pair.ask(Request::Directory), Some(Err(Failure::LinkLost)));
+}
+
+#[test]
+fn one_request_at_a_time_and_one_that_hears_nothing_times_out() {
+    let mut pair = Pair::new(octets(10));
+    for request in [Request::Directory, Request::ReadFile(SETTINGS), Request::SendFile(SETTINGS, vec![1])] {
+        pair.centre.request(pair.now, 1, request.clone());
+        pair.centre.request(pair.now, 2, Request::Directory);
+        // On the way the message becomes one of a private type: acknowledged, and no answer to the request.
+        pair.settle(&mut |bytes| bytes.iter_mut().skip(6).take(1).for_each(|type_id| *type_id = 200));
+        assert_eq!(pair.results, [(2, Err(Failure::Busy))]);
+        for _ in 0..3 {
+            assert_eq!(pair.results.len(), 1, "{request:?}");
+            pair.wait(TIMEOUT / 3);
+            pair.settle(&mut |_| {});
+        }
+        assert_eq!(pair.results.pop(), Some((1, Err(Failure::TimedOut))), "{request:?}");
+        pair.results.clear();
+        assert!(!pair.centre.is_closed());
+    }
+}
+
+#[test]
+fn a_section_damaged_on_the_way_is_repeated_by_either_session() {
+    for write in [false, true] {
+        let mut pair = Pair::new(octets(900));
+        let mut left = 3;
+        let mut spoil = spoiling(125, || {
+            left -= i32::from(left > 0);
+            left > 0
+        });
+        let request = if write { Request::SendFile(SETTINGS, octets(900)) } else { Request::ReadFile(SETTINGS) };
+        pair.centre.request(pair.now, 7, request);
+        pair.settle(&mut spoil);
+        let result = pair.results.pop().unwrap().1;
+        if write {
+            assert_eq!(result, Ok(FileAnswer::Sent));
+            assert_eq!(pair.station.station().settings, octets(900));
+        } else {
+            assert_eq!(result, Ok(FileAnswer::Read(octets(900))));
+        }
+        // Always damaged: given up, and nothing of it is taken.
+        let before = pair.station.station().settings.clone();
+        let request = if write { Request::SendFile(SETTINGS, octets(800)) } else { Request::ReadFile(SETTINGS) };
+        pair.centre.request(pair.now, 8, request);
+        pair.settle(&mut spoiling(125, || true));
+        assert!(matches!(pair.results.pop(), Some((8, Err(Failure::Damaged | Failure::Deactivated)))));
+        assert_eq!(pair.station.station().settings, before);
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_file_of_any_size_crosses_both_sessions_either_way(length in 0usize..900, long in 0usize..40_000) {
+        let mut pair = Pair::new(octets(long));
+        prop_assert_eq!(pair.ask(Request::ReadFile(SETTINGS)), Some(Ok(FileAnswer::Read(octets(long)))));
+        prop_assert_eq!(pair.ask(Request::SendFile(SETTINGS, octets(length))), Some(Ok(FileAnswer::Sent)));
+        prop_assert_eq!(&pair.station.station().settings, &octets(length));
+    }
+
+    #[test]
+    fn a_link_cut_anywhere_leaves_the_old_file_or_the_new_one_and_the_next_link_carries_it(
+        cut in 0usize..1_500, write in any::<bool>(),
+    ) {
+        let (old, new) = (octets(700), octets(701));
+        let mut pair = Pair::new(old.clone());
+        pair.left = cut;
+        let request = if write { Request::SendFile(SETTINGS, new.clone()) } else { Request::ReadFile(SETTINGS) };
+        let result = pair.ask(request.clone());
+        if result.is_none() {
+            pair.centre.close("cable cut");
+            pair.settle(&mut |_| {});
+            prop_assert_eq!(pair.results.pop(), Some((7, Err(Failure::LinkLost))));
+        }
+        let settings = &pair.station.station().settings;
+        prop_assert!(*settings == old || write && *settings == new);
+        pair.link();
+        let whole = if write { FileAnswer::Sent } else { FileAnswer::Read(old) };
+        prop_assert_eq!(pair.ask(request), Some(Ok(whole)));
+    }
 }
