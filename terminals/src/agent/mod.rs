@@ -1,6 +1,8 @@
 //! The soft terminal: what a two-way load-monitoring terminal does between its site and its link. Pure: the site gives
 //! samples and the time, the link's [`Station`] doors take objects and commands.
 //!
+//! Its record of events and its settings are files of the station ([`EVENT_FILE`], [`SETTINGS_FILE`]).
+//!
 //! **Invariant:** no trip while supply guarantee is in force, and none that takes the load below the safety floor, whoever
 //! asks (`never-shed-protected`).
 
@@ -10,11 +12,26 @@ use headroom_rules::model::{
 };
 use headroom_rules::orders::{Action, Step};
 
+use crate::iec104::files::{EVENTS, FileId, FileInfo, TRANSPARENT};
 use crate::iec104::{CommandAnswer, Object, Station, StationCommand};
 use crate::profile::Profile;
 
+mod record;
+mod settings;
 #[cfg(test)]
 mod tests;
+
+use record::Record;
+use settings::Settings;
+
+/// The record of events: read, or asked for by its times.
+pub const EVENT_FILE: FileId = FileId { ioa: 30_001, name: EVENTS };
+/// Settings, a text: read and written.
+pub const SETTINGS_FILE: FileId = FileId { ioa: 30_002, name: TRANSPARENT };
+/// Octets of settings at most.
+const SETTINGS_MAX: u32 = 4_096;
+/// Below this on every phase there is no supply, mV: a fifth of 230 V.
+const NO_SUPPLY_BELOW: i64 = 46_000;
 
 /// Causes of transmission (IEC 60870-5-101, 7.2.3).
 mod cause {
@@ -97,12 +114,18 @@ pub struct Agent<S> {
     driven: [bool; 8],
     /// The cap changed and has not been reported yet.
     cap_changed: bool,
+    supplied: bool,
+    record: Record,
+    settings: Settings,
+    /// As the centre sent them, and when.
+    settings_text: (String, Timestamp),
 }
 
 impl<S: Site> Agent<S> {
     /// A terminal that powers up now.
     pub fn new(config: AgentConfig, site: S) -> Self {
         let started = site.now();
+        let settings = Settings { report_every: config.report_every, deadband_percent: 1 };
         Self {
             control: LocalControl::new(config.control),
             config,
@@ -113,6 +136,10 @@ impl<S: Site> Agent<S> {
             power_reported_at: started,
             driven: [false; 8],
             cap_changed: false,
+            supplied: true,
+            record: Record::default(),
+            settings,
+            settings_text: (settings.text(), started),
         }
     }
 
@@ -134,6 +161,43 @@ impl<S: Site> Agent<S> {
         let time = Some(Station::now(self));
         let object = self.config.profile.object(kind, self.config.common_address, value, Quality::GOOD, time, cause);
         out.extend(object);
+    }
+
+    /// Tells a change and keeps it in the record.
+    fn tell_event(&mut self, out: &mut Vec<Object>, kind: PointKind, value: i64, cause: u8) {
+        let before = out.len();
+        self.tell(out, kind, value, cause);
+        out.iter().skip(before).for_each(|event| self.record.push(*event));
+    }
+
+    /// A loss of supply and its return go into the record only: the voltages are reported as they change.
+    fn record_supply(&mut self, sample: &Sample) {
+        let supplied = sample.voltage.iter().any(|voltage| voltage.get() >= NO_SUPPLY_BELOW);
+        if supplied != self.supplied {
+            self.supplied = supplied;
+            let [voltage, ..] = sample.voltage.map(Voltage::get);
+            self.tell_event(&mut Vec::new(), PointKind::VoltageA, voltage, cause::SPONTANEOUS);
+        }
+    }
+
+    fn tell_measured(&self, out: &mut Vec<Object>, sample: &Sample) {
+        for (kind, value, _) in measurands(sample, self.config.contract, self.settings.deadband_percent) {
+            self.tell(out, kind, value, cause::INTERROGATED);
+        }
+    }
+
+    fn tell_positions(&self, out: &mut Vec<Object>, sample: &Sample) {
+        for (no, round) in RoundNo::ALL.into_iter().zip(&sample.rounds) {
+            if let Some(round) = round {
+                self.tell(out, PointKind::RoundPosition(no), round.position.value(), cause::INTERROGATED);
+            }
+        }
+    }
+
+    fn tell_states(&self, out: &mut Vec<Object>, sample: &Sample) {
+        for (kind, value) in self.states(sample) {
+            self.tell(out, kind, value, cause::INTERROGATED);
+        }
     }
 
     fn states(&self, sample: &Sample) -> [(PointKind, i64); 3] {
@@ -161,13 +225,13 @@ impl<S: Site> Agent<S> {
 }
 
 /// The measurands of a sample, with the change that is worth a report.
-fn measurands(sample: &Sample, contract: Power) -> impl Iterator<Item = (PointKind, i64, i64)> {
+fn measurands(sample: &Sample, contract: Power, band_percent: i64) -> impl Iterator<Item = (PointKind, i64, i64)> {
     const VOLTAGE_BAND_PERCENT: i64 = 2;
     const NOMINAL_W_TO_MA: i64 = 660;
-    let one = contract.percent(1).get().max(1);
-    let two = contract.percent(2).get().max(1);
-    // 2 % of the current that the contract's power draws at 3 x 230 V: 1 kW is about 1.5 A in each phase.
-    let ampere_band = (contract.percent(2).get() * 1_000 / NOMINAL_W_TO_MA).max(1);
+    let one = contract.percent(band_percent).get().max(1);
+    let two = contract.percent(2 * band_percent).get().max(1);
+    // That share of the current that the contract's power draws at 3 x 230 V: 1 kW is about 1.5 A in each phase.
+    let ampere_band = (two * 1_000 / NOMINAL_W_TO_MA).max(1);
     let [voltage_a, voltage_b, voltage_c] = sample.voltage.map(Voltage::get);
     let [current_a, current_b, current_c] = sample.current.map(Current::get);
     let voltage_band = |millivolts: i64| (millivolts * VOLTAGE_BAND_PERCENT / 100).max(1);
@@ -219,23 +283,41 @@ impl<S: Site> Station for Agent<S> {
     }
 
     fn interrogated(&mut self, out: &mut Vec<Object>) {
-        let sample = self.site.sample();
-        for (kind, value, _) in measurands(&sample, self.config.contract) {
-            self.tell(out, kind, value, cause::INTERROGATED);
-        }
-        for (no, round) in RoundNo::ALL.into_iter().zip(&sample.rounds) {
-            if let Some(round) = round {
-                self.tell(out, PointKind::RoundPosition(no), round.position.value(), cause::INTERROGATED);
+        let mut sample = self.site.sample();
+        self.tell_measured(out, &sample);
+        self.tell_positions(out, &sample);
+        self.tell_states(out, &sample);
+        if let Some(reported) = &self.reported {
+            // An interrogation has no times: what changed is still an event.
+            for (new, old) in sample.rounds.iter_mut().zip(&reported.rounds) {
+                if let (Some(new), Some(old)) = (new, old) {
+                    new.position = old.position;
+                }
             }
+            sample.cover_open = reported.cover_open;
         }
-        for (kind, value) in self.states(&sample) {
-            self.tell(out, kind, value, cause::INTERROGATED);
-        }
-        // What has just been told needs no spontaneous report.
+        // Measurands that have just been told need no spontaneous report.
         self.reported = Some(sample);
         self.power_reported_at = self.site.now();
-        self.driven = [false; 8];
-        self.cap_changed = false;
+    }
+
+    /// 1: positions, 2: measurands, 3: states.
+    fn group(&mut self, group: u8, out: &mut Vec<Object>) -> bool {
+        let sample = self.site.sample();
+        match group {
+            1 => self.tell_positions(out, &sample),
+            2 => self.tell_measured(out, &sample),
+            3 => self.tell_states(out, &sample),
+            _ => return false,
+        }
+        true
+    }
+
+    fn read(&mut self, ioa: u32) -> Option<Object> {
+        let mut objects = Vec::new();
+        self.counters(&mut objects);
+        (1..=3).for_each(|group| _ = self.group(group, &mut objects));
+        objects.into_iter().find(|object| object.ioa == ioa)
     }
 
     fn counters(&mut self, out: &mut Vec<Object>) {
@@ -247,6 +329,7 @@ impl<S: Site> Station for Agent<S> {
         let now = self.site.now();
         let sample = self.site.sample();
         self.keep_cap(now, &sample);
+        self.record_supply(&sample);
         let Some(mut reported) = self.reported else {
             // Nobody has interrogated yet: tell everything once, as changed.
             self.interrogated(out);
@@ -260,21 +343,22 @@ impl<S: Site> Station for Agent<S> {
                 let cause = if self.driven[at] { cause::REMOTE } else { cause::SPONTANEOUS };
                 // A moving switch is not yet the command's return.
                 self.driven[at] &= new.position == SwitchPosition::Intermediate;
-                self.tell(out, PointKind::RoundPosition(no), new.position.value(), cause);
+                self.tell_event(out, PointKind::RoundPosition(no), new.position.value(), cause);
             }
         }
         if reported.cover_open != sample.cover_open {
             reported.cover_open = sample.cover_open;
-            self.tell(out, PointKind::CoverOpen, i64::from(sample.cover_open), cause::SPONTANEOUS);
+            self.tell_event(out, PointKind::CoverOpen, i64::from(sample.cover_open), cause::SPONTANEOUS);
         }
         if std::mem::take(&mut self.cap_changed) {
             let cap = self.control.cap().map_or(0, Power::get);
-            self.tell(out, PointKind::PowerCap, cap, cause::REMOTE);
+            self.tell_event(out, PointKind::PowerCap, cap, cause::REMOTE);
         }
         let before = reported;
-        let due = now.since(self.power_reported_at) >= self.config.report_every;
+        let due = now.since(self.power_reported_at) >= self.settings.report_every;
+        let (contract, percent) = (self.config.contract, self.settings.deadband_percent);
         for ((kind, value, band), (_, old, _)) in
-            measurands(&sample, self.config.contract).zip(measurands(&before, self.config.contract))
+            measurands(&sample, contract, percent).zip(measurands(&before, contract, percent))
         {
             let cause = if value.abs_diff(old) >= band.unsigned_abs() {
                 cause::SPONTANEOUS
@@ -331,5 +415,39 @@ impl<S: Site> Station for Agent<S> {
 
     fn set_clock(&mut self, time: Timestamp) {
         self.clock_offset = time.since(self.site.now());
+    }
+
+    fn files(&mut self, out: &mut Vec<FileInfo>) {
+        let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
+        let (text, written) = &self.settings_text;
+        let recorded = self.record.newest().unwrap_or(self.started);
+        out.extend(
+            [(EVENT_FILE, self.record.file(None, None).len(), recorded), (SETTINGS_FILE, text.len(), *written)]
+                .map(|(file, octets, at)| FileInfo { file, length: length(octets), created: Some(at), status: 0 }),
+        );
+    }
+
+    fn read_file(&mut self, file: FileId) -> Option<Vec<u8>> {
+        match file {
+            EVENT_FILE => Some(self.record.file(None, None)),
+            SETTINGS_FILE => Some(self.settings_text.0.clone().into_bytes()),
+            _ => None,
+        }
+    }
+
+    fn query_log(&mut self, file: FileId, from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Vec<u8>> {
+        (file == EVENT_FILE).then(|| self.record.file(from, to))
+    }
+
+    fn takes_file(&mut self, file: FileId, length: u32) -> bool {
+        file == SETTINGS_FILE && length <= SETTINGS_MAX
+    }
+
+    fn write_file(&mut self, _file: FileId, data: &[u8]) -> bool {
+        let Ok(text) = std::str::from_utf8(data) else { return false };
+        let Some(settings) = Settings::parse(text) else { return false };
+        self.settings = settings;
+        self.settings_text = (text.to_owned(), Station::now(self));
+        true
     }
 }

@@ -4,6 +4,8 @@ use super::*;
 use crate::iec104::apci::{self, Frame};
 use crate::iec104::asdu::Bcr;
 use crate::iec104::controlled::Session;
+use crate::iec104::files::events;
+use crate::iec104::time::Zone;
 use crate::iec104::{CommandValue, ConnectionId, StationConfig, Value};
 
 const LINK: ConnectionId = ConnectionId(1);
@@ -217,4 +219,75 @@ fn a_single_command_is_obeyed_after_its_select() {
     session.on_bytes(now, LINK, &[0x68, 14, 2, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x00]);
     assert_eq!(answer(&mut session), [45, 1, 7, 0, 9, 0, 7, 0, 0, 0x00]);
     assert_eq!(closed(&session), SwitchPosition::Open);
+}
+
+fn moved(agent: &mut Agent<Bench>, at_s: i64, change: impl FnOnce(&mut Sample)) -> Vec<(u32, Value, u8)> {
+    agent.site_mut().now = Timestamp::new(at_s * 1_000);
+    change(&mut agent.site_mut().sample);
+    scan(agent)
+}
+
+#[test]
+fn an_event_between_two_scans_is_told_though_an_interrogation_or_a_read_came_first() {
+    let mut agent = agent(false);
+    agent.site_mut().sample.cover_open = true;
+    agent.site_mut().sample.rounds[1] = Some(RoundSample { power: Power::ZERO, position: SwitchPosition::Open });
+    let mut out = Vec::new();
+    agent.interrogated(&mut out);
+    let cover = out.iter().find(|object| object.value == Value::Single(true)).unwrap().ioa;
+    assert_eq!(agent.read(cover).map(|object| object.value), Some(Value::Single(true)));
+    let position = (1002, Value::Double(SwitchPosition::Open), 3);
+    assert_eq!(scan(&mut agent), [position, (cover, Value::Single(true), 3)]);
+    assert_eq!(scan(&mut agent), []);
+}
+
+#[test]
+fn the_record_holds_positions_cover_cap_and_losses_of_supply_with_their_times() {
+    let mut agent = agent(false);
+    let open = RoundSample { power: Power::ZERO, position: SwitchPosition::Open };
+    moved(&mut agent, 601, |sample| sample.rounds[0] = Some(open));
+    moved(&mut agent, 602, |sample| sample.cover_open = true);
+    assert_eq!(
+        agent.command(StationCommand::new(6101, CommandValue::SetFloat(90.0), Step::Execute)),
+        CommandAnswer::Accepted
+    );
+    moved(&mut agent, 603, |_| {});
+    moved(&mut agent, 604, |sample| sample.voltage = [Voltage::ZERO; 3]);
+    moved(&mut agent, 605, |sample| sample.voltage = [Voltage::new(230_000); 3]);
+    let times = |octets: &[u8]| -> Vec<i64> {
+        events(octets, Zone::UTC).unwrap().iter().map(|event| event.time.unwrap().get() / 1_000).collect()
+    };
+    let file = agent.read_file(EVENT_FILE).unwrap();
+    assert_eq!(times(&file), [601, 602, 603, 604, 605]);
+    assert_eq!(events(&file, Zone::UTC).unwrap()[0].value, Value::Double(SwitchPosition::Open));
+    let at = |s: i64| Some(Timestamp::new(s * 1_000));
+    assert_eq!(times(&agent.query_log(EVENT_FILE, at(602), at(604)).unwrap()), [602, 603, 604]);
+    assert_eq!(times(&agent.query_log(EVENT_FILE, at(605), None).unwrap()), [605]);
+    assert_eq!(agent.query_log(SETTINGS_FILE, None, None), None);
+    for s in 0..2_000 {
+        moved(&mut agent, 1_000 + s, |sample| sample.cover_open = s % 2 == 0);
+    }
+    assert_eq!(times(&agent.read_file(EVENT_FILE).unwrap()).len(), 1_024);
+    // A file that is cut, or no such file.
+    assert!(events(&file[..file.len() - 1], Zone::UTC).is_err() && events(b"cap", Zone::UTC).is_err());
+}
+
+#[test]
+fn settings_that_the_centre_sent_hold_and_bad_ones_are_not_taken() {
+    let mut agent = agent(false);
+    let text = b"deadband_percent = 5 # of the contract\nreport_every_s = 300\n";
+    assert!(agent.takes_file(SETTINGS_FILE, 60) && !agent.takes_file(EVENT_FILE, 60));
+    assert!(agent.write_file(SETTINGS_FILE, text));
+    assert_eq!(agent.read_file(SETTINGS_FILE).as_deref(), Some(&text[..]));
+    assert_eq!(moved(&mut agent, 660, |sample| sample.power += Power::from_kw(4)), []);
+    assert_eq!(moved(&mut agent, 661, |sample| sample.power += Power::from_kw(1)), [(2001, Value::Float(65.0), 3)]);
+    for bad in ["", "report_every_s = 0\ndeadband_percent = 1", "report_every_s = 9", "x = 1", "\u{1b}"] {
+        assert!(!agent.write_file(SETTINGS_FILE, bad.as_bytes()), "{bad}");
+    }
+    assert!(!agent.write_file(SETTINGS_FILE, &[0xFF, 0xFE]));
+    assert_eq!(agent.read_file(SETTINGS_FILE).as_deref(), Some(&text[..]));
+    let mut files = Vec::new();
+    agent.files(&mut files);
+    let listed: Vec<_> = files.iter().map(|info| (info.file, info.length)).collect();
+    assert_eq!(listed, [(EVENT_FILE, 0), (SETTINGS_FILE, u32::try_from(text.len()).unwrap())]);
 }

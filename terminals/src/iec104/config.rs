@@ -216,11 +216,13 @@ pub struct StationConfig {
     pub answer_timeout: Duration,
     /// Connections at once, at least 1; one of them is started, the others stand by (60870-5-104, 10).
     pub connections_max: usize,
+    /// Octets that a file sent to the station may have.
+    pub file_max: usize,
 }
 
 impl StationConfig {
     /// With select required and held for 30 s, a scan each second, 4096 objects kept, commands of any age, answered
-    /// within 8 s (a centre waits for 10 by default), one connection.
+    /// within 8 s (a centre waits for 10 by default), one connection, files of 1 MiB.
     pub fn new(common_address: u16) -> Self {
         Self {
             common_address,
@@ -233,6 +235,7 @@ impl StationConfig {
             command_age_max: None,
             answer_timeout: Duration::from_secs(8),
             connections_max: 1,
+            file_max: 1_048_576,
         }
     }
 }

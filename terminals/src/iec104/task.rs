@@ -261,7 +261,9 @@ async fn flush<H: LinkHandler>(
             }
             Output::State(State::Started) => handler.link(true, "started").await,
             Output::State(State::Closed { reason }) => ended = Some(reason),
-            Output::Answered { .. } | Output::State(State::Connected | State::Interrogated | State::Stopped) => {}
+            // Requests and files do not come in here yet: whoever drives a session by itself asks for them.
+            Output::Answered { .. } | Output::File { .. } => {}
+            Output::State(State::Connected | State::Interrogated | State::Stopped) => {}
             Output::Malformed { bytes, why } => {
                 budget.take(now(), 1);
                 handler.malformed(&bytes, &why);

@@ -393,6 +393,21 @@ impl<'a> Element<'a> {
         if id == 0 { None } else { Some(id) }
     }
 
+    /// NOF of an element of file transfer.
+    pub const fn file_name(&self) -> Option<FileName> {
+        match *self {
+            Self::FileReady(name, ..)
+            | Self::SectionReady(name, ..)
+            | Self::FileCall(name, ..)
+            | Self::FileLast(name, ..)
+            | Self::FileAck(name, ..)
+            | Self::FileSegment(name, ..)
+            | Self::Directory(name, ..)
+            | Self::QueryLog(name, ..) => Some(name),
+            _ => None,
+        }
+    }
+
     /// Appends the element's octets. A segment is cut to 255 octets, a length to 24 bits.
     #[inline]
     pub fn encode(&self, out: &mut Vec<u8>) {

@@ -7,7 +7,9 @@ use super::super::apci::Control;
 use super::super::apdu_flow::Flow;
 use super::super::asdu::{Asdu, Element, Tag, message};
 use super::super::config::StationConfig;
+use super::super::files::Transfer;
 use super::commands::{Open, Selected};
+use super::files::Exchange;
 use super::interrogation::Interrogation;
 
 /// Names a connection; the owner of the sockets gives each its own.
@@ -43,6 +45,7 @@ pub(super) struct Link {
     pub(super) selected: BTreeMap<u32, Selected>,
     /// Commands that wait for the device.
     pub(super) open: Vec<Open>,
+    pub(super) file: Option<Exchange>,
     /// Why the socket is to be closed.
     pub(super) closed: Option<String>,
 }
@@ -56,6 +59,7 @@ impl Link {
             answers: VecDeque::new(),
             selected: BTreeMap::new(),
             open: Vec::new(),
+            file: None,
             closed: None,
         }
     }
@@ -66,9 +70,14 @@ impl Link {
     }
 
     /// A message of the station's own; nothing where the standard has no such type.
-    pub(super) fn say(&mut self, cause: u8, common_address: u16, ioa: u32, element: &Element<'_>) {
-        let message = message(cause, common_address, ioa, element, Tag::None);
+    pub(super) fn say(&mut self, originator: u8, cause: u8, common_address: u16, ioa: u32, element: &Element<'_>) {
+        let message = message_to(originator, cause, common_address, ioa, element);
         self.answers.extend(message.map(|message| Answer { message, of: None }));
+    }
+
+    /// Begins a transfer in place of the one before.
+    pub(super) fn transfer(&mut self, asdu: &Asdu<'_>, transfer: Transfer) {
+        self.file = Some(Exchange { transfer, originator: asdu.originator });
     }
 
     /// Another connection was started: what belongs to this one is void. No confirmation is sent, for none was asked; a
@@ -81,10 +90,11 @@ impl Link {
         self.answers.clear();
     }
 
-    /// Selects and commands under way are forgotten.
+    /// Selects, commands and files under way are forgotten.
     pub(super) fn void(&mut self) {
         self.selected.clear();
         self.open.clear();
+        self.file = None;
     }
 
     pub(super) fn confirm_stop(&mut self, now: Instant) {
@@ -99,6 +109,22 @@ impl Link {
     }
 
     pub(super) fn next_deadline(&self) -> Instant {
-        self.open.iter().filter_map(|open| open.until).fold(self.flow.next_deadline(), Instant::min)
+        let file = self.file.as_ref().and_then(|exchange| exchange.transfer.deadline());
+        self.open.iter().filter_map(|open| open.until).chain(file).fold(self.flow.next_deadline(), Instant::min)
     }
+}
+
+/// A message to the asker with this originator address.
+pub(super) fn message_to(
+    originator: u8,
+    cause: u8,
+    common_address: u16,
+    ioa: u32,
+    element: &Element<'_>,
+) -> Option<Vec<u8>> {
+    let mut message = message(cause, common_address, ioa, element, Tag::None)?;
+    if let Some(octet) = message.get_mut(3) {
+        *octet = originator;
+    }
+    Some(message)
 }

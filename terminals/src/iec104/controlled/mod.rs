@@ -2,12 +2,13 @@
 //! 60870-5-104, 10): one of them at most is started.
 //!
 //! Read [`station`] (the device behind it), `link` (one connection), `pending` (spontaneous objects), then `procedures`,
-//! `interrogation` and `commands` (what a message comes to).
+//! `interrogation`, `commands` and `files` (what a message comes to).
 //!
 //! Selects, answers and commands under way belong to their connection and end with it. Spontaneous objects belong to the
 //! station: they wait for the next start, up to a bound.
 
 mod commands;
+mod files;
 mod interrogation;
 mod link;
 mod pending;
@@ -23,11 +24,12 @@ use super::asdu::element::Coi;
 use super::asdu::{Element, Object, Tag, causes, message};
 use super::config::StationConfig;
 use super::error::FlowError;
+use super::files::FileId;
 
 pub use link::ConnectionId;
 pub use station::{CommandAnswer, CommandToken, Freeze, Parameter, Station, StationCommand};
 
-use link::{Answer, Link, Phase};
+use link::{Answer, Link, Phase, message_to};
 use pending::Pending;
 
 /// Most answers that wait for the window. A peer that asks more without acknowledging gets no further answers, and its
@@ -233,6 +235,18 @@ impl<S: Station> Session<S> {
             link.flow.send(now, &self.message);
             self.pending.sent(link.flow.sent(), count);
         }
+        // Files wait for everything else.
+        while link.flow.window_open()
+            && let Some(exchange) = &mut link.file
+        {
+            let FileId { ioa, .. } = exchange.transfer.file();
+            let Some(element) = exchange.transfer.next(now) else { break };
+            let (to, ours) = (exchange.originator, self.config.common_address);
+            if let Some(message) = message_to(to, causes::FILE_TRANSFER, ours, ioa, &element) {
+                link.flow.send(now, &message);
+            }
+        }
+        link.file.take_if(|exchange| exchange.transfer.ended().is_some());
     }
 
     /// Something is due; harmless when nothing is.
@@ -241,6 +255,9 @@ impl<S: Station> Session<S> {
         for link in links.values_mut().filter(|link| link.closed.is_none()) {
             link.closed = link.flow.on_deadline(now).err().map(|error| error.to_string());
             self.on_unanswered(now, link);
+            if let Some(exchange) = &mut link.file {
+                exchange.transfer.on_deadline(now);
+            }
         }
         self.links = links;
         if now >= self.next_scan {

@@ -27,6 +27,8 @@ const fn causes_of(type_id: u8) -> Option<&'static [u8]> {
         }
         t::C_CS_NA | t::C_TS_NA | t::C_RP_NA | t::C_TS_TA | t::P_ME_NA..=t::P_ME_NC => &[causes::ACTIVATION],
         t::C_RD_NA => &[causes::REQUEST],
+        t::F_SC_NA | t::F_SC_NB => &[causes::REQUEST, causes::FILE_TRANSFER],
+        t::F_FR_NA | t::F_SR_NA | t::F_LS_NA..=t::F_SG_NA => &[causes::FILE_TRANSFER],
         _ => return None,
     })
 }
@@ -44,6 +46,9 @@ impl<S: Station> Session<S> {
         if matches!(asdu.cause, causes::UNKNOWN_TYPE..=causes::UNKNOWN_OBJECT) {
             // Says so of a message of ours; were it answered so, two stations could go on for ever.
             self.unknown += 1;
+            if (t::F_FR_NA..=t::F_SC_NB).contains(&asdu.type_id) {
+                link.file = None;
+            }
             return;
         }
         let Some(permitted) = causes_of(asdu.type_id) else {
@@ -73,6 +78,7 @@ impl<S: Station> Session<S> {
             t::C_IC_NA | t::C_CI_NA => self.on_interrogation(link, &asdu),
             t::C_RD_NA => self.on_read(link, &asdu),
             t::C_SC_NA..=t::C_BO_NA | t::C_SC_TA..=t::C_BO_TA => self.on_command(now, link, &asdu, raw),
+            t::F_FR_NA..=t::F_SC_NB => self.on_file(now, link, &asdu),
             _ => self.on_process(link, &asdu),
         }
     }
@@ -110,7 +116,7 @@ impl<S: Station> Session<S> {
                 link.void();
                 self.initialized = true;
                 let element = Element::Initialized(REMOTE_RESET);
-                link.say(causes::INITIALIZED, self.config.common_address, 0, &element);
+                link.say(0, causes::INITIALIZED, self.config.common_address, 0, &element);
             }
             Element::Reset(Qrp(RESET_EVENTS)) if done => self.pending.forget_timed(),
             _ => {}

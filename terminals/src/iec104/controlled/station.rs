@@ -4,6 +4,7 @@ use headroom_rules::model::Timestamp;
 use headroom_rules::orders::Step;
 
 use super::super::asdu::{CommandValue, Object};
+use super::super::files::{FileId, FileInfo};
 
 /// Names one command from its arrival until it is answered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,5 +121,27 @@ pub trait Station: Send + 'static {
     /// A parameter with its QPM or QPA. It is answered at once: [`CommandAnswer::Later`] counts as refused.
     fn parameter(&mut self, _ioa: u32, _parameter: Parameter, _qualifier: u8) -> CommandAnswer {
         CommandAnswer::UnknownObject
+    }
+    /// The directory.
+    fn files(&mut self, _out: &mut Vec<FileInfo>) {}
+    /// A file whole, none where there is no such file.
+    fn read_file(&mut self, _file: FileId) -> Option<Vec<u8>> {
+        None
+    }
+    /// The part of a log between two times, none where there is no such log; a time that is none is open.
+    fn query_log(&mut self, _file: FileId, _from: Option<Timestamp>, _to: Option<Timestamp>) -> Option<Vec<u8>> {
+        None
+    }
+    /// Whether a file of so many octets would be taken.
+    fn takes_file(&mut self, _file: FileId, _length: u32) -> bool {
+        false
+    }
+    /// Takes a file that arrived whole; false where its content is no good.
+    fn write_file(&mut self, _file: FileId, _data: &[u8]) -> bool {
+        false
+    }
+    /// Deletes a file; false where it cannot be.
+    fn delete_file(&mut self, _file: FileId) -> bool {
+        false
     }
 }

@@ -4,6 +4,7 @@
 //! nor a command's outcome has nothing to store and counts as durable once all before it are).
 
 mod commands;
+mod files;
 mod procedures;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -16,8 +17,10 @@ use super::apci::{self, Control, Frame};
 use super::apdu_flow::{Flow, Flowed};
 use super::asdu::{Asdu, Object};
 use super::config::LinkConfig;
+use super::files::Failure;
 use super::time::TimeBase;
 use commands::{Active, Point, Selected, Waiting};
+pub use files::{FileAnswer, FileRequest};
 pub use procedures::{Answer, ParameterValue, Request};
 use procedures::{Procedure, Running};
 
@@ -51,6 +54,13 @@ pub enum Output {
         request: u64,
         /// What.
         answer: Answer,
+    },
+    /// What came of a [`Session::transfer`].
+    File {
+        /// Which.
+        request: u64,
+        /// What.
+        result: Result<FileAnswer, Failure>,
     },
     /// The link's state changed.
     State(State),
@@ -123,6 +133,8 @@ pub struct Session {
     executed: BTreeMap<Point, u64>,
     /// Read-backs that the running general interrogation answers.
     reading: Vec<u64>,
+    /// The request for files under way.
+    work: Option<files::Work>,
     next_general: Instant,
     next_counters: Instant,
     next_clock: Instant,
@@ -158,6 +170,7 @@ impl Session {
             unsettled: BTreeMap::new(),
             executed: BTreeMap::new(),
             reading: Vec::new(),
+            work: None,
         }
     }
 
@@ -280,6 +293,7 @@ impl Session {
         }
         self.drop_waiting(why);
         self.drop_procedures(why);
+        self.end_work(Err(Failure::LinkLost));
         self.selected.clear();
         self.executed.clear();
     }
@@ -395,6 +409,7 @@ impl Session {
         if self.phase == Phase::Started {
             self.send_commands(now);
             self.start_procedure(now);
+            self.pump_files(now);
         }
     }
 
@@ -409,6 +424,7 @@ impl Session {
         }
         self.time_out_commands(now);
         self.time_out_procedure(now);
+        self.on_file_deadline(now);
         if self.phase == Phase::Started {
             self.want_what_is_due(now);
         }
@@ -425,6 +441,7 @@ impl Session {
             .values()
             .map(|active| active.deadline)
             .chain(self.running.map(|running| running.deadline))
+            .chain(self.work.as_ref().and_then(files::Work::deadline))
             .chain(self.waiting.iter().map(|waiting| waiting.expires))
             .fold(self.flow.next_deadline(), Instant::min);
         Some(if self.phase == Phase::Started {

@@ -212,6 +212,8 @@ impl Session {
             }
             // The station restarted: what it had selected is gone.
             self.selected.clear();
+        } else if own && matches!(asdu.type_id, types::F_FR_NA..=types::F_SC_NB) {
+            self.on_file(now, asdu);
         } else if own && let Some(running) = self.running.filter(|running| running.type_id == asdu.type_id) {
             self.on_procedure(asdu, running);
         }

@@ -2,6 +2,7 @@ mod budget;
 mod codec;
 mod controlled;
 mod elements;
+mod files;
 mod links;
 mod requests;
 mod sessions;
