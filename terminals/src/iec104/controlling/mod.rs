@@ -8,7 +8,7 @@ mod files;
 mod procedures;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headroom_rules::model::Timestamp;
 use headroom_rules::orders::{NotSent, Outcome};
@@ -70,6 +70,8 @@ pub enum Output {
         bytes: Vec<u8>,
         /// What is wrong.
         why: String,
+        /// Whether it ended the link.
+        ended: bool,
     },
     /// A message of a type that is not spoken here, skipped.
     Unknown {
@@ -116,6 +118,7 @@ pub struct Session {
     flow: Flow,
     phase: Phase,
     input: Vec<u8>,
+    frames: u64,
     wall: Timestamp,
     outputs: VecDeque<Output>,
     /// Objects of the APDUs that came last, on their way to `outputs` as one.
@@ -158,6 +161,7 @@ impl Session {
             config,
             phase: Phase::Standby,
             input: Vec::new(),
+            frames: 0,
             wall,
             outputs: VecDeque::from([Output::State(State::Connected)]),
             batch: Vec::new(),
@@ -187,14 +191,19 @@ impl Session {
         self.wall = wall;
     }
 
+    /// Frames of any kind received so far.
+    pub const fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// I frames from the first on that may not be acknowledged yet.
     pub const fn undurable(&self) -> u64 {
         self.flow.undurable()
     }
 
-    /// The socket was not read for reasons of our own.
-    pub fn not_read(&mut self, now: Instant) {
-        self.flow.not_read(now);
+    /// The socket was not read for this time, for reasons of our own.
+    pub fn not_read(&mut self, time: Duration) {
+        self.flow.not_read(time);
     }
 
     /// Whether the link is over; nothing more will come of it than the outputs that are left.
@@ -239,6 +248,7 @@ impl Session {
     }
 
     fn on_frame(&mut self, now: Instant, frame: Frame<'_>, bytes: &[u8]) {
+        self.frames += 1;
         match self.flow.on_frame(now, frame) {
             Ok(Flowed::Asdu(asdu, count)) => match self.phase {
                 // Taken, they would be readings of a terminal whose link is not up.
@@ -254,7 +264,7 @@ impl Session {
     }
 
     fn break_link(&mut self, bytes: &[u8], why: &str) {
-        self.tell(Output::Malformed { bytes: bytes.to_vec(), why: why.to_owned() });
+        self.tell(Output::Malformed { bytes: bytes.to_vec(), why: why.to_owned(), ended: true });
         self.close(why);
     }
 
@@ -356,7 +366,10 @@ impl Session {
     fn on_asdu(&mut self, now: Instant, raw: &[u8], count: u64) {
         let asdu = match Asdu::parse(raw) {
             Ok(asdu) => asdu,
-            Err(error) => return self.tell(Output::Malformed { bytes: raw.to_vec(), why: error.to_string() }),
+            Err(error) => {
+                let (bytes, why) = (raw.to_vec(), error.to_string());
+                return self.tell(Output::Malformed { bytes, why, ended: false });
+            }
         };
         if !asdu.is_known() {
             return self.tell(Output::Unknown { bytes: raw.to_vec() });

@@ -6,3 +6,4 @@ mod files;
 mod links;
 mod requests;
 mod sessions;
+mod transport;
