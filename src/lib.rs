@@ -6,6 +6,7 @@
 //! run all of it, one for each person. ops/ARCHITECTURE.md has the whole picture.
 
 pub mod api;
+pub mod capture;
 pub mod centre;
 pub mod clock;
 pub mod commands;

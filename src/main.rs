@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::commands::{demo, serve, simulate, terminal, token as new_token};
+use headroom::commands::{capture, demo, serve, simulate, terminal, token as new_token};
 use headroom::printable::printable;
 use headroom::{config, console};
 
@@ -54,6 +54,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
     },
+    /// An IEC 60870-5-104 capture as readable lines: pcap or pcapng, as tcpdump and Wireshark write them
+    Capture(Capture),
     /// Makes a token for an operator
     Token {
         /// The operator's name, as the audit log shows it
@@ -87,6 +89,22 @@ struct Demo {
     /// The API's address; without the console a free port unless set
     #[arg(long, value_name = "IP:PORT")]
     listen: Option<SocketAddr>,
+}
+
+#[derive(Args)]
+struct Capture {
+    /// The capture; - for standard input
+    file: PathBuf,
+    /// One JSON object on each line, with every field
+    #[arg(long)]
+    json: bool,
+    /// TCP port of the controlled stations, may be given more than once; unless set, every connection on which sound
+    /// frames are found
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    ports: Vec<u16>,
+    /// Only what there is and what is left out, on stdout
+    #[arg(long)]
+    summary: bool,
 }
 
 #[derive(Args)]
@@ -178,6 +196,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Check { files } => check(&files),
         Command::Sim { config } => simulate::run(&config).await,
         Command::Terminal { config } => terminal::run(&config).await,
+        Command::Capture(Capture { file, json, ports, summary }) => {
+            capture::run(capture::Options { file, json, ports, only_summary: summary })
+        }
         Command::Token { name } => new_token::run(&name),
         Command::Console(Console { url, token_file, once, json, size }) => {
             let token = token(token_file.as_deref())?;

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod c104_serve;
+mod captures;
 mod centre;
 mod demo;
 mod durability;

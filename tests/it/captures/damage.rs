@@ -1,0 +1,108 @@
+//! Files that are cut, foreign or hostile.
+
+use headroom::capture::{CaptureError, Decoder, json};
+use proptest::prelude::*;
+
+use super::writer::{CLIENT, Format, SERVER, Talk, file, float, i, lines, s};
+
+fn talk() -> Talk {
+    let mut talk = Talk::started(CLIENT, SERVER, (1, 1));
+    for n in 0..10 {
+        talk.say(false, &i(n, 0, &float(1, 2001, f32::from(n))));
+        talk.say(true, &s(n + 1));
+    }
+    talk
+}
+
+/// Reads all that there is, in every way that it is shown.
+fn read(file: &[u8]) -> Option<(usize, String)> {
+    let mut decoder = Decoder::new(file, Vec::new()).ok()?;
+    let mut count = 0;
+    for seen in decoder.by_ref() {
+        let shown = format!("{seen}{}", json::object(&seen));
+        assert!(!shown.chars().any(char::is_control), "{shown:?}");
+        count += 1;
+    }
+    Some((count, format!("{}{}", decoder.summary(), decoder.summary().json())))
+}
+
+#[test]
+fn a_file_cut_anywhere_gives_what_is_before_the_cut_and_names_the_packet() {
+    for format in Format::ALL {
+        let whole = file(format, 1, &talk().packets());
+        let all = lines(&whole);
+        let mut best = 0;
+        for cut in 0..whole.len() {
+            let Some((count, _)) = read(&whole[..cut]) else { continue };
+            assert!(count >= best, "a longer file gives no less");
+            best = count;
+            let part = lines(&whole[..cut]);
+            let before: Vec<_> = part.lines().filter(|line| !line.contains(" -- ")).collect();
+            assert!(all.lines().zip(&before).all(|(wanted, line)| wanted == *line), "{part}");
+        }
+        assert!(best + 1 >= all.lines().count(), "the cut of the last octet costs the last packet alone or nothing");
+    }
+    let whole = talk().file();
+    let (_, summary) = read(&whole[..whole.len() - 1]).unwrap();
+    assert!(summary.contains("left out: packet 25: the file ends within it"), "{summary}");
+}
+
+#[test]
+fn a_damaged_block_costs_itself_and_is_named() {
+    let mut whole = file(Format::Ng { big: false }, 1, &talk().packets());
+    let all = lines(&whole);
+    // The captured length of the first packet with an I frame: packet 6.
+    let block = (0..whole.len()).filter(|&at| whole[at..].starts_with(&[6, 0, 0, 0])).nth(5).unwrap();
+    whole[block + 20..block + 24].copy_from_slice(&[0xFF; 4]);
+    let (_, summary) = read(&whole).unwrap();
+    assert!(summary.contains("left out: packet 6: its block cannot be read"), "{summary}");
+    let rest = lines(&whole);
+    assert!(rest.contains("I 9/0") && !rest.contains("I 0/0") && all.contains("I 0/0"), "{rest}");
+}
+
+#[test]
+fn a_packet_of_an_impossible_length_ends_the_reading_and_is_named() {
+    let mut whole = talk().file();
+    let second = 24 + 16 + 60;
+    whole[second + 8..second + 12].copy_from_slice(&[0xFF; 4]);
+    let (_, summary) = read(&whole).unwrap();
+    assert!(summary.contains("not read to its end: after packet 1: at octet 100"), "{summary}");
+}
+
+#[test]
+fn what_is_no_capture_is_refused_with_what_it_begins_with() {
+    let refused = |bytes: &[u8]| Decoder::new(bytes, Vec::new()).err().unwrap();
+    assert!(matches!(refused(b""), CaptureError::Short(0)));
+    assert!(refused(b"[api]\nlisten = 1\n").to_string().contains("begins with 5b 61 70 69"));
+    assert!(refused(&[0x1F, 0x8B, 8, 0, 0]).to_string().contains("gzip"));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn no_damage_makes_it_panic(
+        which in 0_usize..6,
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut whole = file(Format::ALL[which], 1, &talk().packets());
+        for (at, octet) in changes {
+            let at = at.index(whole.len());
+            whole[at] = octet;
+        }
+        whole.truncate(whole.len() - cut.index(whole.len() / 4));
+        read(&whole);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(
+        which in 0_usize..6,
+        link_type in prop::sample::select(vec![0_u16, 1, 12, 101, 108, 113, 228, 229, 276]),
+        packets in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..120), 0..8),
+        rest in prop::collection::vec(any::<u8>(), 0..80),
+    ) {
+        let whole = file(Format::ALL[which], link_type, &packets);
+        read(&[whole, rest].concat());
+    }
+}

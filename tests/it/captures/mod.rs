@@ -1,0 +1,7 @@
+//! `headroom capture` and `headroom replay`: hand-built captures through the decoder and through the program.
+
+mod commands;
+mod damage;
+mod reading;
+mod streams;
+mod writer;
