@@ -2,6 +2,8 @@ mod budget;
 mod codec;
 mod controlled;
 mod elements;
+mod joined;
 mod links;
 mod requests;
 mod sessions;
+mod watched;
