@@ -93,7 +93,8 @@ impl<'a> Asdu<'a> {
                 _ => 0,
             },
         };
-        if count == 0 || wanted != body.len() {
+        // No object is without an address.
+        if count == 0 || body.is_empty() || wanted != body.len() {
             return Err(AsduError::Size { type_id, count: asdu.count, bytes: body.len() });
         }
         if asdu.sequence && asdu.ioa() + u32::from(asdu.count) - 1 > ADDRESS_MAX {

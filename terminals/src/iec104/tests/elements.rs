@@ -196,7 +196,7 @@ fn a_segment_has_its_own_length() {
     let information: Vec<_> = Asdu::parse(&raw).unwrap().information().collect();
     assert_eq!(information[0].element, Element::FileSegment(3, 1, &[0xAB, 0xCD]));
     assert_eq!(information[0].tag, Tag::None);
-    for wrong in [&raw[..14], &[&raw[..], &[0]].concat()] {
+    for wrong in [&raw[..14], &raw[..HEADER_LEN], &[&raw[..], &[0]].concat()] {
         assert!(matches!(Asdu::parse(wrong), Err(AsduError::Size { type_id: 125, .. })));
     }
 }
