@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use headroom_rules::input::Input;
 use headroom_rules::model::TerminalId;
 use headroom_rules::orders::{OrderId, Outcome, Step};
-use headroom_terminals::iec104::{AckTicket, LinkHandler, Object};
+use headroom_terminals::iec104::{AckTicket, LinkHandler, Malformed, Object};
 use headroom_terminals::profile::Profile;
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ use crate::journal::Submission;
 const NAMED_MAX: usize = 64;
 /// Octets of a malformed message in the log.
 const HEX_MAX: usize = 64;
-/// Between two lines in the log about malformed messages of one peer.
+/// Between two lines in the log about malformed messages of one kind of one peer.
 const MALFORMED_EVERY: Duration = Duration::from_secs(60);
 
 /// What was of no use, over all links.
@@ -58,8 +58,28 @@ pub(super) struct LinkLog {
     /// None before the first report: that one is told in any case, for the engine does not know either.
     up: Option<bool>,
     unmapped: BTreeSet<(u16, u32)>,
-    malformed_at: Option<Instant>,
-    malformed_since: u64,
+    skipped: Counted,
+    unknown: Counted,
+    ended: Counted,
+}
+
+/// A line in the log that comes once in a while, with how often it would have come.
+#[derive(Debug, Default)]
+struct Counted {
+    at: Option<Instant>,
+    since: u64,
+}
+
+impl Counted {
+    /// How often it happened since the last line, when a line is due.
+    fn line(&mut self) -> Option<u64> {
+        self.since += 1;
+        if self.at.is_some_and(|at| at.elapsed() < MALFORMED_EVERY) {
+            return None;
+        }
+        self.at = Some(Instant::now());
+        Some(std::mem::take(&mut self.since))
+    }
 }
 
 impl Acquisition {
@@ -128,16 +148,20 @@ impl LinkHandler for Acquisition {
         self.submit(Input::Link { at: self.clock.now(), terminal, up }, None).await;
     }
 
-    fn malformed(&mut self, bytes: &[u8], why: &str) {
+    fn malformed(&mut self, bytes: &[u8], why: &str, what: Malformed) {
         self.rejects.malformed.fetch_add(1, Ordering::Relaxed);
-        self.log.malformed_since += 1;
-        if self.log.malformed_at.is_some_and(|at| at.elapsed() < MALFORMED_EVERY) {
-            return;
-        }
-        self.log.malformed_at = Some(Instant::now());
-        let count = std::mem::take(&mut self.log.malformed_since);
+        let line = match what {
+            Malformed::Skipped => self.log.skipped.line(),
+            Malformed::UnknownType => self.log.unknown.line(),
+            Malformed::Ended => self.log.ended.line(),
+        };
+        let Some(count) = line else { return };
         let (terminal, address, bytes) = (self.terminal, &self.address, hex(bytes));
-        tracing::warn!(%terminal, %address, why, bytes, count, "malformed message, skipped");
+        if what == Malformed::Ended {
+            tracing::warn!(%terminal, %address, why, bytes, count, "malformed message, link closed");
+        } else {
+            tracing::warn!(%terminal, %address, why, bytes, count, "malformed message, skipped");
+        }
     }
 
     fn written(&mut self, command: u64) {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use headroom_rules::model::{PointKind, Quality, Reading, RoundNo, SwitchPosition, Timestamp};
 use headroom_rules::orders::{Action, Outcome, Step};
-use headroom_terminals::iec104::{AckTicket, Command, LinkConfig, LinkHandler, Object, run_controlling};
+use headroom_terminals::iec104::{AckTicket, Command, LinkConfig, LinkHandler, Malformed, Object, run_controlling};
 use headroom_terminals::profile::Profile;
 use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
@@ -39,7 +39,7 @@ impl LinkHandler for Listening {
         }
     }
     async fn link(&mut self, _: bool, _: &str) {}
-    fn malformed(&mut self, octets: &[u8], why: &str) {
+    fn malformed(&mut self, octets: &[u8], why: &str, _: Malformed) {
         panic!("{why}: {octets:02x?}");
     }
     fn written(&mut self, _: u64) {}

@@ -238,8 +238,10 @@ async fn a_hostile_peer_is_named_once_and_disturbs_nobody_else() {
 
     let (status, said) = centre.stop("TERM").await;
     assert_eq!(status.code(), Some(0), "{said:#?}");
-    for (terminal, why) in [("T-2", "wanted 0x68"), ("T-4", "type identification not supported")] {
-        let lines = lines_with(&said, &["malformed message, skipped", &format!("terminal={terminal} ")]);
+    for (terminal, what, why) in
+        [("T-2", "link closed", "wanted 0x68"), ("T-4", "skipped", "type identification not supported")]
+    {
+        let lines = lines_with(&said, &[&format!("malformed message, {what}"), &format!("terminal={terminal} ")]);
         assert_eq!(lines.len(), 1, "{said:#?}");
         assert!(lines[0].contains(why), "{}", lines[0]);
     }

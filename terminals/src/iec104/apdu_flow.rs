@@ -3,7 +3,7 @@
 //! **Invariant** `durable_before_ack`: N(R) never passes what [`Flow::durable`] was told.
 
 use std::collections::VecDeque;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::apci::{self, Control, Frame, SEQ_MASK};
 use super::config::Timers;
@@ -69,12 +69,12 @@ impl Flow {
         self.received - self.durable
     }
 
-    /// What the peer owes may lie unread in the socket, for nobody read it: its time for that starts anew.
-    pub fn not_read(&mut self, now: Instant) {
-        self.heard_at = now;
-        self.sent_at.iter_mut().for_each(|at| *at = now);
-        self.test_sent = self.test_sent.map(|_| now);
-        self.control_sent = self.control_sent.map(|(control, _)| (control, now));
+    /// For this time nobody read the socket, where what the peer owes may lie: it has that much more.
+    pub fn not_read(&mut self, time: Duration) {
+        self.heard_at += time;
+        self.sent_at.iter_mut().for_each(|at| *at += time);
+        self.test_sent = self.test_sent.map(|at| at + time);
+        self.control_sent = self.control_sent.map(|(control, at)| (control, at + time));
     }
 
     /// I frames sent so far.

@@ -1,4 +1,4 @@
-//! How many objects a peer may send: a link that floods is slowed at its own socket, where nobody else waits. No I/O.
+//! How many objects and frames a peer may send: a link that floods is slowed at its own socket, where nobody else waits. No I/O.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ impl Budget {
         Self { per_object, ahead: per_object * burst, due: now }
     }
 
-    /// `count` objects came.
+    /// `count` objects came, or frames where these are more: those without an object cost as much.
     pub fn take(&mut self, now: Instant, count: usize) {
         let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.due = self.due.max(now) + self.per_object * count;

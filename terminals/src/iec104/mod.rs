@@ -15,13 +15,13 @@ pub mod config;
 pub mod controlled;
 pub mod controlling;
 pub mod error;
-mod task;
+pub mod task;
 pub mod time;
 
 pub use asdu::{Command, CommandValue, Object, Value};
 pub use config::{LinkConfig, StationConfig, Timers};
 pub use controlled::{CommandAnswer, CommandToken, ConnectionId, Station, StationCommand};
-pub use task::{AckTicket, LinkHandler, run_controlled, run_controlling};
+pub use task::{AckTicket, LinkHandler, Malformed, run_controlled, run_controlling};
 
 #[cfg(test)]
 mod tests;

@@ -10,7 +10,7 @@ use headroom::journal::{self, Health, Journal, Submission};
 use headroom_rules::input::Input;
 use headroom_rules::model::{TerminalId, Timestamp};
 use headroom_rules::orders::Outcome;
-use headroom_terminals::iec104::{AckTicket, LinkHandler, Object};
+use headroom_terminals::iec104::{AckTicket, LinkHandler, Malformed, Object};
 use headroom_terminals::profile::Profile;
 use tokio::sync::{mpsc, watch};
 use tokio::time::sleep;
@@ -62,7 +62,7 @@ impl LinkHandler for Journaling {
         ack.into_iter().for_each(AckTicket::durable);
     }
     async fn link(&mut self, _: bool, _: &str) {}
-    fn malformed(&mut self, bytes: &[u8], why: &str) {
+    fn malformed(&mut self, bytes: &[u8], why: &str, _: Malformed) {
         panic!("{why}: {bytes:02x?}");
     }
     fn written(&mut self, _: u64) {}

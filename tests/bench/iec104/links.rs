@@ -8,8 +8,8 @@ use std::time::Duration;
 use headroom_rules::model::{Quality, Timestamp};
 use headroom_rules::orders::Outcome;
 use headroom_terminals::iec104::{
-    AckTicket, Command, CommandAnswer, LinkConfig, LinkHandler, Object, Station, StationCommand, StationConfig, Value,
-    run_controlled, run_controlling,
+    AckTicket, Command, CommandAnswer, LinkConfig, LinkHandler, Malformed, Object, Station, StationCommand,
+    StationConfig, Value, run_controlled, run_controlling,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -58,7 +58,7 @@ impl LinkHandler for AtOnce {
         ack.into_iter().for_each(AckTicket::durable);
     }
     async fn link(&mut self, _: bool, _: &str) {}
-    fn malformed(&mut self, bytes: &[u8], why: &str) {
+    fn malformed(&mut self, bytes: &[u8], why: &str, _: Malformed) {
         panic!("{why}: {bytes:02x?}");
     }
     fn written(&mut self, _: u64) {}

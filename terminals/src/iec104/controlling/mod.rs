@@ -7,7 +7,7 @@ mod commands;
 mod procedures;
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use headroom_rules::model::Timestamp;
 use headroom_rules::orders::{NotSent, Outcome};
@@ -60,6 +60,8 @@ pub enum Output {
         bytes: Vec<u8>,
         /// What is wrong.
         why: String,
+        /// Whether it ended the link.
+        ended: bool,
     },
     /// A message of a type that is not spoken here, skipped.
     Unknown {
@@ -106,6 +108,7 @@ pub struct Session {
     flow: Flow,
     phase: Phase,
     input: Vec<u8>,
+    frames: u64,
     wall: Timestamp,
     outputs: VecDeque<Output>,
     /// Objects of the APDUs that came last, on their way to `outputs` as one.
@@ -146,6 +149,7 @@ impl Session {
             config,
             phase: Phase::Standby,
             input: Vec::new(),
+            frames: 0,
             wall,
             outputs: VecDeque::from([Output::State(State::Connected)]),
             batch: Vec::new(),
@@ -174,14 +178,19 @@ impl Session {
         self.wall = wall;
     }
 
+    /// Frames of any kind received so far.
+    pub const fn frames(&self) -> u64 {
+        self.frames
+    }
+
     /// I frames from the first on that may not be acknowledged yet.
     pub const fn undurable(&self) -> u64 {
         self.flow.undurable()
     }
 
-    /// The socket was not read for reasons of our own.
-    pub fn not_read(&mut self, now: Instant) {
-        self.flow.not_read(now);
+    /// The socket was not read for this time, for reasons of our own.
+    pub fn not_read(&mut self, time: Duration) {
+        self.flow.not_read(time);
     }
 
     /// Whether the link is over; nothing more will come of it than the outputs that are left.
@@ -226,6 +235,7 @@ impl Session {
     }
 
     fn on_frame(&mut self, now: Instant, frame: Frame<'_>, bytes: &[u8]) {
+        self.frames += 1;
         match self.flow.on_frame(now, frame) {
             Ok(Flowed::Asdu(asdu, count)) => match self.phase {
                 // Taken, they would be readings of a terminal whose link is not up.
@@ -241,7 +251,7 @@ impl Session {
     }
 
     fn break_link(&mut self, bytes: &[u8], why: &str) {
-        self.tell(Output::Malformed { bytes: bytes.to_vec(), why: why.to_owned() });
+        self.tell(Output::Malformed { bytes: bytes.to_vec(), why: why.to_owned(), ended: true });
         self.close(why);
     }
 
@@ -342,7 +352,10 @@ impl Session {
     fn on_asdu(&mut self, now: Instant, raw: &[u8], count: u64) {
         let asdu = match Asdu::parse(raw) {
             Ok(asdu) => asdu,
-            Err(error) => return self.tell(Output::Malformed { bytes: raw.to_vec(), why: error.to_string() }),
+            Err(error) => {
+                let (bytes, why) = (raw.to_vec(), error.to_string());
+                return self.tell(Output::Malformed { bytes, why, ended: false });
+            }
         };
         if !asdu.is_known() {
             return self.tell(Output::Unknown { bytes: raw.to_vec() });

@@ -9,8 +9,8 @@ use tokio::time::{Instant, timeout};
 
 use crate::iec104::asdu::Bcr;
 use crate::iec104::{
-    AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Object, Station, StationCommand,
-    StationConfig, Value, run_controlled, run_controlling,
+    AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Malformed, Object, Station,
+    StationCommand, StationConfig, Value, run_controlled, run_controlling,
 };
 
 #[derive(Debug, PartialEq)]
@@ -39,7 +39,7 @@ impl LinkHandler for Recorder {
     async fn link(&mut self, up: bool, _: &str) {
         let _ = self.0.send(Seen::Up(up));
     }
-    fn malformed(&mut self, bytes: &[u8], why: &str) {
+    fn malformed(&mut self, bytes: &[u8], why: &str, _: Malformed) {
         panic!("{why}: {bytes:02x?}");
     }
     fn written(&mut self, command: u64) {
@@ -141,7 +141,7 @@ impl LinkHandler for Counting {
     async fn link(&mut self, up: bool, _: &str) {
         let _ = self.ups.send(up);
     }
-    fn malformed(&mut self, _: &[u8], _: &str) {}
+    fn malformed(&mut self, _: &[u8], _: &str, _: Malformed) {}
     fn written(&mut self, _: u64) {}
 }
 

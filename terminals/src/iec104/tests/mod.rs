@@ -5,3 +5,4 @@ mod elements;
 mod links;
 mod requests;
 mod sessions;
+mod transport;
