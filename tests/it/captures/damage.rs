@@ -5,9 +5,9 @@ use proptest::prelude::*;
 
 use super::writer::{CLIENT, Format, SERVER, Talk, file, float, i, lines, s};
 
-fn talk() -> Talk {
+fn talk(count: u16) -> Talk {
     let mut talk = Talk::started(CLIENT, SERVER, (1, 1));
-    for n in 0..10 {
+    for n in 0..count {
         talk.say(false, &i(n, 0, &float(1, 2001, f32::from(n))));
         talk.say(true, &s(n + 1));
     }
@@ -29,7 +29,7 @@ fn read(file: &[u8]) -> Option<(usize, String)> {
 #[test]
 fn a_file_cut_anywhere_gives_what_is_before_the_cut_and_names_the_packet() {
     for format in Format::ALL {
-        let whole = file(format, 1, &talk().packets());
+        let whole = file(format, 1, &talk(3).packets());
         let all = lines(&whole);
         let mut best = 0;
         for cut in 0..whole.len() {
@@ -42,14 +42,14 @@ fn a_file_cut_anywhere_gives_what_is_before_the_cut_and_names_the_packet() {
         }
         assert!(best + 1 >= all.lines().count(), "the cut of the last octet costs the last packet alone or nothing");
     }
-    let whole = talk().file();
+    let whole = talk(10).file();
     let (_, summary) = read(&whole[..whole.len() - 1]).unwrap();
     assert!(summary.contains("left out: packet 25: the file ends within it"), "{summary}");
 }
 
 #[test]
 fn a_damaged_block_costs_itself_and_is_named() {
-    let mut whole = file(Format::Ng { big: false }, 1, &talk().packets());
+    let mut whole = file(Format::Ng { big: false }, 1, &talk(10).packets());
     let all = lines(&whole);
     // The captured length of the first packet with an I frame: packet 6.
     let block = (0..whole.len()).filter(|&at| whole[at..].starts_with(&[6, 0, 0, 0])).nth(5).unwrap();
@@ -62,7 +62,7 @@ fn a_damaged_block_costs_itself_and_is_named() {
 
 #[test]
 fn a_packet_of_an_impossible_length_ends_the_reading_and_is_named() {
-    let mut whole = talk().file();
+    let mut whole = talk(10).file();
     let second = 24 + 16 + 60;
     whole[second + 8..second + 12].copy_from_slice(&[0xFF; 4]);
     let (_, summary) = read(&whole).unwrap();
@@ -86,7 +86,7 @@ proptest! {
         changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
         cut in any::<prop::sample::Index>(),
     ) {
-        let mut whole = file(Format::ALL[which], 1, &talk().packets());
+        let mut whole = file(Format::ALL[which], 1, &talk(10).packets());
         for (at, octet) in changes {
             let at = at.index(whole.len());
             whole[at] = octet;
