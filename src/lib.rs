@@ -14,5 +14,6 @@ pub mod config;
 pub mod console;
 pub mod journal;
 pub mod printable;
+pub mod replay;
 mod sentence;
 pub mod store;

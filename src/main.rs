@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::commands::{capture, demo, serve, simulate, terminal, token as new_token};
+use headroom::commands::{capture, demo, replay, serve, simulate, terminal, token as new_token};
 use headroom::printable::printable;
 use headroom::{config, console};
+use headroom_rules::model::TerminalId;
 
 /// A load-management centre: two-way terminals, limiting by readable rules, an operator's console.
 #[derive(Parser)]
@@ -56,6 +57,8 @@ enum Command {
     },
     /// An IEC 60870-5-104 capture as readable lines: pcap or pcapng, as tcpdump and Wireshark write them
     Capture(Capture),
+    /// What a centre would have done on a capture: its rules and its fleet, nothing sent, nothing kept
+    Replay(Replay),
     /// Makes a token for an operator
     Token {
         /// The operator's name, as the audit log shows it
@@ -108,6 +111,24 @@ struct Capture {
 }
 
 #[derive(Args)]
+struct Replay {
+    /// The capture, as of `headroom capture`; - for standard input
+    file: PathBuf,
+    /// What the centre runs on, as of `headroom serve`: its fleet and its rules are used, nothing else
+    #[arg(long, value_name = "FILE")]
+    config: PathBuf,
+    /// Which terminal a station is where the fleet dials another address, may be given more than once
+    #[arg(long, value_name = "IP:PORT=TERMINAL", value_parser = station)]
+    map: Vec<(SocketAddr, TerminalId)>,
+    /// TCP port of the controlled stations, may be given more than once
+    #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    ports: Vec<u16>,
+    /// One JSON object on each line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct Console {
     /// The centre's API
     #[arg(long, default_value = "http://127.0.0.1:8104")]
@@ -125,6 +146,12 @@ struct Console {
     /// Size of that frame
     #[arg(long, value_parser = size, requires = "once", value_name = "COLUMNSxROWS")]
     size: Option<(u16, u16)>,
+}
+
+fn station(text: &str) -> Result<(SocketAddr, TerminalId), String> {
+    let wanted = || "wanted a station and a terminal of the fleet, as 10.4.0.17:2404=T-001".to_owned();
+    let (station, terminal) = text.split_once('=').ok_or_else(wanted)?;
+    Ok((station.parse().map_err(|_| wanted())?, terminal.parse().map_err(|_| wanted())?))
 }
 
 fn size(text: &str) -> Result<(u16, u16), String> {
@@ -198,6 +225,9 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Terminal { config } => terminal::run(&config).await,
         Command::Capture(Capture { file, json, ports, summary }) => {
             capture::run(capture::Options { file, json, ports, only_summary: summary })
+        }
+        Command::Replay(Replay { file, config, map, ports, json }) => {
+            replay::run(replay::Options { file, config, map, ports, json })
         }
         Command::Token { name } => new_token::run(&name),
         Command::Console(Console { url, token_file, once, json, size }) => {

@@ -46,6 +46,13 @@ impl Cutter {
         self.seeking = Some(self.seeking.unwrap_or(0) + begun);
     }
 
+    /// Gives up an APDU that is not whole; its octets so far.
+    pub(super) fn give_up(&mut self) -> usize {
+        let begun = self.buffer.len();
+        self.buffer.clear();
+        begun
+    }
+
     /// Octets of an APDU that is not whole.
     pub(super) fn unfinished(&self) -> usize {
         self.buffer.len()

@@ -23,7 +23,7 @@ const INTERFACES_MAX: usize = 4_096;
 const SECTION_HEAD: usize = 12;
 const SECTION_HEADER: u32 = 0x0A0D_0D0A;
 const PACKET_BLOCKS: [u32; 3] = [2, 3, 6];
-/// Seconds since 1970 in four octets end in 2106; a time in units finer than this is none.
+/// Units of time in one second, where a file says nothing else.
 const MICROSECONDS: u64 = 1_000_000;
 
 /// A packet, borrowed from the reader's buffer.

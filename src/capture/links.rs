@@ -17,12 +17,12 @@ use super::{Apdu, Link, Note, Seen, What};
 
 /// The port of the standard.
 const PORT: u16 = 2_404;
-/// Connections at a time; the one that was silent longest goes first.
-const CONNECTIONS_MAX: usize = 65_536;
+/// Connections at a time; beyond, the quarter of them goes that was silent longest.
+const CONNECTIONS_MAX: usize = 16_384;
 /// Octets that wait for what is missing before them, over all connections.
 const WAITING_OCTETS_MAX: usize = 64 * 1_024 * 1_024;
 /// What is kept of a connection that may yet turn out to be a link.
-const HELD_MAX: usize = 16;
+const HELD_MAX: usize = 8;
 /// Segments without a sound APDU after which a connection is none.
 const FOREIGN_AFTER: u32 = 64;
 /// Links that a summary tells apart; a hostile file has as many as it pleases.
@@ -92,10 +92,7 @@ impl Links {
                 return;
             }
             if self.connections.len() >= CONNECTIONS_MAX {
-                let oldest = self.connections.iter().min_by_key(|(_, connection)| connection.last_packet);
-                if let Some(oldest) = oldest.map(|(&ends, _)| ends) {
-                    self.end(oldest, "too many connections at a time, this one was silent longest", seen, summary);
-                }
+                self.make_room(seen, summary);
             }
             self.connections.insert(ends, Connection::new(segment, &self.ports));
         }
@@ -103,6 +100,15 @@ impl Links {
         let before = connection.waiting_octets();
         connection.on_segment(segment, self.waiting_octets > WAITING_OCTETS_MAX, seen, summary);
         self.waiting_octets = (self.waiting_octets + connection.waiting_octets()).saturating_sub(before);
+    }
+
+    fn make_room(&mut self, seen: &mut VecDeque<Seen>, summary: &mut Summary) {
+        let mut oldest: Vec<_> = self.connections.iter().map(|(&ends, c)| (c.last_packet, ends)).collect();
+        oldest.sort_unstable();
+        oldest.truncate(CONNECTIONS_MAX / 4);
+        for (_, ends) in oldest {
+            self.end(ends, "too many connections at a time, this one was silent longest", seen, summary);
+        }
     }
 
     fn end(&mut self, ends: Ends, why: &str, seen: &mut VecDeque<Seen>, summary: &mut Summary) {
@@ -269,7 +275,7 @@ impl Connection {
                 self.count_segment(skipped_now.is_some(), summary);
             }
             Flow::Gap { octets, after, before, at } => {
-                let half = cutter.unfinished();
+                let half = cutter.give_up();
                 cutter.lose();
                 self.watch.on_gap(from_client);
                 let half =

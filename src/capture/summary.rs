@@ -26,8 +26,12 @@ pub struct LeftOut {
 
 impl LeftOut {
     pub(super) fn add(&mut self, number: u64) {
+        let last = self.ranges.last_mut().map(|(_, last)| last);
+        if last.as_deref() == Some(&number) {
+            return;
+        }
         self.packets += 1;
-        if let Some((_, last)) = self.ranges.last_mut().filter(|(_, last)| *last == number || *last + 1 == number) {
+        if let Some(last) = last.filter(|last| **last + 1 == number) {
             *last = number;
         } else if self.ranges.len() < RANGES_MAX {
             self.ranges.push((number, number));

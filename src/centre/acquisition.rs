@@ -12,7 +12,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use headroom_rules::input::Input;
-use headroom_rules::model::TerminalId;
+use headroom_rules::model::{Reading, TerminalId};
 use headroom_rules::orders::{OrderId, Outcome, Step};
 use headroom_terminals::iec104::{AckTicket, LinkHandler, Malformed, Object};
 use headroom_terminals::profile::Profile;
@@ -82,18 +82,29 @@ impl Counted {
     }
 }
 
+/// What objects say of a terminal; those that say nothing of it go to `unmapped`.
+pub(crate) fn readings(
+    profile: &Profile,
+    common_address: u16,
+    objects: &[Object],
+    mut unmapped: impl FnMut(&Object),
+) -> Vec<Reading> {
+    let mut readings = Vec::with_capacity(objects.len());
+    for object in objects {
+        // Behind one address there may be several stations, and each link hears all of them.
+        match profile.reading(object).filter(|_| object.common_address == common_address) {
+            Some(reading) => readings.push(reading),
+            None => unmapped(object),
+        }
+    }
+    readings
+}
+
 impl Acquisition {
     /// Maps objects and submits what they say; `durable` is called once it is on disk.
     async fn take(&mut self, objects: &[Object], durable: Box<dyn FnOnce() + Send>) {
-        let mut readings = Vec::with_capacity(objects.len());
-        for object in objects {
-            // Behind one address there may be several stations, and each link hears all of them.
-            let own = object.common_address == self.common_address;
-            match self.profile.reading(object).filter(|_| own) {
-                Some(reading) => readings.push(reading),
-                None => self.unmapped(object),
-            }
-        }
+        let profile = Arc::clone(&self.profile);
+        let readings = readings(&profile, self.common_address, objects, |object| self.unmapped(object));
         self.submit(Input::Readings { at: self.clock.now(), terminal: self.terminal, readings }, Some(durable)).await;
     }
 

@@ -164,7 +164,7 @@ fn is_rules_trip(command: &Command, outputs: &[Output]) -> bool {
 }
 
 /// What every start tells the engine before any link is dialled.
-pub(super) fn first_inputs(at: Timestamp, inventory: Inventory, policy: Policy) -> [Input; 3] {
+pub(crate) fn first_inputs(at: Timestamp, inventory: Inventory, policy: Policy) -> [Input; 3] {
     [
         Input::Started { at },
         Input::Inventory { at, inventory: Box::new(inventory) },

@@ -48,7 +48,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use self::acquisition::{Acquisition, LinkLog, Rejects};
 use self::dispatch::{Dispatcher, Route, return_outcomes};
-use self::engine_task::{EngineTask, first_inputs};
+use self::engine_task::EngineTask;
 use self::figures::Tally;
 use self::reaction::Reactions;
 use self::snapshots::Snapshots;
@@ -59,6 +59,8 @@ use crate::journal::{self, Committed, Control, Health, Journal, Position, Submis
 use crate::sentence::sentence;
 use crate::store::{Backlog, Retention, Store, StoreReader, run_writer};
 
+pub(crate) use acquisition::readings;
+pub(crate) use engine_task::first_inputs;
 pub use error::{CentreError, StopError};
 pub use figures::{Figures, OrderFigures, Peak};
 pub use handle::{Handle, Question, Unavailable};
@@ -348,7 +350,7 @@ async fn last_snapshot(journal: &mut Journal, machine: &Engine, position: Positi
 }
 
 /// Each entry's point map, every file read once.
-fn profiles(fleet_file: &Path, entries: &[LinkEntry]) -> Result<Vec<Arc<Profile>>, CentreError> {
+pub(crate) fn profiles(fleet_file: &Path, entries: &[LinkEntry]) -> Result<Vec<Arc<Profile>>, CentreError> {
     let mut known = BTreeMap::new();
     let profile = |entry: &LinkEntry| -> Result<Arc<Profile>, CentreError> {
         if let Some(profile) = known.get(&entry.profile) {

@@ -21,11 +21,14 @@ pub struct Options {
     pub only_summary: bool,
 }
 
+/// A capture that is read.
+pub(super) type Input = Decoder<Box<dyn Read>>;
+
 /// Opens a capture.
 ///
 /// # Errors
 /// It cannot be read or is no capture.
-pub(super) fn open(file: &Path, ports: Vec<u16>) -> anyhow::Result<Decoder<Box<dyn Read>>> {
+pub(super) fn open(file: &Path, ports: Vec<u16>) -> anyhow::Result<Input> {
     let input: Box<dyn Read> = if file == Path::new("-") {
         Box::new(stdin())
     } else {
@@ -69,7 +72,7 @@ pub fn run(options: Options) -> anyhow::Result<()> {
     read_something(&file, decoder.summary())
 }
 
-fn show(decoder: &mut Decoder<Box<dyn Read>>, json: bool, only_summary: bool, out: &mut impl Write) -> io::Result<()> {
+fn show(decoder: &mut Input, json: bool, only_summary: bool, out: &mut impl Write) -> io::Result<()> {
     for seen in decoder.by_ref().filter(|_| !only_summary) {
         if json { writeln!(out, "{}", json::object(&seen))? } else { writeln!(out, "{seen}")? }
     }

@@ -3,5 +3,6 @@
 mod commands;
 mod damage;
 mod reading;
+mod replay;
 mod streams;
 mod writer;
