@@ -52,6 +52,8 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     let agent = agent(post, profile, plant.clone(), clock);
     let station = StationConfig {
         require_select: config.require_select,
+        connections_max: config.connections,
+        command_age_max: config.command_age_max,
         scan: scan_interval(&clock),
         ..StationConfig::new(common_address)
     };

@@ -35,7 +35,7 @@ impl Kind {
         (Self::Fleet, &["node", "customer", "terminal"]),
         (Self::Rules, &["general", "limit"]),
         (Self::Sim, &["sim"]),
-        (Self::Terminal, &["site", "listen", "common_address", "profile", "require_select"]),
+        (Self::Terminal, &["site", "listen", "common_address", "profile", "require_select", "connections"]),
     ];
 
     /// The kind that most of the top keys speak for; `None` when none of them does.

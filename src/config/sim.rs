@@ -2,6 +2,7 @@
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use headroom_rules::model::{Power, RoundNo};
 use headroom_sim::plant::LoadType;
@@ -108,6 +109,10 @@ pub struct TerminalConfig {
     pub profile_file: Option<PathBuf>,
     /// Whether an execute without a select is refused.
     pub require_select: bool,
+    /// Connections at once, of which one is started, 1..=8.
+    pub connections: usize,
+    /// How old a command with a time may be; none for any age.
+    pub command_age_max: Option<Duration>,
     /// The site behind it.
     pub site: SiteConfig,
 }
@@ -172,6 +177,9 @@ impl TerminalConfig {
             let common_address = take_common_address(&top);
             let (profile, _) = Maps::default().take(&top, file);
             let require_select = top.flag_or("require_select", true);
+            let connections = top.int_or("connections", 1, "whole number", 1..=8);
+            let age_max_s: u32 = top.int_or("command_age_max_s", 0, "whole number of s", 0..=86_400);
+            let command_age_max = (age_max_s > 0).then(|| Duration::from_secs(age_max_s.into()));
             let site = match top.section("site") {
                 Some(section) => site(&section),
                 None => {
@@ -181,7 +189,16 @@ impl TerminalConfig {
             };
             top.end();
             let profile_file = (profile != STANDARD_PROFILE).then(|| profile_file(file, &profile)).flatten();
-            Some(Self { listen, common_address: common_address?, profile, profile_file, require_select, site: site? })
+            Some(Self {
+                listen,
+                common_address: common_address?,
+                profile,
+                profile_file,
+                require_select,
+                connections,
+                command_age_max,
+                site: site?,
+            })
         })
     }
 }

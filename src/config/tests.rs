@@ -324,6 +324,19 @@ rounds = [
 }
 
 #[test]
+fn a_terminal_has_one_connection_and_takes_commands_of_any_age_unless_told() {
+    let text = |more: &str| format!("common_address = 1\n{more}\n[site]\ncontract_kw = 100\n");
+    let read = |more: &str| terminal(&text(more)).map(|terminal| (terminal.connections, terminal.command_age_max));
+    assert_eq!(read("").ok(), Some((1, None)));
+    let age = Some(std::time::Duration::from_secs(30));
+    assert_eq!(read("connections = 2\ncommand_age_max_s = 30").ok(), Some((2, age)));
+    assert_snapshot!(said(read("connections = 0\ncommand_age_max_s = -1")), @r#"
+    terminal.toml:2: connections = 0: wanted a whole number, 1 to 8
+    terminal.toml:3: command_age_max_s = -1: wanted a whole number of s, 0 to 86400
+    "#);
+}
+
+#[test]
 fn check_reports_the_faults_of_all_files() {
     let folder = tempfile::tempdir().unwrap();
     let put = |name: &str, text: &str| {
