@@ -207,7 +207,12 @@ impl Centre {
         let mut links = JoinSet::new();
         links.spawn(tick(clock.clone(), submissions.clone(), stopped.clone()));
         for (LinkEntry { terminal, address, common_address, .. }, profile, commands) in ways {
-            let config = LinkConfig { select_timeout, ..link_config(&iec104, timers, address.clone(), common_address) };
+            let config = LinkConfig {
+                select_timeout,
+                zone: profile.zone(),
+                timed_commands: profile.timed_commands(),
+                ..link_config(&iec104, timers, address.clone(), common_address)
+            };
             let acquisition = Acquisition {
                 terminal,
                 address,

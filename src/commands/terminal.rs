@@ -49,12 +49,14 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     let plant = plant(&config.site)?;
     let clock = SimClock::new(plant.start(), 1.0);
     let plant = SharedPlant::new(plant);
+    let zone = profile.zone();
     let agent = agent(post, profile, plant.clone(), clock);
     let station = StationConfig {
         require_select: config.require_select,
         connections_max: config.connections,
         command_age_max: config.command_age_max,
         scan: scan_interval(&clock),
+        zone,
         ..StationConfig::new(common_address)
     };
     let (stopper, stopped) = watch::channel(false);

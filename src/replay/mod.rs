@@ -20,7 +20,7 @@ use headroom_rules::output::{AlarmState, Happening, Output};
 use headroom_rules::policy::Policy;
 use headroom_terminals::iec104::apci::{self, Control, Frame};
 use headroom_terminals::iec104::asdu::Asdu;
-use headroom_terminals::iec104::time::TimeBase;
+use headroom_terminals::iec104::time::{TimeBase, Zone};
 use headroom_terminals::profile::Profile;
 
 use crate::capture::{Apdu, Link, Note, Seen, What};
@@ -171,14 +171,16 @@ impl Replay {
 
     /// As the controlling station takes it: what is sent with the test bit says nothing.
     fn message(&mut self, link: &Link, asdu: &Asdu<'_>, at: Timestamp, out: &mut Vec<Told>) {
+        let route = self.routes.of(link.server, asdu.common_address);
+        let zone = route.as_ref().map_or(Zone::UTC, |route| route.profile.zone());
         let mut objects = Vec::new();
         if !asdu.test {
-            asdu.objects(TimeBase::utc(at), &mut objects);
+            asdu.objects(TimeBase { zone, arrival: at }, &mut objects);
         }
         if objects.is_empty() {
             return;
         }
-        let Some(route) = self.routes.of(link.server, asdu.common_address) else {
+        let Some(route) = route else {
             let station = (link.server, asdu.common_address);
             let known = self.figures.unmapped_stations.len() < NAMED_MAX;
             if known || self.figures.unmapped_stations.contains_key(&station) {

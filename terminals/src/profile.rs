@@ -7,6 +7,7 @@ use headroom_rules::orders::Action;
 use serde::Deserialize;
 
 use crate::iec104::asdu::Bcr;
+use crate::iec104::time::Zone;
 use crate::iec104::{CommandValue, Object, Value};
 
 /// The type in which a point travels, without the time tag (IEC 60870-5-101, 7.3.1).
@@ -80,6 +81,15 @@ struct Raw {
     points: Vec<PointEntry>,
     #[serde(default)]
     commands: RawCommands,
+    #[serde(default)]
+    clock: RawClock,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct RawClock {
+    offset_minutes: i16,
+    summer_time: bool,
 }
 
 #[derive(Default, Deserialize)]
@@ -88,6 +98,8 @@ struct RawCommands {
     #[serde(default)]
     rounds: Vec<RawRound>,
     cap: Option<CapCommand>,
+    #[serde(default)]
+    with_time: bool,
 }
 
 #[derive(Deserialize)]
@@ -130,6 +142,8 @@ pub enum ProfileError {
     PointTwice { what: String },
     #[error("point map: scale {scale} of {what}: wanted a finite number above 0")]
     Scale { scale: f64, what: String },
+    #[error("point map: clock.offset_minutes = {offset_minutes}: wanted -840 to 840")]
+    Clock { offset_minutes: i16 },
     #[error("point map: {point} cannot travel as {wire:?}")]
     Type { point: PointKind, wire: PointType },
 }
@@ -141,6 +155,8 @@ pub struct Profile {
     points: Vec<PointEntry>,
     rounds: BTreeMap<RoundNo, RoundCommand>,
     cap: Option<CapCommand>,
+    zone: Zone,
+    timed_commands: bool,
 }
 
 impl Profile {
@@ -151,17 +167,20 @@ impl Profile {
             points: Vec::new(),
             rounds: BTreeMap::new(),
             cap: None,
+            zone: Zone::UTC,
+            timed_commands: false,
         })
     }
 
     /// From TOML: `[[points]]` with `point`, `ioa`, `type`, `scale`; `[[commands.rounds]]` with `round`, `ioa`,
-    /// `type` ("double" unless set); `commands.cap` with `ioa`, `scale`, `type` ("float" unless set).
+    /// `type` ("double" unless set); `commands.cap` with `ioa`, `scale`, `type` ("float" unless set);
+    /// `commands.with_time`; `clock` with `offset_minutes` and `summer_time`.
     ///
     /// # Errors
     /// The file is refused whole for an unknown key, an address out of range or used twice, a point mapped twice, a
     /// scale that is no positive number, or a type that cannot carry the point.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
-        let Raw { mut points, commands } = toml::from_str(text).map_err(|error| {
+        let Raw { mut points, commands, clock } = toml::from_str(text).map_err(|error| {
             // Its own text repeats the raw line of the file, with whatever that would do to a terminal.
             let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
             ProfileError::Syntax { line: before.matches('\n').count() + 1, message: error.message().to_owned() }
@@ -211,8 +230,23 @@ impl Profile {
                 return Err(ProfileError::Scale { scale: cap.scale, what });
             }
         }
+        let RawClock { offset_minutes, summer_time } = clock;
+        if offset_minutes.unsigned_abs() > Zone::OFFSET_MAX.unsigned_abs() {
+            return Err(ProfileError::Clock { offset_minutes });
+        }
         points.sort_by_key(|entry| entry.ioa);
-        Ok(Self { points, rounds, cap: commands.cap })
+        let zone = Zone { offset_minutes, summer_time };
+        Ok(Self { points, rounds, cap: commands.cap, zone, timed_commands: commands.with_time })
+    }
+
+    /// The clock of the terminal's time tags.
+    pub const fn zone(&self) -> Zone {
+        self.zone
+    }
+
+    /// Whether commands carry the time of their sending, for terminals that refuse late ones.
+    pub const fn timed_commands(&self) -> bool {
+        self.timed_commands
     }
 
     /// All points, sorted by address.
@@ -397,6 +431,18 @@ mod tests {
             assert_eq!((reading.point, reading.value), (entry.kind, value));
             assert_eq!((reading.quality, reading.cause), (Quality::SUBSTITUTED, 20));
         }
+    }
+
+    #[test]
+    fn a_map_tells_the_terminals_clock_and_whether_it_wants_times_in_commands() {
+        let parse = |text: &str| Profile::parse(&format!("points = []\n{text}"));
+        let profile = parse("[clock]\noffset_minutes = 480\n[commands]\nwith_time = true\n").unwrap();
+        assert_eq!(profile.zone(), Zone { offset_minutes: 480, summer_time: false });
+        assert!(profile.timed_commands());
+        let plain = Profile::standard();
+        assert_eq!((plain.zone(), plain.timed_commands()), (Zone::UTC, false));
+        let said = parse("[clock]\noffset_minutes = -841\n").unwrap_err().to_string();
+        assert_eq!(said, "point map: clock.offset_minutes = -841: wanted -840 to 840");
     }
 
     #[test]
