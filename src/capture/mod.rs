@@ -2,7 +2,7 @@
 //!
 //! Read [`Decoder`], then `file` (pcap and pcapng), `packet` (link, IP and TCP headers), `stream` (one direction put
 //! together), `apdus` (a stream cut into APDUs), `watch` (numbering and control procedures) and `links` (who talks to
-//! whom). [`line`] and [`json`] show an APDU, `fields` what is in its objects, [`Summary`] what there was and what was left
+//! whom). `line` and [`json`] show an APDU, `fields` what is in its objects, [`Summary`] what there was and what was left
 //! out.
 //!
 //! **Invariants:** no octet of a file makes this panic or takes memory without bound; what is left out is named by its
@@ -13,7 +13,7 @@ mod error;
 mod fields;
 mod file;
 pub mod json;
-pub mod line;
+mod line;
 mod links;
 mod moment;
 mod packet;
