@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{Inventory, Reading, TerminalId, Timestamp};
+use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId, Outcome};
 use crate::output::AlarmId;
 use crate::policy::Policy;
@@ -134,5 +134,14 @@ pub enum Request {
         alarm: AlarmId,
         /// A remark, may be empty.
         comment: String,
+    },
+    /// Set the limit of a node, from now on and over restarts, until it is set anew.
+    SetLimit {
+        /// The node. A rule has to limit it: how to shed and restore is the rule's.
+        node: NodeId,
+        /// Above zero and at most the rule's limit, the rating; the rating itself ends the setting.
+        limit: Power,
+        /// Why, for the audit log; may be empty.
+        reason: String,
     },
 }

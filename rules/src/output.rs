@@ -74,6 +74,14 @@ pub enum Refusal {
     NotSelected { order: OrderId, state: String },
     #[error("order {order} was selected by {owner}; only {owner} may go on with it")]
     NotOwner { order: OrderId, owner: String },
+    #[error("node {node} is not in the inventory")]
+    UnknownNode { node: NodeId },
+    #[error("{node}: no rule limits it, so there is no limit to set; the rule file has to give it one first")]
+    NoLimitRule { node: NodeId },
+    #[error("{node}: a limit of {limit} cannot be kept; wanted more than 0 and at most its rating of {rated}")]
+    LimitNotPositive { node: NodeId, limit: Power, rated: Power },
+    #[error("{node}: a limit of {limit} is above its rating of {rated}, which only the rule file can change")]
+    LimitAboveRating { node: NodeId, limit: Power, rated: Power },
 }
 
 /// Number of an alarm, rising from 1 over the whole life of a journal.
@@ -273,6 +281,10 @@ pub enum Happening {
     RestoreHeld { node: NodeId, terminal: TerminalId, round: RoundNo, would_be: Power, limit: Power },
     /// Every round that the rule shed is back.
     Restored { node: NodeId, rounds: u32, shed_for: Span },
+    /// A person, or the centre above, set a node's limit.
+    LimitSet { node: NodeId, before: Power, after: Power, by: String },
+    /// A limit that was set is in force no more: new rules give the node a lower one, or none.
+    SetLimitDropped { node: NodeId, set: Power, rated: Option<Power> },
 }
 
 impl Happening {
@@ -460,6 +472,15 @@ impl fmt::Display for Happening {
             }
             Self::Restored { node, rounds, shed_for } => {
                 write!(f, "{node}: all {rounds} rounds restored after {shed_for}")
+            }
+            Self::LimitSet { node, before, after, by } => {
+                write!(f, "{node}: limit set from {before} to {after} by {by}")
+            }
+            Self::SetLimitDropped { node, set, rated: Some(rated) } => {
+                write!(f, "{node}: the limit of {set} that was set is dropped, the rules give {rated}")
+            }
+            Self::SetLimitDropped { node, set, rated: None } => {
+                write!(f, "{node}: the limit of {set} that was set is dropped, no rule limits the node any more")
             }
         }
     }

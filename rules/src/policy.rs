@@ -25,8 +25,17 @@ impl Policy {
 
     /// The rule of a node, in a policy that is sorted.
     pub(crate) fn rule(&self, node: NodeId) -> Option<&LimitRule> {
-        let at = self.limits.binary_search_by_key(&node, |rule| rule.node).ok()?;
-        self.limits.get(at)
+        self.limits.get(self.place(node)?)
+    }
+
+    /// As [`Policy::rule`].
+    pub(crate) fn rule_mut(&mut self, node: NodeId) -> Option<&mut LimitRule> {
+        let at = self.place(node)?;
+        self.limits.get_mut(at)
+    }
+
+    fn place(&self, node: NodeId) -> Option<usize> {
+        self.limits.binary_search_by_key(&node, |rule| rule.node).ok()
     }
 }
 

@@ -48,8 +48,10 @@ pub struct NodeView {
     pub depth: u8,
     /// Its load, and where that comes from.
     pub load: Load,
-    /// Its limit, where a rule gives one.
+    /// The limit that is in force, where a rule gives one.
     pub limit: Option<Power>,
+    /// The rule's own limit, the rating; the one in force is lower where people set it so.
+    pub rated: Option<Power>,
     /// Its warning level, where a rule gives one.
     pub warning: Option<Power>,
     /// Where its limit rule stands.

@@ -72,7 +72,7 @@ where
 /// beside it round.
 fn check(request: &Request) -> Result<(), Fault> {
     let (what, text) = match request {
-        Request::Select { reason, .. } => ("reason", reason),
+        Request::Select { reason, .. } | Request::SetLimit { reason, .. } => ("reason", reason),
         Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),
         Request::Execute { .. } | Request::Cancel { .. } => return Ok(()),
     };

@@ -1,7 +1,7 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
 //! Read [`Engine::apply`], then `grid` (values and loads), `limits` (a limit rule's course), `restoring`, `orders` (an
-//! order's course), `requests` (what people ask) and `view`.
+//! order's course), `requests` (what people ask), `set_limits` (limits below the rating) and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`.
@@ -13,6 +13,7 @@ mod limits;
 mod orders;
 mod requests;
 mod restoring;
+mod set_limits;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -81,7 +82,11 @@ struct Stuck {
 pub struct Engine {
     now: Timestamp,
     grid: Grid,
+    /// Each limit as it is in force: the rating, or what was set instead.
     policy: Policy,
+    /// The ratings of the nodes whose limit was set. Snapshots of before there was setting have none.
+    #[serde(default)]
+    ratings: BTreeMap<NodeId, Power>,
     alarms: Alarms,
     ledger: Ledger,
     effects: Effects,
@@ -265,13 +270,18 @@ impl Engine {
     }
 
     fn on_policy(&mut self, policy: &Policy, out: &mut Vec<Output>) {
-        self.policy = policy.clone();
-        self.policy.sort();
-        self.grid.age_max = policy.reading_age_max;
+        let mut policy = policy.clone();
+        policy.sort();
+        let dropped = self.keep_set_limits(&mut policy);
+        self.policy = policy;
+        self.grid.age_max = self.policy.reading_age_max;
         self.grid.rebuild(self.now);
         self.settle_watches(out);
-        let limits = u32::try_from(policy.limits.len()).unwrap_or(u32::MAX);
+        let limits = u32::try_from(self.policy.limits.len()).unwrap_or(u32::MAX);
         self.tell(Happening::PolicyLoaded { limits }, out);
+        for told in dropped {
+            self.tell(told, out);
+        }
     }
 
     fn on_link(&mut self, terminal: TerminalId, up: bool, out: &mut Vec<Output>) {

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::{Engine, Holder, Shed, Stuck};
-use crate::model::{PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::Output;
 use crate::view::View;
@@ -404,6 +404,19 @@ impl Engine {
                 OrderState::Executed => self.lose_sight(id, "the link was lost before the effect was seen", out),
                 _ => {}
             }
+        }
+    }
+
+    /// A rule that may now leave the load as it is trips nothing more. What is being executed goes on.
+    pub(super) fn withdraw_trips(&mut self, node: NodeId, why: &str, out: &mut Vec<Output>) {
+        let waiting = |order: &&Order| {
+            order.issuer == Issuer::Limit { node }
+                && matches!(order.action, Action::Trip { .. })
+                && matches!(order.state, OrderState::Selecting | OrderState::Selected)
+        };
+        let orders: Vec<OrderId> = self.ledger.open().filter(waiting).map(|order| order.id).collect();
+        for id in orders {
+            self.withdraw(id, OrderState::Cancelled, why.to_owned(), out);
         }
     }
 

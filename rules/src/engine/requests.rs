@@ -1,4 +1,4 @@
-//! What people ask: selects, executes, cancellations, acknowledgements. Each is answered, and each is in the audit log.
+//! What people ask: selects, executes, cancellations, acknowledgements, limits. Each is answered, and each is in the audit log.
 
 use super::Engine;
 use crate::input::{Origin, Request};
@@ -8,11 +8,11 @@ use crate::output::{AlarmId, Audit, Output, Refusal, Reply};
 use crate::policy::LimitRule;
 
 /// What the audit log says of a granted request, besides its answer.
-struct Granted {
-    reply: Reply,
-    object: String,
-    before: String,
-    after: String,
+pub(super) struct Granted {
+    pub(super) reply: Reply,
+    pub(super) object: String,
+    pub(super) before: String,
+    pub(super) after: String,
 }
 
 impl Engine {
@@ -31,6 +31,11 @@ impl Engine {
                 format!("acknowledge{}{comment}", if comment.is_empty() { "" } else { ": " }),
                 alarm.to_string(),
                 self.acknowledge(origin, *alarm, comment, out),
+            ),
+            Request::SetLimit { node, limit, reason } => (
+                format!("set limit to {limit}{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                node.to_string(),
+                self.set_limit(origin, *node, *limit, out),
             ),
         };
         let (object, before, after, reply) = match result {

@@ -107,6 +107,7 @@ impl Engine {
                 depth,
                 load: self.grid.load(id),
                 limit: rule.map(|rule| rule.limit),
+                rated: rule.map(|rule| self.rated(rule)),
                 warning: rule.map(|rule| rule.warning()),
                 state: watch.map_or(LimitState::Unlimited, |watch| watch.state(rounds_shed > 0)),
                 rounds_shed,

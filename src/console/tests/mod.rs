@@ -36,6 +36,7 @@ fn node(id: &str, kind: NodeKind, parent: Option<&str>, depth: u8, load: i32, li
         depth,
         load: Load::Measured { power: Power::from_kw(load) },
         limit: limit.map(Power::from_kw),
+        rated: limit.map(Power::from_kw),
         warning: limit.map(|l| Power::from_kw(l).percent(90)),
         state: if limit.is_some() { LimitState::Normal } else { LimitState::Unlimited },
         rounds_shed: 0,

@@ -8,3 +8,4 @@ mod orders;
 mod replay;
 mod requests;
 mod restoring;
+mod set_limits;

@@ -64,6 +64,10 @@ enum Happens {
         back: u64,
     },
     Acknowledge(u64),
+    SetLimit {
+        of: usize,
+        limit_kw: i32,
+    },
     Tick(i64),
     Started,
     Policy(u8),
@@ -138,6 +142,7 @@ fn any_happening() -> impl Strategy<Value = Happens> {
         20 => (any::<bool>(), 0..4u64).prop_map(|(who, back)| Happens::Execute { who, back }),
         1 => (any::<bool>(), 0..4u64).prop_map(|(who, back)| Happens::Cancel { who, back }),
         1 => (0..20u64).prop_map(Happens::Acknowledge),
+        4 => (0..5usize, -5..130i32).prop_map(|(of, limit_kw)| Happens::SetLimit { of, limit_kw }),
         40 => prop_oneof![6 => 1..8i64, 1 => 0..100i64, 1 => Just(-5)].prop_map(Happens::Tick),
         1 => Just(Happens::Started),
         2 => (0..4u8).prop_map(Happens::Policy),
@@ -202,6 +207,9 @@ impl Trial {
         assert_eq!(serde_json::to_string(&self.engine).unwrap(), kept);
         for id in ids() {
             assert_eq!(self.engine.terminal(id), self.twin.terminal(id));
+        }
+        for node in self.engine.view().nodes {
+            assert!(node.limit <= node.rated && node.limit.is_none_or(|limit| limit > Power::ZERO), "{node:?}");
         }
     }
 
@@ -280,6 +288,10 @@ impl Trial {
             }
             Happens::Acknowledge(alarm) => {
                 self.ask(true, Request::AcknowledgeAlarm { alarm: AlarmId(alarm), comment: "seen".into() });
+            }
+            Happens::SetLimit { of, limit_kw } => {
+                let node = ["F", "A1", "R", "A2", "gone"].map(node)[of];
+                self.ask(true, Request::SetLimit { node, limit: kw(limit_kw), reason: String::new() });
             }
             Happens::Tick(seconds) => {
                 let at = self.now.after(s(seconds));
