@@ -218,6 +218,10 @@ async fn stand_in(mut submitted: mpsc::Receiver<Submission>, asked: Arc<Mutex<Ve
             Request::Execute { order: OrderId(2) } => {
                 reply.send(Err(Refusal::UnknownOrder { order: OrderId(2) })).unwrap();
             }
+            Request::SetLimit { node, limit, .. } if limit > RATED => {
+                reply.send(Err(Refusal::LimitAboveRating { node, limit, rated: RATED })).unwrap();
+            }
+            Request::SetLimit { .. } => reply.send(Ok(Reply::Done)).unwrap(),
             Request::Execute { order: OrderId(3) } => drop(reply),
             Request::Execute { order: OrderId(4) } => unanswered.push(reply),
             _ => reply.send(Ok(Reply::Order { order: OrderId(1) })).unwrap(),
@@ -231,6 +235,9 @@ async fn answer_questions(mut questioned: mpsc::Receiver<Question>) {
         answer.send((id == terminal()).then(a_detail)).ok();
     }
 }
+
+/// What the centre's stand-in lets nobody set a limit above.
+const RATED: Power = Power::from_kw(1_000);
 
 fn execute(order: u64) -> Value {
     json!({ "request": "execute", "order": order })
@@ -393,12 +400,37 @@ async fn what_comes_of_a_request_is_told_by_the_status() {
 }
 
 #[tokio::test]
+async fn a_limit_is_set_with_a_reason_and_by_nobody_without_a_token() {
+    let centre = Centre::start().await;
+    let set =
+        |limit: i64, reason: &str| json!({ "request": "set_limit", "node": "F1", "limit": limit, "reason": reason });
+    let post = || centre.request(Method::POST, "/api/v1/requests").json(&set(900_000, "peak"));
+    assert_eq!(read(post()).await.0, StatusCode::UNAUTHORIZED);
+    assert_eq!(*centre.asked.lock().unwrap(), [], "nobody-in");
+    assert_eq!(centre.post(&set(900_000, "peak")).await, (StatusCode::OK, json!({ "reply": "done" })));
+    let (status, body) = centre.post(&set(1_200_000, "")).await;
+    assert_eq!(status, StatusCode::CONFLICT);
+    let refused = json!({
+        "error": "F1: a limit of 1200.0 kW is above its rating of 1000.0 kW, which only the rule file can change",
+        "refusal": { "refusal": "limit_above_rating", "node": "F1", "limit": 1_200_000, "rated": 1_000_000 },
+    });
+    assert_eq!(body, refused);
+    let (origin, request) = centre.asked.lock().unwrap()[0].clone();
+    let wanted = Request::SetLimit { node: "F1".parse().unwrap(), limit: Power::from_kw(900), reason: "peak".into() };
+    assert_eq!((origin.operator.as_str(), request), ("wang", wanted));
+}
+
+#[tokio::test]
 async fn a_body_that_is_no_request_is_told_what_is_wrong_and_goes_no_further() {
     let centre = Centre::start().await;
     let comment = |text: &str| json!({ "request": "acknowledge_alarm", "alarm": 3, "comment": text }).to_string();
     let select = |text: &str| {
         json!({ "request": "select", "terminal": "T-1", "action": { "action": "trip", "round": 1 }, "reason": text })
             .to_string()
+    };
+    let limit = |watts: &str, reason: &str| {
+        let reason = json!(reason);
+        format!(r#"{{"request":"set_limit","node":"F1","limit":{watts},"reason":{reason}}}"#)
     };
     for (body, wanted) in [
         (String::new(), "EOF"),
@@ -411,6 +443,11 @@ async fn a_body_that_is_no_request_is_told_what_is_wrong_and_goes_no_further() {
         (comment("a\u{1b}[2J"), "the comment has the control character \\u{1b}:"),
         (select("two\nlines"), "the reason has the control character \\u{a}:"),
         (select("cap 5\u{202e}0"), "the reason has the control character \\u{202e}:"),
+        (limit("900", "a\u{7}"), "the reason has the control character \\u{7}:"),
+        (limit("900.5", ""), "invalid type: floating point `900.5`"),
+        (limit("9223372036854775808", ""), "expected i64"),
+        (limit("null", ""), "invalid type: null"),
+        (r#"{"request":"set_limit","node":"F1","limit":900}"#.into(), "missing field `reason`"),
         (comment("one\u{2028}two"), "the comment has the control character \\u{2028}:"),
     ] {
         let request = centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN).body(body.clone());
