@@ -11,6 +11,9 @@ use headroom_rules::output::Reply;
 use super::message::{Answer, Asked, Effect};
 use super::state::{Dialogue, Overlay, Screen, Stage, State, Wish};
 
+/// No cap is as much as this.
+const CAP_END_W: i64 = 1_000_000_000;
+
 /// Opens the review for the selected round of the terminal on the screen.
 pub(crate) fn start(state: &mut State, wish: impl FnOnce(RoundNo) -> Wish) {
     let Screen::Detail(terminal) = state.screen else { return };
@@ -49,20 +52,23 @@ pub(crate) fn resume(state: &mut State, order: &Order) {
     state.overlay = Some(Overlay::Dialogue(Box::new(dialogue)));
 }
 
-/// The cap as typed: kilowatts with at most three decimals.
-fn parse_cap(text: &str) -> Result<Power, String> {
-    let text = text.trim();
-    let wanted = || format!("\"{text}\" is no cap: wanted kilowatts from 0 (lifts the cap) to 1000000, as 250 or 62.5");
+/// A power as typed: kilowatts from 0 with at most three decimals, below what a `Power` holds.
+pub(super) fn parse_kw(text: &str) -> Option<Power> {
     let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(part) || part.len() > 3 {
-        return Err(wanted());
+        return None;
     }
-    let watts = format!("{part:0<3}");
-    match (whole.parse::<i64>(), watts.parse::<i64>()) {
-        (Ok(kw), Ok(watts)) if kw < 1_000_000 => Ok(Power::new(kw * 1_000 + watts)),
-        _ => Err(wanted()),
-    }
+    let watts = format!("{part:0<3}").parse().ok()?;
+    let kw: i64 = whole.parse().ok()?;
+    kw.checked_mul(1_000)?.checked_add(watts).map(Power::new)
+}
+
+fn parse_cap(text: &str) -> Result<Power, String> {
+    let text = text.trim();
+    parse_kw(text).filter(|cap| cap.get() < CAP_END_W).ok_or_else(|| {
+        format!("\"{text}\" is no cap: wanted kilowatts from 0 (lifts the cap) to 1000000, as 250 or 62.5")
+    })
 }
 
 /// Asks the centre to select.
@@ -126,6 +132,7 @@ pub(crate) fn on_answer(state: &mut State, asked: Asked, answer: Answer) {
         Asked::Execute(order) => format!("the execute of {order}"),
         Asked::Cancel(order) => format!("the withdrawal of {order}"),
         Asked::Acknowledge(alarm) => format!("the acknowledgement of {alarm}"),
+        Asked::SetLimit(node) => format!("the limit of {node}"),
     };
     let Some(Overlay::Dialogue(dialogue)) = &mut state.overlay else {
         match answer {

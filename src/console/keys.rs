@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use headroom_rules::orders::OrderState;
 
-use super::state::{Overlay, Screen, Stage, State, Wish};
+use super::state::{LimitStage, Overlay, Screen, Stage, State, Wish};
 
 /// What the console is doing, as far as keys go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,11 +29,17 @@ pub(crate) enum Context {
     /// Executing, or asking the centre: nothing can be taken back.
     Following,
     Done,
+    /// A limit's figure and reason.
+    Limit,
+    /// The last look at a limit.
+    LimitConfirm,
+    /// The centre was asked for something that no key takes back.
+    Asking,
 }
 
 use Context::{
-    Alarms, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Orders, Overview, Quit, Review,
-    ReviewCap, Terminals, Waiting,
+    Alarms, Asking, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Limit, LimitConfirm, Orders,
+    Overview, Quit, Review, ReviewCap, Terminals, Waiting,
 };
 
 const SCREENS: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events];
@@ -62,6 +68,9 @@ pub(crate) enum Command {
     Trip,
     Restore,
     Cap,
+    StartLimit,
+    ReviewLimit,
+    SetLimit,
     OtherField,
     Select,
     Execute,
@@ -132,10 +141,12 @@ pub(crate) const MOUSE: &[(&str, &str)] =
 pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('x')], "x", "execute", Command::Execute, &[CheckBack]),
     bar(&[KeyCode::Enter], "Enter", "select at the terminal", Command::Select, &[Review, ReviewCap]),
-    bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[ReviewCap]),
+    bar(&[KeyCode::Char('y')], "y", "set the limit", Command::SetLimit, &[LimitConfirm]),
+    bar(&[KeyCode::Enter], "Enter", "look at it once more", Command::ReviewLimit, &[Limit]),
+    bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[ReviewCap, Limit]),
     bar(&[KeyCode::Esc], "Esc", "withdraw the select", Command::Withdraw, &[Waiting, CheckBack]),
     bar(&[KeyCode::Esc], "Esc", "close, the order goes on", Command::Close, &[Following]),
-    bar(&[KeyCode::Esc], "Esc", "close", Command::Close, &[Review, ReviewCap, Done, Help, Comment]),
+    bar(&[KeyCode::Esc], "Esc", "close", Command::Close, CLOSING),
     quiet(&[KeyCode::Enter], "Enter", "close", Command::Close, &[Done]),
     bar(&[KeyCode::Enter], "Enter", "acknowledge", Command::SendComment, &[Comment]),
     bar(&[KeyCode::Char('y')], "y", "quit, let the selects expire", Command::QuitNow, &[Quit]),
@@ -150,6 +161,7 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Enter], "Enter", "expand", Command::Open, &[Events]),
     bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "collapse", Command::Collapse, &[Overview]),
     bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "expand", Command::Expand, &[Overview]),
+    bar(&[KeyCode::Char('l')], "l", "set limit", Command::StartLimit, &[Overview]),
     bar(&[KeyCode::Char('/')], "/", "filter", Command::StartFilter, &[Terminals]),
     bar(&[KeyCode::Char('t')], "t", "trip round", Command::Trip, &[Detail]),
     bar(&[KeyCode::Char('r')], "r", "restore round", Command::Restore, &[Detail]),
@@ -174,6 +186,7 @@ pub(crate) const TABLE: &[Binding] = &[
     quiet(&[KeyCode::End, KeyCode::Char('G')], "End G", "last line", Command::Bottom, UP_DOWN),
 ];
 
+const CLOSING: &[Context] = &[Review, ReviewCap, Limit, LimitConfirm, Done, Help, Comment];
 const UP_DOWN: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Help];
 
 /// What the console is doing now.
@@ -182,6 +195,12 @@ pub(crate) fn context(state: &State) -> Context {
         Some(Overlay::Help { .. }) => Help,
         Some(Overlay::Quit) => Quit,
         Some(Overlay::Comment { .. }) => Comment,
+        Some(Overlay::Limit(dialogue)) => match dialogue.stage {
+            LimitStage::Entry => Limit,
+            LimitStage::Confirm(_) => LimitConfirm,
+            LimitStage::Asking(_) => Asking,
+            LimitStage::Done(_) | LimitStage::Failed(_) => Done,
+        },
         Some(Overlay::Dialogue(dialogue)) => match dialogue.stage {
             Stage::Review if dialogue.wish == Wish::Cap => ReviewCap,
             Stage::Review => Review,
@@ -233,5 +252,5 @@ pub(crate) fn acts_unseen(context: Context, command: Command) -> bool {
 
 /// Whether what is typed goes into a field.
 pub(crate) const fn is_typing(context: Context) -> bool {
-    matches!(context, Filter | Comment | Review | ReviewCap)
+    matches!(context, Filter | Comment | Review | ReviewCap | Limit)
 }

@@ -145,6 +145,7 @@ pub(crate) fn overlay(overlay: &Overlay, area: Rect) -> Rect {
             Stage::Ended { .. } => (70, 13),
             _ => (70, 19),
         },
+        Overlay::Limit(_) => (70, 13),
     };
     // The help is longer than the screen: it leaves the status line, which may say that all below it is old.
     let head = if matches!(overlay, Overlay::Help { .. }) { 2 } else { 1 };

@@ -2,7 +2,7 @@
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use headroom_rules::input::Request;
-use headroom_rules::model::TerminalId;
+use headroom_rules::model::{NodeId, TerminalId};
 use headroom_rules::orders::OrderId;
 use headroom_rules::output::{AlarmId, Reply};
 use headroom_rules::view::{TerminalDetail, View};
@@ -62,6 +62,7 @@ pub(crate) enum Asked {
     Execute(OrderId),
     Cancel(OrderId),
     Acknowledge(AlarmId),
+    SetLimit(NodeId),
 }
 
 /// How a request ended.

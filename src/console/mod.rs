@@ -1,7 +1,7 @@
 //! The operator's console: a client of the centre's HTTP API.
 //!
 //! Read `state` (all that it knows), `keys` (the one table of keys), `update` (what happens: pure), `dialogue` (select,
-//! check-back, execute), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
+//! check-back, execute), `limit` (a node's limit), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
 //!
 //! **Invariant:** an execute is sent only while the centre answers and writes its journal, and only for an order whose select the terminal
 //! confirmed as it was reviewed.
@@ -10,6 +10,7 @@ pub(crate) mod client;
 mod dialogue;
 mod keys;
 mod layout;
+mod limit;
 pub(crate) mod message;
 mod runtime;
 mod state;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use headroom_rules::model::{NodeId, RoundNo, Span, TerminalId, Timestamp};
+use headroom_rules::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{AlarmId, AlarmPriority, AlarmState, Event};
 use headroom_rules::view::{NodeView, TerminalDetail, TerminalView, View};
@@ -36,6 +36,7 @@ pub(crate) enum Overlay {
     Quit,
     Comment { alarm: AlarmId, input: Input },
     Dialogue(Box<Dialogue>),
+    Limit(Box<LimitDialogue>),
 }
 
 /// A line selected by what it stands for, so that a refresh does not move it.
@@ -133,6 +134,34 @@ impl Dialogue {
             note: None,
         }
     }
+}
+
+/// How far the setting of a limit is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum LimitStage {
+    /// The figure and the reason are being entered.
+    Entry,
+    /// Shows what is going to be, and waits for the word.
+    Confirm(Power),
+    /// The centre was asked.
+    Asking(Power),
+    Done(Power),
+    /// Refused, or without an answer.
+    Failed(String),
+}
+
+/// A node's limit: figure, reason, confirmation, answer.
+#[derive(Clone, Debug)]
+pub(crate) struct LimitDialogue {
+    pub(crate) node: NodeId,
+    /// Kilowatts, as typed.
+    pub(crate) limit: Input,
+    pub(crate) reason: Input,
+    /// Whether typing goes to the reason and not to the figure.
+    pub(crate) in_reason: bool,
+    pub(crate) stage: LimitStage,
+    /// Why the figure is none.
+    pub(crate) note: Option<String>,
 }
 
 /// Whether the centre answers.
@@ -357,6 +386,10 @@ impl State {
             .iter()
             .find(|t| t.id == id)
             .or_else(|| self.detail.as_ref().map(|d| &d.summary).filter(|s| s.id == id))
+    }
+
+    pub(crate) fn node(&self, id: NodeId) -> Option<&NodeView> {
+        self.view.nodes.iter().find(|node| node.id == id)
     }
 
     pub(crate) fn order(&self, id: OrderId) -> Option<&Order> {

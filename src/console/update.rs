@@ -14,6 +14,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::dialogue;
 use super::keys::{self, Command, Context};
 use super::layout;
+use super::limit;
 use super::message::{Answer, Asked, Effect, Message};
 use super::state::{Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, Wish};
 use super::view::{lists, overlay};
@@ -134,6 +135,7 @@ fn on_answer(state: &mut State, asked: Asked, answer: Answer) -> Vec<Effect> {
                 state.tell(format!("{alarm} is not acknowledged: {sentence}"));
             }
         },
+        Asked::SetLimit(_) => limit::on_answer(state, answer),
         Asked::Select | Asked::Execute(_) | Asked::Cancel(_) => dialogue::on_answer(state, asked, answer),
     }
     // What the answer changed is wanted on the screen now and not at the next turn.
@@ -182,6 +184,10 @@ fn type_into(state: &mut State, context: Context, key: KeyEvent) {
         (Context::Review | Context::ReviewCap, Some(Overlay::Dialogue(dialogue))) => {
             dialogue.note = None;
             Some(if dialogue.in_cap { &mut dialogue.cap } else { &mut dialogue.reason })
+        }
+        (Context::Limit, Some(Overlay::Limit(dialogue))) => {
+            dialogue.note = None;
+            Some(if dialogue.in_reason { &mut dialogue.reason } else { &mut dialogue.limit })
         }
         _ => None,
     };
@@ -240,11 +246,14 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Trip => dialogue::start(state, Wish::Trip),
         Command::Restore => dialogue::start(state, Wish::Restore),
         Command::Cap => dialogue::start(state, |_| Wish::Cap),
-        Command::OtherField => {
-            if let Some(Overlay::Dialogue(dialogue)) = &mut state.overlay {
-                dialogue.in_cap = dialogue.wish == Wish::Cap && !dialogue.in_cap;
-            }
-        }
+        Command::StartLimit => limit::start(state),
+        Command::ReviewLimit => limit::review(state),
+        Command::SetLimit => return limit::set(state),
+        Command::OtherField => match &mut state.overlay {
+            Some(Overlay::Dialogue(dialogue)) => dialogue.in_cap = dialogue.wish == Wish::Cap && !dialogue.in_cap,
+            Some(Overlay::Limit(dialogue)) => dialogue.in_reason = !dialogue.in_reason,
+            _ => {}
+        },
         Command::Select => return dialogue::select(state),
         Command::Execute => return dialogue::execute(state),
         Command::Withdraw => return dialogue::withdraw(state),

@@ -336,3 +336,96 @@ fn a_click_behind_a_dialogue_does_nothing() {
     assert!(update(&mut state, Message::Mouse(click)).is_empty());
     assert_eq!(context(&state), Context::CheckBack);
 }
+
+#[test]
+fn a_limit_is_sent_once_and_only_after_a_last_look() {
+    let mut state = at_limit(SIZE);
+    keys(&mut state, " 2400.5");
+    press(&mut state, KeyCode::Tab);
+    assert!(asks(&keys(&mut state, "yes, dispatch wants it ")).is_empty());
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty());
+    assert_eq!(context(&state), Context::LimitConfirm);
+    assert!(shows(&state, "299.5 kW OVER that"));
+    let held = KeyEvent::new_with_kind(KeyCode::Char('y'), KeyModifiers::NONE, KeyEventKind::Repeat);
+    assert!(update(&mut state, Message::Key(held)).is_empty());
+    let wanted = Request::SetLimit {
+        node: "F04".parse().unwrap(),
+        limit: Power::new(2_400_500),
+        reason: "yes, dispatch wants it".into(),
+    };
+    assert_eq!(asks(&keys(&mut state, "yyy")), [&wanted]);
+    press(&mut state, KeyCode::Esc);
+    assert_eq!(context(&state), Context::Asking, "the answer must find its dialogue");
+    let set = Asked::SetLimit("F04".parse().unwrap());
+    update(&mut state, Message::Answer(set, Answer::Granted(Reply::Done)));
+    assert!(shows(&state, "The limit is 2400.5 kW now."));
+    press(&mut state, KeyCode::Esc);
+    assert_eq!(context(&state), Context::Overview);
+}
+
+#[test]
+fn a_figure_that_is_no_limit_of_the_node_is_not_sent() {
+    for typed in ["", "0", "-5", "12x", "1.2345", "3000.001", "9223372036854776", "99999999999999999999"] {
+        let mut state = at_limit(SIZE);
+        keys(&mut state, typed);
+        press(&mut state, KeyCode::Enter);
+        assert_eq!(context(&state), Context::Limit, "{typed}");
+        assert!(shows(&state, "is no limit here"), "{typed}");
+        assert!(asks(&keys(&mut state, "y")).is_empty());
+    }
+    let mut rating = at_limit(SIZE);
+    keys(&mut rating, "3000");
+    press(&mut rating, KeyCode::Enter);
+    assert_eq!(asks(&keys(&mut rating, "y")).len(), 1);
+}
+
+#[test]
+fn escape_leaves_the_limit_as_it_is() {
+    for last_look in [false, true] {
+        let mut state = at_limit(SIZE);
+        keys(&mut state, "2400");
+        if last_look {
+            press(&mut state, KeyCode::Enter);
+        }
+        assert!(asks(&press(&mut state, KeyCode::Esc)).is_empty());
+        assert_eq!(context(&state), Context::Overview);
+    }
+}
+
+#[test]
+fn what_became_of_a_limit_that_was_not_granted_is_shown_as_a_sentence() {
+    for (answer, wanted) in [
+        (Answer::Refused("F04: no rule limits it".into()), "refused: F04: no rule limits it"),
+        (Answer::Unanswered("no answer within 3 s".into()), "look at the limit in the"),
+    ] {
+        let mut state = at_limit(SIZE);
+        keys(&mut state, "2400");
+        press(&mut state, KeyCode::Enter);
+        keys(&mut state, "y");
+        update(&mut state, Message::Answer(Asked::SetLimit("F04".parse().unwrap()), answer));
+        assert!(shows(&state, wanted));
+        assert!(asks(&keys(&mut state, "y")).is_empty());
+    }
+}
+
+#[test]
+fn no_limit_is_set_where_there_is_none_nor_while_the_centre_does_not_answer() {
+    let mut state = console(SIZE);
+    keys(&mut state, "l");
+    assert!(shows(&state, "R: no rule limits it"));
+    assert_eq!(context(&state), Context::Overview);
+    let mut failing = at_limit(SIZE);
+    keys(&mut failing, "2400");
+    press(&mut failing, KeyCode::Enter);
+    update(&mut failing, Message::View(Box::new(a_view()), disk_full()));
+    assert!(asks(&keys(&mut failing, "y")).is_empty());
+    assert!(shows(&failing, "the centre cannot write its journal: nothing was sent"));
+    press(&mut failing, KeyCode::Esc);
+    keys(&mut failing, "l");
+    assert_eq!(context(&failing), Context::Overview);
+    let mut lost = at_limit(SIZE);
+    keys(&mut lost, "2400");
+    update(&mut lost, Message::Lost("no connection".into()));
+    press(&mut lost, KeyCode::Enter);
+    assert!(shows(&lost, "the centre does not answer: nothing was sent"));
+}

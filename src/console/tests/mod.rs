@@ -238,6 +238,16 @@ fn at_terminal(size: (u16, u16)) -> State {
     state
 }
 
+/// The console with the dialogue for the limit of F04, which has 2700 kW of 3000.
+fn at_limit(size: (u16, u16)) -> State {
+    let mut state = console(size);
+    for _ in 0..3 {
+        press(&mut state, KeyCode::Down);
+    }
+    keys(&mut state, "l");
+    state
+}
+
 /// The console with a trip asked for, as order 12.
 fn after_select(size: (u16, u16)) -> State {
     let mut state = at_terminal(size);

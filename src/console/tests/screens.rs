@@ -49,6 +49,45 @@ fn the_stages_of_a_control_dialogue() {
 }
 
 #[test]
+fn the_stages_of_setting_a_limit() {
+    let mut state = at_limit(SMALL);
+    keys(&mut state, "2400");
+    press(&mut state, KeyCode::Tab);
+    keys(&mut state, "shift the peak");
+    picture("limit_1_entry", &state);
+    press(&mut state, KeyCode::Enter);
+    picture("limit_2_confirm", &state);
+    keys(&mut state, "y");
+    let node: NodeId = "F04".parse().unwrap();
+    update(&mut state, Message::Answer(Asked::SetLimit(node), Answer::Granted(Reply::Done)));
+    refresh(&mut state, |view| view.nodes[3].limit = Some(Power::from_kw(2_400)));
+    picture("limit_3_done", &state);
+}
+
+#[test]
+fn a_limit_below_its_rating_shows_in_the_overview() {
+    for (size, suffix) in [(SMALL, "80x24"), (LARGE, "120x40")] {
+        let mut state = console(size);
+        refresh(&mut state, |view| {
+            view.nodes[3].limit = Some(Power::from_kw(2_400));
+            view.nodes[3].state = LimitState::Shedding;
+            let what = Happening::LimitSet {
+                node: "F04".parse().unwrap(),
+                before: Power::from_kw(3_000),
+                after: Power::from_kw(2_400),
+                by: "wang".into(),
+            };
+            view.events.insert(0, Event { at: ago(2), source_time: None, what });
+        });
+        picture(&format!("overview_set_limit_{suffix}"), &state);
+    }
+    let mut narrow = console((60, 24));
+    refresh(&mut narrow, |view| view.nodes[3].limit = Some(Power::from_kw(2_400)));
+    let frame = frame_text(&narrow).unwrap();
+    assert!(frame.contains("2400.0") && !frame.contains("RATED"), "no room for the rating: {frame}");
+}
+
+#[test]
 fn a_centre_that_stopped_answering() {
     let mut state = console(SMALL);
     update(&mut state, Message::Clock(14_000));

@@ -214,9 +214,11 @@ fn full_text(state: &State, frame: &mut Frame, area: Rect, paragraphs: &[String]
 pub(super) fn event_style(state: &State, what: &Happening) -> Style {
     match what {
         Happening::Breach { .. } | Happening::Futile { .. } | Happening::PlanRefused { .. } => state.theme.high(),
-        Happening::NoResponse { .. } | Happening::Cover { open: true, .. } => state.theme.medium(),
+        Happening::NoResponse { .. } | Happening::Cover { open: true, .. } | Happening::SetLimitDropped { .. } => {
+            state.theme.medium()
+        }
         Happening::Link { up: false, .. } | Happening::RestoreHeld { .. } => state.theme.low(),
-        Happening::Planned { .. } | Happening::Restoring { .. } => state.theme.active(),
+        Happening::Planned { .. } | Happening::Restoring { .. } | Happening::LimitSet { .. } => state.theme.active(),
         _ => state.theme.normal(),
     }
 }

@@ -1,4 +1,4 @@
-//! What lies over the body: help, quitting, an acknowledgement's remark, the control dialogue.
+//! What lies over the body: help, quitting, an acknowledgement's remark, the control dialogue, a node's limit.
 
 use headroom_rules::model::Power;
 use headroom_rules::orders::OrderState;
@@ -11,7 +11,7 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 use super::text;
 use crate::console::keys;
 use crate::console::layout;
-use crate::console::state::{Dialogue, Overlay, Stage, State, Wish};
+use crate::console::state::{Dialogue, LimitDialogue, LimitStage, Overlay, Stage, State, Wish};
 
 type Lines = Vec<(String, Style)>;
 
@@ -31,6 +31,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, area: Rect) {
             ("Acknowledge", lines, 0)
         }
         Overlay::Dialogue(dialogue) => ("Control", control(state, dialogue), 0),
+        Overlay::Limit(dialogue) => ("Limit", limit(state, dialogue), 0),
     };
     let lines = wrapped(lines, area.width);
     let block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
@@ -64,7 +65,8 @@ pub(crate) fn help_scroll_max(state: &State) -> u16 {
 /// The table of keys, screen by screen.
 fn help(state: &State) -> Lines {
     use keys::Context::{
-        Alarms, CheckBack, Comment, Detail, Events, Filter, Help, Orders, Overview, Quit, ReviewCap, Terminals,
+        Alarms, CheckBack, Comment, Detail, Events, Filter, Help, Limit, LimitConfirm, Orders, Overview, Quit,
+        ReviewCap, Terminals,
     };
     let everywhere = |b: &keys::Binding| b.contexts.contains(&Overview) && b.contexts.contains(&Events);
     let line = |b: &keys::Binding| (format!("  {}{}", text::fit(&b.names(), 14), b.help), state.theme.normal());
@@ -72,6 +74,8 @@ fn help(state: &State) -> Lines {
     lines.extend(keys::TABLE.iter().filter(|b| everywhere(b)).map(line));
     for (name, context) in [
         ("Overview", Overview),
+        ("Limit: figure and reason", Limit),
+        ("Limit: last look", LimitConfirm),
         ("Terminals", Terminals),
         ("Filter", Filter),
         ("Terminal", Detail),
@@ -181,6 +185,54 @@ fn review(state: &State, dialogue: &Dialogue) -> Lines {
         };
         let left = if left < Power::ZERO { Power::ZERO } else { left };
         lines.push((format!("Would leave  about {left}, {words}"), style));
+    }
+    lines
+}
+
+fn limit(state: &State, dialogue: &LimitDialogue) -> Lines {
+    let theme = state.theme;
+    let wish = match dialogue.stage {
+        LimitStage::Confirm(limit) | LimitStage::Asking(limit) | LimitStage::Done(limit) => {
+            format!("set the limit to {limit}")
+        }
+        LimitStage::Entry | LimitStage::Failed(_) => "set the limit".to_owned(),
+    };
+    let mut lines = vec![(format!("{}: {wish}", dialogue.node), theme.strong())];
+    let Some(node) = state.node(dialogue.node) else {
+        lines.push(("This node is not in the view any more.".to_owned(), theme.medium()));
+        return lines;
+    };
+    let figure = |name: &str, power: Option<Power>| (format!("{name:12} {} kW", text::kw(power)), theme.normal());
+    lines.push(figure("Load now", node.load.power()));
+    lines.push(figure("In force", node.limit));
+    lines.push(figure("Rating", node.rated));
+    lines.push((String::new(), theme.normal()));
+    let why = |caret: &str| (format!("Why, for the audit log: {}{caret}", dialogue.reason.value()), theme.strong());
+    let caret = |here: bool| if here { "▏" } else { "" };
+    match &dialogue.stage {
+        LimitStage::Entry => {
+            let text = format!("Limit in kW: {}{}", dialogue.limit.value(), caret(!dialogue.in_reason));
+            lines.push((text, theme.strong()));
+            lines.push(why(caret(dialogue.in_reason)));
+            lines.push(("The rating ends the setting. Nothing has been sent yet.".to_owned(), theme.normal()));
+        }
+        LimitStage::Confirm(limit) => {
+            lines.push(why(""));
+            lines.push(match node.load.power() {
+                Some(load) if load > *limit => {
+                    (format!("The load is {} OVER that: the rule will shed.", load - *limit), theme.medium())
+                }
+                Some(load) => (format!("Leaves a headroom of {}.", *limit - load), theme.normal()),
+                None => ("The load is not known: no limit is kept until it is.".to_owned(), theme.medium()),
+            });
+            lines.push(("y sets it now, Esc leaves it as it is.".to_owned(), theme.strong()));
+        }
+        LimitStage::Asking(_) => lines.push(("◌ Asking the centre …".to_owned(), theme.active())),
+        LimitStage::Done(limit) => lines.push((format!("✔ The limit is {limit} now."), theme.strong())),
+        LimitStage::Failed(sentence) => lines.push((format!("✖ {sentence}"), theme.medium())),
+    }
+    if let Some(note) = &dialogue.note {
+        lines.push((format!("! {note}"), theme.medium()));
     }
     lines
 }

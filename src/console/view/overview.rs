@@ -17,20 +17,51 @@ const EVENT_LINES_MAX: usize = 3;
 /// Cells beside the name and the bar: load, limit, headroom, state, links, gaps.
 const FIXED: usize = 8 + 8 + 8 + 13 + 7 + 6;
 
+/// The columns whose widths are not given.
+#[derive(Clone, Copy)]
+struct Columns {
+    name: usize,
+    /// The rating of nodes whose limit is set below it, with a gap before it; 0 without any, or without room.
+    rated: usize,
+    bar: usize,
+}
+
+/// A name in fewer cells than this tells nobody which node it is.
+const NAME_MIN: usize = 12;
+
+impl Columns {
+    fn of(state: &State, width: usize) -> Self {
+        let with = |rated: usize| {
+            let left = width.saturating_sub(FIXED + rated);
+            let bar = (left / 3).clamp(8, 40);
+            Self { name: left.saturating_sub(bar), rated, bar }
+        };
+        let widest = state.view.nodes.iter().filter_map(set_below).map(|of| text::width(&of) + 1).max();
+        widest.map(with).filter(|columns| columns.name >= NAME_MIN).unwrap_or_else(|| with(0))
+    }
+}
+
+/// "of 2400" for a node whose limit is set below its rating.
+fn set_below(node: &NodeView) -> Option<String> {
+    let rated = node.rated.filter(|rated| node.limit.is_some_and(|limit| limit < *rated))?;
+    Some(format!("of {:.0}", rated.kw()))
+}
+
 pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
     let (tree, fold, feed) = layout::overview(state, body);
     let width = usize::from(tree.width);
-    let bar = (width.saturating_sub(FIXED) / 3).clamp(8, 40);
-    let name = width.saturating_sub(FIXED + bar);
+    let columns = Columns::of(state, width);
+    let Columns { name, rated, bar } = columns;
     heading(
         state,
         frame,
         tree,
         &format!(
-            "{} {} {} {} {} {} {}",
+            "{} {} {}{} {} {} {} {}",
             text::fit(" SUPPLY", name),
             text::right("LOAD kW", 8),
             text::right("LIMIT", 8),
+            text::fit(" RATED", rated),
             text::right("HEADROOM", 8),
             text::fit("", bar),
             text::fit("STATE", 13),
@@ -50,7 +81,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect) {
     for (at, (index, node)) in
         shown.iter().enumerate().skip(state.nodes.offset).take(usize::from(rows.height)).enumerate()
     {
-        row(state, frame, rows, at, index == state.nodes.index, node_spans(state, node, name, bar));
+        row(state, frame, rows, at, index == state.nodes.index, node_spans(state, node, &columns));
     }
     let above = state.nodes.offset.min(shown.len());
     let below_fold = (above + usize::from(rows.height)).min(shown.len());
@@ -115,8 +146,9 @@ fn needs_attention(node: &NodeView) -> bool {
     }
 }
 
-fn node_spans<'a>(state: &State, node: &NodeView, name: usize, bar: usize) -> Vec<Span<'a>> {
+fn node_spans<'a>(state: &State, node: &NodeView, columns: &Columns) -> Vec<Span<'a>> {
     let theme = state.theme;
+    let Columns { name, rated, bar } = *columns;
     let unwatched = unwatched(node);
     let (shape, words) = if unwatched { ("?", "NOT WATCHED") } else { limit_mark(node.state) };
     let style = if unwatched { theme.medium() } else { theme.limit(node.state) };
@@ -138,7 +170,10 @@ fn node_spans<'a>(state: &State, node: &NodeView, name: usize, bar: usize) -> Ve
         Span::styled(text::fit(&label, name), theme.normal()),
         Span::raw(" "),
         Span::styled(text::right(&load, 8), theme.normal()),
-        Span::styled(format!(" {} ", text::right(&text::kw(node.limit), 8)), theme.quiet()),
+        Span::styled(format!(" {}", text::right(&text::kw(node.limit), 8)), theme.quiet()),
+        // Grey is normal; a limit that people set is not.
+        Span::styled(text::fit(&set_below(node).map(|of| format!(" {of}")).unwrap_or_default(), rated), theme.normal()),
+        Span::raw(" "),
         Span::styled(
             text::right(&text::kw(headroom), 8),
             if headroom.is_some_and(|h| h.get() < 0) { theme.high() } else { theme.normal() },
