@@ -266,6 +266,44 @@ async fn a_hostile_peer_is_named_once_and_disturbs_nobody_else() {
     }
 }
 
+fn limits(view: &View) -> (Option<Power>, Option<Power>) {
+    (node(view, "F-1").limit, node(view, "F-1").rated)
+}
+
+#[tokio::test]
+async fn a_limit_that_was_set_is_in_force_after_a_stop_and_after_a_kill() {
+    let kw = |kw| Some(Power::from_kw(kw));
+    let rules = |limit_kw| format!("[[limit]]\nnode = \"F-1\"\nlimit_kw = {limit_kw}\n");
+    let station = Station::start(1).await;
+    let site = Site::new(&customer(station.address(), 1), AT_ONCE);
+    site.write("rules.toml", &rules(500));
+    let set =
+        |watts: i64| json!({ "request": "set_limit", "node": "F-1", "limit": watts, "reason": "dispatch wants it" });
+    let mut centre = site.start().await;
+    assert_eq!(centre.post(&set(400_000)).await.0, StatusCode::OK);
+    // TERM leaves a snapshot behind.
+    for signal in ["KILL", "TERM", "KILL"] {
+        centre.stop(signal).await;
+        centre = site.start().await;
+        let (limit, rated) = centre.until("the supply tree", |view| view.nodes.first().map(|_| limits(view))).await;
+        assert_eq!((limit, rated), (kw(400), kw(500)), "{signal}");
+    }
+    let (status, refused) = centre.post(&set(600_000)).await;
+    assert_eq!((status, &refused["refusal"]["rated"]), (StatusCode::CONFLICT, &json!(500_000)), "{refused}");
+    assert_eq!(centre.stop("TERM").await.0.code(), Some(0));
+    site.write("rules.toml", &rules(300));
+    let centre = site.start().await;
+    let audit = centre.get("/api/v1/audit").await.1;
+    let newest = &audit["audit"][0];
+    assert!(newest["after"].as_str().unwrap().starts_with("refused: F-1: a limit of"), "{audit}");
+    let granted = &audit["audit"][1];
+    assert_eq!((&granted["before"], &granted["after"]), (&json!("500.0 kW"), &json!("400.0 kW")), "{audit}");
+    assert_eq!(granted["action"], "set limit to 400.0 kW: dispatch wants it");
+    centre.until("the rules' own limit", |view| (limits(view) == (kw(300), kw(300))).then_some(())).await;
+    let event = "F-1: the limit of 400.0 kW that was set is dropped, the rules give 300.0 kW";
+    centre.until(event, |view| view.events.iter().find(|e| e.what.to_string() == event).map(|_| ())).await;
+}
+
 async fn seen(centre: &Centre, power: Option<i32>, last_kw: i32, quality: Quality) -> NodeView {
     let load = power.map_or(Load::Unknown, |kw| Load::Summed { power: Power::from_kw(kw) });
     let there = |view: &View| {
