@@ -13,6 +13,7 @@ pub mod commands;
 pub mod config;
 pub mod console;
 pub mod journal;
+pub mod northbound;
 pub mod printable;
 pub mod replay;
 mod sentence;

@@ -33,7 +33,7 @@ pub struct Options {
 /// A file that cannot be used, or a capture with nothing of IEC 60870-5-104 in it.
 pub fn run(options: Options) -> anyhow::Result<()> {
     let Options { file, config, map, ports, json } = options;
-    let Centre { serve, fleet, policy } = Centre::read(&config)?;
+    let Centre { serve, fleet, policy, .. } = Centre::read(&config)?;
     let profiles = profiles(&serve.fleet, &fleet.links)?;
     let mut replay = Replay::new(fleet, policy, profiles, &map)?;
     let mut decoder = open(&file, ports)?;

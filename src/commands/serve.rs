@@ -2,12 +2,15 @@
 
 use std::path::Path;
 
+use anyhow::Context as _;
+
 use super::served::Served;
 use super::{logging, stop};
 use crate::api;
 use crate::centre::Parts;
 use crate::clock::Clock;
 use crate::config::Centre;
+use crate::northbound;
 
 /// Runs the centre of a `serve.toml` until the process is told to stop.
 ///
@@ -17,9 +20,19 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     logging::to_stderr("info");
     // Before anything starts, so that a signal at any time after finds somebody who listens.
     let asked = stop::asked_to_stop();
-    let Centre { serve, fleet, policy } = Centre::read(file)?;
+    let Centre { serve, fleet, policy, northbound } = Centre::read(file)?;
     let change = format!("as `listen` under [api] in {}", file.display());
     let listener = api::bind(serve.listen, &change).await?;
+    // Before anything runs: an address that cannot be had is said at once.
+    let northbound = match northbound {
+        Some(config) => {
+            let listener = northbound::bind(&config).await.with_context(|| {
+                format!("northbound: listen on {}: wanted another `listen` under [northbound]", config.listen)
+            })?;
+            Some((config, listener))
+        }
+        None => None,
+    };
     let parts = Parts {
         data: serve.data,
         fleet,
@@ -31,6 +44,10 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     };
     let data = parts.data.clone();
     let served = Served::start(parts, serve.operators, listener).await?;
+    let northbound = northbound.map(|(config, listener)| {
+        tracing::info!(listen = %config.listen, points = config.points.len(), "northbound");
+        northbound::start(&config, listener, served.handle())
+    });
     tracing::info!(api = %served.address(), data = %data.display(), "serving");
     if let Some(own) = served.own_token() {
         tracing::info!(file = %own.file.display(), "no operator is configured: this token lets one in");
@@ -40,6 +57,9 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         () = served.ended() => true,
     };
     tracing::info!(by_itself, "stopping");
+    if let Some(northbound) = northbound {
+        northbound.stop().await;
+    }
     let figures = served.stop().await?;
     anyhow::ensure!(
         !by_itself,

@@ -8,6 +8,7 @@ use headroom_rules::model::Inventory;
 
 use super::error::{ConfigError, ConfigErrors};
 use super::fleet::Fleet;
+use super::northbound::NorthboundConfig;
 use super::reader::{read_file, top_keys};
 use super::rules;
 use super::serve::ServeConfig;
@@ -22,6 +23,8 @@ pub enum Kind {
     Fleet,
     /// Limits.
     Rules,
+    /// What a centre above sees.
+    Northbound,
     /// A simulated fleet.
     Sim,
     /// One soft terminal.
@@ -30,10 +33,11 @@ pub enum Kind {
 
 impl Kind {
     /// Each with the keys and tables that only its files have at the top.
-    const MARKS: [(Self, &'static [&'static str]); 5] = [
-        (Self::Serve, &["api", "operator", "iec104", "data", "fleet", "rules", "readings_keep_days"]),
+    const MARKS: [(Self, &'static [&'static str]); 6] = [
+        (Self::Serve, &["api", "operator", "iec104", "data", "fleet", "rules", "northbound", "readings_keep_days"]),
         (Self::Fleet, &["node", "customer", "terminal"]),
         (Self::Rules, &["general", "limit"]),
+        (Self::Northbound, &["northbound", "point", "limit_command"]),
         (Self::Sim, &["sim"]),
         (Self::Terminal, &["site", "listen", "common_address", "profile", "require_select", "connections"]),
     ];
@@ -54,6 +58,7 @@ impl fmt::Display for Kind {
             Self::Serve => "centre",
             Self::Fleet => "fleet",
             Self::Rules => "rules",
+            Self::Northbound => "northbound",
             Self::Sim => "simulation",
             Self::Terminal => "terminal",
         })
@@ -102,7 +107,7 @@ pub fn check(files: &[PathBuf]) -> Result<Summary, ConfigErrors> {
         }
     }
     // What a serve.toml names is checked by way of it, fleets before the rules held against them.
-    for wanted in [Kind::Serve, Kind::Fleet, Kind::Rules, Kind::Sim, Kind::Terminal] {
+    for wanted in [Kind::Serve, Kind::Fleet, Kind::Rules, Kind::Northbound, Kind::Sim, Kind::Terminal] {
         for (file, _) in given.iter().filter(|(_, kind)| *kind == wanted) {
             match wanted {
                 Kind::Serve => run.serve(file),
@@ -110,6 +115,7 @@ pub fn check(files: &[PathBuf]) -> Result<Summary, ConfigErrors> {
                     run.fleet(file);
                 }
                 Kind::Rules => run.rules_by_given_fleet(file),
+                Kind::Northbound => run.northbound_by_given_fleet(file),
                 Kind::Sim => run.sim(file),
                 Kind::Terminal => run.terminal(file),
             }
@@ -147,7 +153,8 @@ impl Run {
         let keys = self.kept(top_keys(file, &text))?;
         let kind = Kind::of(&keys);
         if kind.is_none() {
-            let wanted = "the tables of a serve.toml, fleet.toml, rules.toml, sim.toml or terminal.toml";
+            let wanted =
+                "the tables of a serve.toml, fleet.toml, rules.toml, northbound.toml, sim.toml or terminal.toml";
             self.faults.push(ConfigError::new(file, None, &format!("of no known kind: wanted {wanted}")));
         }
         kind
@@ -165,6 +172,10 @@ impl Run {
         self.note(file, Kind::Serve, format!("API at {}, {who}", serve.listen));
         let fleet = self.fleet(&serve.fleet);
         self.rules(&serve.rules, fleet);
+        if let Some(northbound) = &serve.northbound {
+            let inventory = self.fleets.get(fleet).and_then(|(_, inventory)| inventory.clone());
+            self.northbound(northbound, inventory.as_ref(), "");
+        }
     }
 
     /// Reads a fleet unless that has been done. Gives its place among the fleets.
@@ -192,7 +203,8 @@ impl Run {
         self.rules_against(file, inventory.as_ref(), "");
     }
 
-    fn rules_by_given_fleet(&mut self, file: &Path) {
+    /// The fleet that a file on its own is held against, and what to say where there is none.
+    fn given_fleet(&self, file: &Path) -> (Option<Inventory>, &'static str) {
         let folder = real(file).parent().map(Path::to_owned);
         let mut beside = self.fleets.iter().filter(|(path, _)| path.parent().map(Path::to_owned) == folder);
         let fleet = match (beside.next(), beside.next(), self.fleets.as_slice()) {
@@ -200,8 +212,28 @@ impl Run {
             _ => None,
         };
         let note = if fleet.is_some() { "" } else { "; nodes not checked, no one fleet was given" };
-        let inventory = fleet.and_then(|(_, inventory)| inventory.clone());
+        (fleet.and_then(|(_, inventory)| inventory.clone()), note)
+    }
+
+    fn rules_by_given_fleet(&mut self, file: &Path) {
+        let (inventory, note) = self.given_fleet(file);
         self.rules_against(file, inventory.as_ref(), note);
+    }
+
+    fn northbound_by_given_fleet(&mut self, file: &Path) {
+        let (inventory, note) = self.given_fleet(file);
+        self.northbound(file, inventory.as_ref(), note);
+    }
+
+    fn northbound(&mut self, file: &Path, inventory: Option<&Inventory>, note: &str) {
+        if !self.seen.insert(real(file)) {
+            return;
+        }
+        if let Some(north) = self.kept(NorthboundConfig::read(file, inventory)) {
+            let NorthboundConfig { listen, points, limits, .. } = north;
+            let (points, limits) = (counted(points.len(), "point"), counted(limits.len(), "limit"));
+            self.note(file, Kind::Northbound, format!("listens at {listen}, {points}, {limits} to set{note}"));
+        }
     }
 
     fn rules_against(&mut self, file: &Path, inventory: Option<&Inventory>, note: &str) {

@@ -1,6 +1,6 @@
 //! Configuration files, parsed once: what comes out of here is consistent, and nothing is validated later.
 //!
-//! Read [`Centre`] (what `serve` runs on), [`Fleet`], [`rules`], then [`SimConfig`] and [`TerminalConfig`]. [`check`] reads
+//! Read [`Centre`] (what `serve` runs on), [`Fleet`], [`rules`], [`NorthboundConfig`], then [`SimConfig`] and [`TerminalConfig`]. [`check`] reads
 //! any of them for a person.
 //!
 //! **Invariant:** a file with any fault is refused whole, with every fault found: file, line, key and what was wanted.
@@ -9,6 +9,7 @@ mod check;
 mod error;
 mod fleet;
 mod maps;
+mod northbound;
 mod reader;
 pub mod rules;
 mod serve;
@@ -19,6 +20,7 @@ mod tests;
 pub use check::{Checked, Kind, Summary, check};
 pub use error::{ConfigError, ConfigErrors};
 pub use fleet::{Fleet, LinkEntry, STANDARD_PROFILE, profile_file};
+pub use northbound::{NorthboundConfig, NorthboundPoint, Shows};
 pub use reader::{LABEL_WANTED, label};
 pub use serve::{Centre, Iec104Settings, OperatorEntry, ServeConfig};
 pub use sim::{RoundEntry, SimConfig, SiteConfig, TerminalConfig};

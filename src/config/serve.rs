@@ -8,6 +8,7 @@ use headroom_rules::policy::Policy;
 
 use super::error::ConfigErrors;
 use super::fleet::Fleet;
+use super::northbound::NorthboundConfig;
 use super::reader::{Section, Source, read_file};
 use super::rules;
 
@@ -20,6 +21,8 @@ pub struct ServeConfig {
     pub fleet: PathBuf,
     /// The rules' file.
     pub rules: PathBuf,
+    /// The file of what a centre above sees, if there is one.
+    pub northbound: Option<PathBuf>,
     /// The API's address.
     pub listen: SocketAddr,
     /// Who may use the API. When empty, the centre makes a token of its own.
@@ -112,6 +115,7 @@ impl ServeConfig {
                 |key, default: &str| top.text_or(key, folder.join(default), "a path", |text| joined(folder, text));
             let (data, fleet, rules) =
                 (path("data", "headroom-data"), path("fleet", "fleet.toml"), path("rules", "rules.toml"));
+            let northbound = top.text_or("northbound", None, "a path", |text| joined(folder, text).map(Some));
             let listen = top.section("api").map_or(LISTEN, |api| {
                 let listen = api.text_or("listen", LISTEN, ADDRESS, |text| text.parse().ok());
                 api.end();
@@ -121,6 +125,7 @@ impl ServeConfig {
                 data,
                 fleet,
                 rules,
+                northbound,
                 listen,
                 operators: operators(&top),
                 iec104: top.section("iec104").map(|section| iec104(&section)).unwrap_or_default(),
@@ -210,7 +215,7 @@ fn iec104(section: &Section<'_>) -> Iec104Settings {
     settings
 }
 
-/// A centre's three files together.
+/// A centre's files together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Centre {
     /// What it runs on.
@@ -219,17 +224,21 @@ pub struct Centre {
     pub fleet: Fleet,
     /// By which rules.
     pub policy: Policy,
+    /// What a centre above sees.
+    pub northbound: Option<NorthboundConfig>,
 }
 
 impl Centre {
-    /// Reads `serve.toml` and the fleet and the rules that it names.
+    /// Reads `serve.toml` and the files that it names.
     ///
     /// # Errors
-    /// Everything that is wrong with the three. Rules are only read with a fleet to hold them against.
+    /// Everything that is wrong with them. Rules are only read with a fleet to hold them against.
     pub fn read(file: &Path) -> Result<Self, ConfigErrors> {
         let serve = ServeConfig::read(file)?;
         let fleet = Fleet::read(&serve.fleet)?;
         let policy = rules::read(&serve.rules, Some(&fleet.inventory))?;
-        Ok(Self { serve, fleet, policy })
+        let northbound = serve.northbound.as_deref();
+        let northbound = northbound.map(|file| NorthboundConfig::read(file, Some(&fleet.inventory))).transpose()?;
+        Ok(Self { serve, fleet, policy, northbound })
     }
 }

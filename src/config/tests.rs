@@ -55,7 +55,7 @@ fn rules(text: &str) -> Result<headroom_rules::policy::Policy, ConfigErrors> {
 
 #[test]
 fn each_example_passes_alone() {
-    for name in ["serve", "fleet", "rules", "sim", "terminal"] {
+    for name in ["serve", "fleet", "rules", "northbound", "sim", "terminal"] {
         check(&[examples().join(format!("{name}.toml"))]).unwrap();
     }
 }
@@ -138,7 +138,7 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
 fn an_unknown_key_is_refused_with_the_known_ones() {
     assert_snapshot!(said(serve("[api]\nlissten = \"127.0.0.1:1\"\n[extra]\n")), @r#"
     serve.toml:2: api.lissten: unknown key: wanted one of listen
-    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, api, operator, iec104, readings_keep_days
+    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, northbound, api, operator, iec104, readings_keep_days
     "#);
 }
 
@@ -356,7 +356,7 @@ fn check_reports_the_faults_of_all_files() {
     assert_snapshot!(text, @r#"
     absent.toml: cannot be read (No such file or directory (os error 2)): wanted a readable TOML file
     bad.toml:1: not TOML: unclosed table, expected `]`
-    empty.toml: of no known kind: wanted the tables of a serve.toml, fleet.toml, rules.toml, sim.toml or terminal.toml
+    empty.toml: of no known kind: wanted the tables of a serve.toml, fleet.toml, rules.toml, northbound.toml, sim.toml or terminal.toml
     r.toml:2: limit.node = "X": not in the fleet: wanted the id of one of its nodes
     "#);
 }
@@ -376,6 +376,8 @@ fn no_text_whatever_makes_the_parsers_panic() {
         Just("contract_kw = 0xFFFFFFFFFFFFFFFF\n"),
         Just("limit_kw = nan\n"),
         Just("[api]\n"),
+        Just("[northbound]\n"),
+        Just("[[point]]\nshows = \"alarm\"\ncause = \"no_effect\"\n"),
         Just("\"\" = 馈\n"),
         Just("[operator]\n"),
         Just("time_factor = -inf\n"),
@@ -384,7 +386,7 @@ fn no_text_whatever_makes_the_parsers_panic() {
     ];
     proptest!(|(words in prop::collection::vec(word, 0..12), junk in ".{0,40}")| {
         let text = format!("{}{junk}", words.concat());
-        let _ = (serve(&text), fleet(&text), sim(&text), terminal(&text), rules(&text));
+        let _ = (serve(&text), fleet(&text), sim(&text), terminal(&text), rules(&text), northbound(&text));
     });
 }
 
@@ -417,4 +419,44 @@ fn a_point_map_is_read_along_with_the_fleet_that_names_it() {
         let said = parse(&map).unwrap_err();
         assert!(said.contains("fleet.toml:") && said.contains(wanted), "{said}");
     }
+}
+
+fn northbound(text: &str) -> Result<NorthboundConfig, ConfigErrors> {
+    NorthboundConfig::parse(Path::new("northbound.toml"), text, Some(&fleet(TREE).unwrap().inventory))
+}
+
+const NORTHBOUND: &str = "[northbound]\nlisten = \"127.0.0.1:2404\"\ncommon_address = 1\nname = \"above\"\n";
+
+#[test]
+fn what_a_centre_above_sees_and_sets_is_in_the_fleet_at_an_address_of_its_own() {
+    let point = "[[point]]\nioa = 1\nshows = \"load\"\nnode = \"F1\"\n";
+    let config = northbound(&format!("{NORTHBOUND}{point}")).unwrap();
+    assert_eq!((config.require_select, config.connections_max), (true, 2));
+    let shows = Shows::Load("F1".parse().unwrap());
+    let deadband = Power::from_kw(1);
+    assert_eq!(config.points.into_iter().collect::<Vec<_>>(), [(1, NorthboundPoint { shows, deadband })]);
+    let text = format!(
+        "{NORTHBOUND}{point}\
+         [[point]]\nioa = 1\nshows = \"limit\"\nnode = \"F1\"\n\
+         [[point]]\nioa = 0\nshows = \"limit\"\nnode = \"F9\"\n\
+         [[point]]\nioa = 2\nshows = \"weather\"\nnode = \"F1\"\n\
+         [[point]]\nioa = 3\nshows = \"position\"\nterminal = \"H1\"\nround = 1\n\
+         [[point]]\nioa = 4\nshows = \"alarm\"\ncause = \"link_down\"\nterminal = \"H9\"\n\
+         [[limit_command]]\nioa = 1\nnode = \"F1\"\n"
+    );
+    assert_snapshot!(said(northbound(&text)), @r#"
+    northbound.toml:10: point.ioa = 1: taken at line 6: wanted an address of its own
+    northbound.toml:14: point.ioa = 0: wanted a whole number, 1 to 16777215
+    northbound.toml:16: point.node = "F9": not in the fleet: wanted the id of one of its nodes
+    northbound.toml:19: point.shows = "weather": wanted one of "load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"
+    northbound.toml:25: point.round = 1: H1 has no such round: wanted one of its rounds
+    northbound.toml:30: point.terminal = "H9": not in the fleet: wanted the id of one of its terminals
+    northbound.toml:32: limit_command.ioa = 1: taken at line 10: wanted an address of its own
+    "#);
+}
+
+#[test]
+fn a_northbound_file_without_a_point_or_its_table_is_refused() {
+    assert_snapshot!(said(northbound(NORTHBOUND)), @"northbound.toml:1: point: missing: wanted at least one [[point]]");
+    assert_snapshot!(said(northbound("")), @"northbound.toml:1: northbound: missing: wanted a table [northbound]");
 }

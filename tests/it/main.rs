@@ -7,6 +7,7 @@ mod captures;
 mod centre;
 mod demo;
 mod durability;
+mod northbound;
 mod peer;
 mod peers;
 mod process;

@@ -43,7 +43,7 @@ fn a_console_without_a_terminal_says_so_in_one_line() {
 fn check_reads_the_example_files_and_names_what_is_wrong_with_a_bad_one() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/examples");
     let check = |file: &Path| Command::new(env!("CARGO_BIN_EXE_headroom")).arg("check").arg(file).output().unwrap();
-    for name in ["serve", "fleet", "sim", "terminal"] {
+    for name in ["serve", "fleet", "northbound", "sim", "terminal"] {
         let output = check(&examples.join(name).with_extension("toml"));
         assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
     }
