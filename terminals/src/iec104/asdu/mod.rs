@@ -2,7 +2,7 @@
 //! address 3 octets).
 //!
 //! Read [`types`] (numbers and names), [`element`] (octets, both directions, nothing lost), then [`object`] (values of the
-//! monitoring direction, the way of every reading) and [`command`]. Everything is borrowed from the buffer.
+//! monitoring direction, the way of every reading) and [`mod@command`]. Everything is borrowed from the buffer.
 
 pub mod command;
 pub mod element;

@@ -9,6 +9,7 @@
 
 mod commands;
 mod files;
+mod initialization;
 mod interrogation;
 mod link;
 mod pending;
@@ -20,8 +21,7 @@ use std::time::{Duration, Instant};
 
 use super::apci::{self, Control};
 use super::apdu_flow::Flowed;
-use super::asdu::element::Coi;
-use super::asdu::{Element, Object, Tag, causes, message};
+use super::asdu::{Object, causes};
 use super::config::StationConfig;
 use super::error::FlowError;
 use super::files::FileId;
@@ -29,7 +29,8 @@ use super::files::FileId;
 pub use link::ConnectionId;
 pub use station::{CommandAnswer, CommandToken, Freeze, Parameter, Station, StationCommand};
 
-use link::{Answer, Link, Phase, message_to};
+use initialization::Initialization;
+use link::{Link, Phase, message_to};
 use pending::Pending;
 
 /// Most answers that wait for the window. A peer that asks more without acknowledging gets no further answers, and its
@@ -49,7 +50,7 @@ pub struct Session<S> {
     scanned: Vec<Object>,
     message: Vec<u8>,
     next_scan: Instant,
-    initialized: bool,
+    initialization: Initialization,
     /// Given to commands so far.
     tokens: u64,
     dropped: u64,
@@ -69,7 +70,7 @@ impl<S: Station> Session<S> {
             pending: Pending::default(),
             scanned: Vec::new(),
             message: Vec::new(),
-            initialized: false,
+            initialization: Initialization::POWER_ON,
             tokens: 0,
             dropped: 0,
             unknown: 0,
@@ -94,7 +95,7 @@ impl<S: Station> Session<S> {
         self.links.remove(&id);
         if self.carrier == Some(id) {
             self.carrier = None;
-            self.pending.recall();
+            self.recall();
             self.bound_pending();
         }
     }
@@ -176,10 +177,12 @@ impl<S: Station> Session<S> {
                         before.supersede();
                     }
                     self.carrier = Some(id);
-                    self.pending.recall();
+                    self.recall();
                 }
                 link.phase = Phase::Started;
                 link.flow.control(now, Control::StartCon);
+                // Before all that the peer asks in the same breath.
+                self.initialization.tell(now, link, self.config.common_address);
             }
             Control::StopAct => {
                 link.phase = Phase::Stopping;
@@ -189,6 +192,12 @@ impl<S: Station> Session<S> {
             }
             _ => {}
         }
+    }
+
+    /// What was under way on a connection is not any more.
+    fn recall(&mut self) {
+        self.pending.recall();
+        self.initialization.recall();
     }
 
     fn scan(&mut self) {
@@ -211,24 +220,18 @@ impl<S: Station> Session<S> {
             link.confirm_stop(now);
         }
         let Some(link) = self.carrier.and_then(|id| self.links.get_mut(&id)) else { return };
-        self.pending.acknowledged(link.flow.acknowledged_by_peer());
+        let acknowledged = link.flow.acknowledged_by_peer();
+        self.pending.acknowledged(acknowledged);
+        self.initialization.acknowledged(acknowledged);
         if !link.is_started() {
             return;
-        }
-        if !self.initialized {
-            self.initialized = true;
-            // COI 0: local power switch on (60870-5-101, 7.2.6.21).
-            let element = Element::Initialized(Coi(0));
-            let message = message(causes::INITIALIZED, self.config.common_address, 0, &element, Tag::None);
-            if let Some(message) = message {
-                link.answers.push_front(Answer { message, of: None });
-            }
         }
         while link.flow.window_open()
             && let Some(answer) = link.answers.pop_front()
         {
             link.flow.send(now, &answer.message);
         }
+        self.initialization.tell(now, link, self.config.common_address);
         while link.flow.window_open() && self.pending.is_waiting() {
             self.message.clear();
             let count = self.pending.pack(self.config.zone, &mut self.message);

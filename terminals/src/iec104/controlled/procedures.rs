@@ -3,17 +3,16 @@
 
 use std::time::Instant;
 
-use super::super::asdu::element::{Coi, Qpa, Qpm, Qrp};
+use super::super::asdu::element::{Qpa, Qpm, Qrp};
 use super::super::asdu::{Asdu, BROADCAST, Element, causes, types as t};
 use super::commands::confirmation;
+use super::initialization::Initialization;
 use super::link::Link;
 use super::station::{CommandAnswer, Parameter};
 use super::{ANSWERS_MAX, Session, Station};
 
 /// FBP of C_TS_NA (60870-5-101, 7.2.6.14).
 const TEST_PATTERN: u16 = 0x55AA;
-/// COI after a reset by the centre.
-const REMOTE_RESET: Coi = Coi(2);
 /// QRP of the whole process, and of events that wait with their times.
 const RESET_PROCESS: u8 = 1;
 const RESET_EVENTS: u8 = 2;
@@ -114,9 +113,7 @@ impl<S: Station> Session<S> {
         match information.element {
             Element::Reset(Qrp(RESET_PROCESS)) if done => {
                 link.void();
-                self.initialized = true;
-                let element = Element::Initialized(REMOTE_RESET);
-                link.say(0, causes::INITIALIZED, self.config.common_address, 0, &element);
+                self.initialization = Initialization::REMOTE_RESET;
             }
             Element::Reset(Qrp(RESET_EVENTS)) if done => self.pending.forget_timed(),
             _ => {}

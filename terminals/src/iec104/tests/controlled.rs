@@ -381,6 +381,25 @@ fn a_reset_is_confirmed_then_told_as_an_initialization_and_selects_are_gone() {
 }
 
 #[test]
+fn an_initialization_is_told_until_it_is_acknowledged_and_before_any_answer() {
+    let mut desk = Desk::with(StationConfig { connections_max: 2, ..StationConfig::new(1) }, device());
+    let told = vec![70, 1, 4, 0, 1, 0, 0, 0, 0, 0];
+    desk.connect(A);
+    assert_eq!(desk.say(A, Control::StartAct), [vec![0x0B], told.clone()]);
+    assert_eq!(desk.say(A, Control::StartAct), [[0x0B]], "it is under way");
+    desk.connect(B);
+    // The start and an interrogation at once.
+    let mut bytes = Vec::new();
+    apci::write(Frame::U(Control::StartAct), &mut bytes);
+    let asked = [100, 1, 6, 0, 1, 0, 0, 0, 0, 22];
+    apci::write(Frame::I { send: 0, receive: 0, asdu: &asked }, &mut bytes);
+    desk.session.on_bytes(desk.now, B, &bytes);
+    assert_eq!(desk.on(B)[..3], [vec![0x0B], told, with(CON, &asked)]);
+    desk.acknowledge_all(B);
+    assert_eq!(desk.say(A, Control::StartAct), [[0x0B]], "once");
+}
+
+#[test]
 fn a_reset_of_waiting_events_forgets_those_with_a_time() {
     let mut desk = desk(|_| {});
     // The window is full, so that events wait.

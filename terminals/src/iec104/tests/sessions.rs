@@ -424,8 +424,8 @@ fn an_event_that_was_not_acknowledged_comes_again_on_the_next_link() {
         let (_, bytes) = session.next_output().unwrap();
         times_sent += usize::from(bytes.ends_with(&event));
         if acknowledge {
-            // Up to the end: on the first link M_EI_NA_1 went before.
-            session.on_bytes(later, LINK, &frame(Frame::S { receive: u16::from(bytes.ends_with(&event)) }));
+            // M_EI_NA_1, which the lost link did not acknowledge either, and the event.
+            session.on_bytes(later, LINK, &frame(Frame::S { receive: if bytes.ends_with(&event) { 2 } else { 0 } }));
         }
         session.on_disconnected(LINK);
     }
