@@ -105,6 +105,8 @@ struct Nature {
     store_ms: u64,
     /// Whether the station's device thinks.
     slow_device: bool,
+    /// Whether data transfer is stopped and started again and again.
+    pauses: bool,
 }
 
 struct World {
@@ -184,6 +186,7 @@ impl World {
             crash: dice.pick(&[100, 400, u64::MAX]),
             store_ms: dice.pick(&[1, 100, 2_000, 12_000]),
             slow_device: dice.once_in(2),
+            pauses: dice.once_in(3),
         };
         let now = Instant::now();
         Self {
@@ -546,12 +549,12 @@ impl World {
             0..=5 => self.order(),
             6 => self.request(),
             7..=9 => self.change(),
-            10 if self.dice.once_in(4) => {
+            10 if self.nature.pauses => {
                 if let Some((_, centre)) = &mut self.centre {
-                    let outputs = match self.dice.roll(3) {
-                        0 => centre.pause(self.now),
-                        1 => centre.start(self.now),
-                        _ => centre.stop(self.now),
+                    let outputs = match self.dice.roll(8) {
+                        0 => centre.stop(self.now),
+                        1..=3 => centre.pause(self.now),
+                        _ => centre.start(self.now),
                     };
                     self.take_from_centre(outputs);
                 }
@@ -601,6 +604,7 @@ impl World {
             && centre.open() == 0
             && self.unstored.is_empty()
             && numbers.sent == numbers.acknowledged
+            && centre.numbers().sent == centre.numbers().acknowledged
             && self.missing() <= self.station.dropped()
     }
 

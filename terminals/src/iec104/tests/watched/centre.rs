@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use headroom_rules::model::Timestamp;
-use headroom_rules::orders::{Outcome, Step};
+use headroom_rules::orders::{NotSent, Outcome, Step};
 
 use super::{Numbers, Seen};
 use crate::iec104::apci::Control;
@@ -83,6 +83,11 @@ impl Centre {
             interrogation_ended: false,
             executes: Vec::new(),
         }
+    }
+
+    /// Its numbering.
+    pub(crate) const fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// Whether the link is over.
@@ -262,7 +267,7 @@ impl Centre {
                     assert_eq!(self.due.pop_front().as_ref(), Some(object), "nothing_lost: as they came, in order");
                 }
             }
-            Output::Outcome { command, outcome, .. } => self.on_outcome(*command, *outcome),
+            Output::Outcome { command, outcome, .. } => self.on_outcome(now, *command, *outcome),
             Output::Answered { request, answer } => {
                 let Some(open) = self.requested.get_mut(request) else { panic!("one_outcome: a second of {request}") };
                 *open -= 1;
@@ -318,8 +323,11 @@ impl Centre {
             return;
         }
         // A general interrogation stands for all read-backs that waited.
-        let read_back = |s: &&mut Submitted| s.sent.is_none() && s.command.id == id && s.command.step == Step::ReadBack;
-        let Some(submitted) = self.submitted.iter_mut().find(read_back) else {
+        // Several may be of one order, and expire at different times.
+        let read_back = |s: &Submitted| s.sent.is_none() && (s.command.id, s.command.step) == (id, Step::ReadBack);
+        let in_time = |s: &Submitted| read_back(s) && now < s.at + s.command.expires_in;
+        let found = self.submitted.iter().position(in_time).or_else(|| self.submitted.iter().position(read_back));
+        let Some(submitted) = found.and_then(|found| self.submitted.get_mut(found)) else {
             panic!("one_outcome: {id} was told as sent and was not")
         };
         assert!(now < submitted.at + submitted.command.expires_in, "expired_never_sent: {submitted:?}");
@@ -327,7 +335,7 @@ impl Centre {
         submitted.sent = Some(now);
     }
 
-    fn on_outcome(&mut self, id: u64, outcome: Outcome) {
+    fn on_outcome(&mut self, now: Instant, id: u64, outcome: Outcome) {
         let (step, was_sent) = match outcome {
             Outcome::Terminated => {
                 let Some(open) = self.executed.get_mut(&id).filter(|open| **open > 0) else {
@@ -342,10 +350,17 @@ impl Centre {
             | Outcome::TimedOut(step)
             | Outcome::LinkLost(step) => (step, true),
         };
-        let found = self
-            .submitted
-            .iter()
-            .position(|s| s.command.id == id && s.command.step == step && s.sent.is_some() == was_sent);
+        let expired = matches!(outcome, Outcome::NotSent { why: NotSent::Expired, .. });
+        let is_it = |s: &Submitted| {
+            (s.command.id, s.command.step, s.sent.is_some()) == (id, step, was_sent)
+                && (!expired || now >= s.at + s.command.expires_in)
+        };
+        // What is refused on the spot is the newest.
+        let found = if was_sent || expired {
+            self.submitted.iter().position(is_it)
+        } else {
+            self.submitted.iter().rposition(is_it)
+        };
         let Some(found) = found else { panic!("one_outcome: {outcome:?} of {id} is one too many, or a wrong one") };
         let Submitted { command, sent, .. } = self.submitted.remove(found);
         let Outcome::Confirmed(_) = outcome else { return };
