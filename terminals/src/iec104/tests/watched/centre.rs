@@ -10,7 +10,7 @@ use super::{Numbers, Seen};
 use crate::iec104::apci::Control;
 use crate::iec104::asdu::{Asdu, Command, CommandValue, Object, WireCommand, causes, types};
 use crate::iec104::config::LinkConfig;
-use crate::iec104::controlling::{Answer, Output, Request, Session, State};
+use crate::iec104::controlling::{Answer, FileRequest, Output, Request, Session, State};
 use crate::iec104::time::TimeBase;
 
 type Point = (u16, u32);
@@ -53,6 +53,8 @@ pub(crate) struct Centre {
     /// Confirmed executes by order, less their terminations.
     executed: BTreeMap<u64, u64>,
     requested: BTreeMap<u64, u64>,
+    /// Transfers without an end.
+    transfers: Vec<u64>,
     /// Answers among the frames of the call that is under way.
     answers: Vec<(u16, WireCommand, u8, bool)>,
     interrogation_ended: bool,
@@ -79,6 +81,7 @@ impl Centre {
             held: BTreeMap::new(),
             executed: BTreeMap::new(),
             requested: BTreeMap::new(),
+            transfers: Vec::new(),
             answers: Vec::new(),
             interrogation_ended: false,
             executes: Vec::new(),
@@ -175,6 +178,13 @@ impl Centre {
         self.drain(now)
     }
 
+    /// A file.
+    pub(crate) fn transfer(&mut self, now: Instant, id: u64, wanted: FileRequest) -> Vec<Output> {
+        self.transfers.push(id);
+        self.session.transfer(now, id, wanted);
+        self.drain(now)
+    }
+
     /// All up to the `received`-th I frame is stored.
     pub(crate) fn durable(&mut self, now: Instant, received: u64) -> Vec<Output> {
         while self.unstored.front().is_some_and(|&count| count <= received) {
@@ -235,6 +245,7 @@ impl Centre {
             self.started = false;
             assert!(self.submitted.is_empty(), "one_outcome: none for {:?}", self.submitted);
             assert!(self.requested.is_empty(), "one_outcome: no answer to requests {:?}", self.requested);
+            assert!(self.transfers.is_empty(), "one_outcome: no end of transfers {:?}", self.transfers);
             assert_eq!(self.session.next_deadline(), None);
         } else {
             assert!(self.due.is_empty(), "nothing_lost: {:?} were not handed over", self.due);
@@ -277,7 +288,11 @@ impl Centre {
                 }
             }
             Output::State(State::Closed { .. }) => assert!(!self.closed, "closed: told twice"),
-            Output::State(_) | Output::File { .. } | Output::Malformed { .. } | Output::Unknown { .. } => {}
+            Output::File { request, .. } => {
+                let open = self.transfers.iter().position(|id| id == request);
+                self.transfers.remove(open.expect("one_outcome: of a transfer"));
+            }
+            Output::State(_) | Output::Malformed { .. } | Output::Unknown { .. } => {}
         }
     }
 
