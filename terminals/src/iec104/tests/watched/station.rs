@@ -333,5 +333,6 @@ impl Line {
     fn stop(&mut self) {
         self.started = false;
         self.held.clear();
+        self.thinking.clear();
     }
 }
