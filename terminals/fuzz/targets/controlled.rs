@@ -59,6 +59,11 @@ enum Deed {
         originator: u8,
         age_s: u8,
     },
+    /// The execute of the command that was sent last, or nearly.
+    Execute {
+        id: u8,
+        change: u8,
+    },
     Ask {
         id: u8,
         ack: Ack,
@@ -98,6 +103,7 @@ struct Run {
     piece: usize,
     changes: u32,
     acknowledged: BTreeSet<u32>,
+    command: Vec<u8>,
 }
 
 fn answer(n: u8) -> CommandAnswer {
@@ -194,7 +200,22 @@ impl Run {
                 {
                     *last ^= qualifier << 2 & 0x3C;
                 }
+                self.command.clone_from(&command);
                 self.message(id, 0, ack, &command);
+            }
+            Deed::Execute { id, change } => {
+                let mut execute = self.command.clone();
+                let Some(at) = execute.len().checked_sub(if execute.first() >= Some(&58) { 8 } else { 1 }) else {
+                    return;
+                };
+                execute[2] = 6;
+                execute[at] &= 0x7F;
+                match change {
+                    250.. => execute[at] ^= 0x04,
+                    240.. => execute[3] ^= 1,
+                    _ => {}
+                }
+                self.message(id, 0, Ack::All, &execute);
             }
             Deed::Ask { id, ack, type_id, cause, qualifier } => {
                 let types = [100, 101, 102, 103, 104, 105, 107, 110, 111, 112, 113, 120, 124, 200];
@@ -280,6 +301,7 @@ fuzz_target!(|case: Case| {
         piece: if case.piece == 0 { usize::MAX } else { usize::from(case.piece) },
         changes: 0,
         acknowledged: BTreeSet::new(),
+        command: Vec::new(),
     };
     run.station.device().resets = case.resets;
     for deed in case.deeds {

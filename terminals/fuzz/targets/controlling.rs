@@ -74,6 +74,13 @@ enum Deed {
         step: u8,
         expires: u16,
     },
+    /// The command that was sent last is confirmed.
+    Confirm,
+    /// The next step of the order that was submitted last.
+    Step {
+        step: u8,
+        expires: u16,
+    },
     Request {
         id: u8,
         request: u8,
@@ -106,6 +113,7 @@ struct Run {
     piece: usize,
     sent: Vec<Vec<u8>>,
     receipts: VecDeque<u64>,
+    last: (u8, u8),
 }
 
 impl Run {
@@ -206,7 +214,17 @@ impl Run {
             }
             Deed::Pass(ms) => self.pass(Duration::from_millis(u64::from(ms))),
             Deed::Due => self.due(),
-            Deed::Submit { id, value, step, expires } => self.submit(id, value, step, expires),
+            Deed::Submit { id, value, step, expires } => {
+                self.last = (id, value);
+                self.submit(id, value, step, expires);
+            }
+            Deed::Step { step, expires } => self.submit(self.last.0, self.last.1, step, expires),
+            Deed::Confirm => {
+                let is_command = |raw: &&Vec<u8>| matches!(raw.first(), Some(45..=64));
+                let Some(mut confirmation) = self.sent.iter().rfind(is_command).cloned() else { return };
+                confirmation[2] += 1;
+                self.message(0, Ack::All, &confirmation);
+            }
             Deed::Request { id, request, qualifier } => {
                 let request = match request % 10 {
                     0 => Request::Interrogate(Qoi(qualifier)),
@@ -280,6 +298,7 @@ fuzz_target!(|case: Case| {
         piece: if case.piece == 0 { usize::MAX } else { usize::from(case.piece) },
         sent: Vec::new(),
         receipts: VecDeque::new(),
+        last: (0, 0),
     };
     run.pass(Duration::ZERO);
     for deed in case.deeds {
