@@ -41,6 +41,12 @@ pub(super) struct Open {
     pub(super) until: Option<Instant>,
 }
 
+impl Open {
+    pub(super) const fn is_select(&self) -> bool {
+        matches!(self.step.step, Step::Select)
+    }
+}
+
 /// One step at one point.
 #[derive(Clone, Copy, Debug)]
 struct Asked {

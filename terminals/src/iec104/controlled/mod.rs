@@ -186,8 +186,9 @@ impl<S: Station> Session<S> {
             }
             Control::StopAct => {
                 link.phase = Phase::Stopping;
-                // What was selected before a stop is not executed after it.
+                // What was selected before a stop is not executed after it, nor what the device answers late.
                 link.selected.clear();
+                link.open.retain(|open| !open.is_select());
                 link.flow.acknowledge();
             }
             _ => {}

@@ -47,6 +47,10 @@ impl Session {
             Phase::Standby | Phase::Starting | Phase::Closed => Some(NotSent::NoLink),
             Phase::Stopping { .. } => Some(NotSent::Stopping),
             Phase::Started if command.expires_in == Duration::ZERO => Some(NotSent::Expired),
+            // On the wire its select would be an execute.
+            Phase::Started if command.step == Step::Select && !command.value.can_be_selected() => {
+                Some(NotSent::NotSelected)
+            }
             Phase::Started if !self.has_room() || !read_back && self.is_busy(now, &command) => Some(NotSent::Busy),
             Phase::Started => None,
         };

@@ -409,6 +409,10 @@ impl Session {
     }
 
     fn durable_without_objects(&mut self, now: Instant) {
+        // The frame that broke the link was counted, and not taken.
+        if self.is_closed() {
+            return;
+        }
         let durable = self.unstored.front().map_or(self.flow.received(), |&count| count - 1);
         self.flow.durable(now, durable);
         if matches!(self.phase, Phase::Stopping { .. }) {

@@ -541,6 +541,19 @@ fn a_select_ends_with_its_time_or_its_deactivation_or_a_stop() {
 }
 
 #[test]
+fn a_select_that_the_device_thinks_about_at_a_stop_is_held_by_no_late_answer() {
+    let mut desk = desk(|_| {});
+    desk.session.station_mut().answer = CommandAnswer::Later;
+    assert!(desk.ask(A, &double(0x81)).is_empty());
+    let token = desk.session.station().asked[0].token;
+    assert_eq!(desk.say(A, Control::StopAct).last().unwrap(), &[0x23]);
+    assert!(!desk.session.answer(desk.now, token, CommandAnswer::Accepted));
+    assert_eq!(desk.say(A, Control::StartAct), [[0x0B]]);
+    desk.session.station_mut().answer = CommandAnswer::Accepted;
+    assert_eq!(desk.ask(A, &double(0x01)), [with(CON | NEGATIVE, &double(0x01))]);
+}
+
+#[test]
 fn without_required_selects_only_another_value_than_the_selected_is_refused() {
     let mut desk = desk(|config| config.require_select = false);
     assert_eq!(desk.ask(A, &double(0x01)).len(), 2);

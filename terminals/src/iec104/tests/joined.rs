@@ -9,12 +9,13 @@ use headroom_rules::model::Timestamp;
 use headroom_rules::orders::{NotSent, Outcome, Step};
 
 use super::watched::centre::Centre;
-use super::watched::station::Outstation;
+use super::watched::station::{FILE, Outstation, content};
 use crate::iec104::asdu::element::{Qcc, Qoi, Qrp};
 use crate::iec104::asdu::{Command, CommandValue, Object, Value};
 use crate::iec104::config::{LinkConfig, RawTimers, StationConfig, Timers};
 use crate::iec104::controlled::{CommandAnswer, ConnectionId, StationCommand};
-use crate::iec104::controlling::{Output, Request};
+use crate::iec104::controlling::{FileAnswer, FileRequest, Output, Request};
+use crate::iec104::files::Failure;
 
 /// SplitMix64: the same run from the same seed, whatever happens to any crate.
 #[derive(Debug)]
@@ -105,6 +106,8 @@ struct Nature {
     store_ms: u64,
     /// Whether the station's device thinks.
     slow_device: bool,
+    /// Whether data transfer is stopped and started again and again.
+    pauses: bool,
 }
 
 struct World {
@@ -131,6 +134,9 @@ struct World {
     orders: BTreeMap<u64, Order>,
     effects_seen: usize,
     effects: BTreeMap<u64, u64>,
+    /// Transfers asked for, and those that ended well.
+    transfers: u64,
+    files: u64,
     confirmed: u64,
     terminated: u64,
     calm: bool,
@@ -184,6 +190,7 @@ impl World {
             crash: dice.pick(&[100, 400, u64::MAX]),
             store_ms: dice.pick(&[1, 100, 2_000, 12_000]),
             slow_device: dice.once_in(2),
+            pauses: dice.once_in(3),
         };
         let now = Instant::now();
         Self {
@@ -205,6 +212,8 @@ impl World {
             orders: BTreeMap::new(),
             effects_seen: 0,
             effects: BTreeMap::new(),
+            transfers: 0,
+            files: 0,
             confirmed: 0,
             terminated: 0,
             calm: false,
@@ -325,6 +334,10 @@ impl World {
             let (received, entry) = match output {
                 Output::Bytes(bytes) => {
                     self.carry(id, false, &bytes);
+                    continue;
+                }
+                Output::File { request, result } => {
+                    self.on_file(request, result);
                     continue;
                 }
                 Output::Objects { objects, received } => (Some(received), Entry::Objects(objects)),
@@ -462,9 +475,36 @@ impl World {
         ];
         let request = self.dice.pick(&requests);
         let id = self.dice.roll(1_000);
-        if let Some((_, centre)) = &mut self.centre {
-            let outputs = centre.request(self.now, id, request);
-            self.take_from_centre(outputs);
+        let Some((_, centre)) = &mut self.centre else { return };
+        let outputs = if self.dice.once_in(3) {
+            // It is told by its number in the answer.
+            self.transfers += 1;
+            let length = usize::try_from(self.dice.roll(4_500)).unwrap();
+            let wanted = match self.transfers % 4 {
+                0 => FileRequest::Directory,
+                1 => FileRequest::QueryLog(FILE, [Timestamp::new(0); 2]),
+                2 => FileRequest::SendFile(FILE, vec![self.transfers.to_le_bytes()[0]; length]),
+                _ => FileRequest::ReadFile(FILE),
+            };
+            centre.transfer(self.now, self.transfers, wanted)
+        } else {
+            centre.request(self.now, id, request)
+        };
+        self.take_from_centre(outputs);
+    }
+
+    /// A file is whole, or it is told why there is none.
+    fn on_file(&mut self, id: u64, result: Result<FileAnswer, Failure>) {
+        self.files += u64::from(result.is_ok());
+        match result {
+            Ok(FileAnswer::Read(octets)) => assert_eq!(octets, content(), "whole_files: what was read"),
+            Ok(FileAnswer::Directory(files)) => assert_eq!(files.len(), 1, "whole_files: {files:?}"),
+            Ok(FileAnswer::Sent) => {
+                let octet = id.to_le_bytes()[0];
+                let arrived = self.station.device().written.last();
+                assert!(arrived.is_some_and(|file| file.iter().all(|&o| o == octet)), "whole_files: what was sent");
+            }
+            Err(_) => {}
         }
     }
 
@@ -546,12 +586,12 @@ impl World {
             0..=5 => self.order(),
             6 => self.request(),
             7..=9 => self.change(),
-            10 if self.dice.once_in(4) => {
+            10 if self.nature.pauses => {
                 if let Some((_, centre)) = &mut self.centre {
-                    let outputs = match self.dice.roll(3) {
-                        0 => centre.pause(self.now),
-                        1 => centre.start(self.now),
-                        _ => centre.stop(self.now),
+                    let outputs = match self.dice.roll(8) {
+                        0 => centre.stop(self.now),
+                        1..=3 => centre.pause(self.now),
+                        _ => centre.start(self.now),
                     };
                     self.take_from_centre(outputs);
                 }
@@ -601,6 +641,7 @@ impl World {
             && centre.open() == 0
             && self.unstored.is_empty()
             && numbers.sent == numbers.acknowledged
+            && centre.numbers().sent == centre.numbers().acknowledged
             && self.missing() <= self.station.dropped()
     }
 
@@ -683,7 +724,7 @@ fn run(steps: u64) {
     const STEPS: u64 = 500;
     let first = number("HEADROOM_JOINED_SEED");
     let seeds = if first.is_some() { 1 } else { steps.div_ceil(STEPS) };
-    let (mut effects, mut stored, mut links, mut dropped) = (0, 0, 0, 0);
+    let (mut effects, mut stored, mut links, mut dropped, mut files) = (0, 0, 0, 0, 0);
     for seed in (first.unwrap_or(0)..).take(usize::try_from(seeds).unwrap()) {
         let _running = Running(seed);
         let mut world = World::new(seed);
@@ -694,13 +735,14 @@ fn run(steps: u64) {
         effects += world.effects.len();
         stored += world.journal.len();
         links += world.links;
+        files += world.files;
         dropped += world.station.dropped();
     }
     // Did it try anything?
     eprintln!(
-        "{seeds} runs of {STEPS} steps: {links} links, {stored} changes stored, {dropped} dropped, {effects} effects"
+        "{seeds} runs of {STEPS} steps: {links} links, {stored} changes stored, {dropped} dropped, {effects} effects, {files} files"
     );
-    assert!(first.is_some() || stored > 0 && effects as u64 > seeds && links > seeds);
+    assert!(first.is_some() || stored > 0 && effects as u64 > seeds && links > seeds && files > 0);
 }
 
 #[test]

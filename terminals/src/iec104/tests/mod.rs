@@ -3,6 +3,7 @@ mod codec;
 mod controlled;
 mod elements;
 mod files;
+mod golden;
 mod joined;
 mod links;
 mod requests;

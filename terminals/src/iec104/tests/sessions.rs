@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::links::Switch;
 use crate::iec104::apci::{self, Control, Frame};
 use crate::iec104::asdu::{self, Command, CommandValue, types};
-use crate::iec104::config::{LinkConfig, StationConfig};
+use crate::iec104::config::{LinkConfig, RawTimers, StationConfig};
 use crate::iec104::controlled::{self, ConnectionId};
 use crate::iec104::controlling::{Output, Session, State};
 use crate::iec104::time::{Cp56, Zone};
@@ -162,6 +162,17 @@ fn select_before_execute() {
     joined.settle(true);
     assert_eq!(joined.outcomes(), [(1, not_sent(Step::Execute, NotSent::NotSelected))]);
     assert_eq!(joined.commands_sent(), 1);
+}
+
+#[test]
+fn a_bitstring_that_has_no_select_is_not_executed_by_one() {
+    let mut joined = Joined::new(4_096);
+    for step in [Step::Select, Step::Execute] {
+        joined.centre.submit(joined.now, Command { value: CommandValue::SetBits(1), ..command(1, step, false) });
+        joined.settle(true);
+        assert_eq!(joined.outcomes(), [(1, not_sent(step, NotSent::NotSelected))]);
+    }
+    assert!(joined.sent.iter().all(|asdu| asdu[0] != types::C_BO_NA));
 }
 
 #[test]
@@ -375,6 +386,18 @@ fn data_before_the_start_is_confirmed_closes_the_link() {
     assert!(!outputs.iter().any(|output| matches!(output, Output::Objects { .. })), "{outputs:?}");
     let Some(Output::State(State::Closed { reason })) = outputs.last() else { panic!("{outputs:?}") };
     assert!(reason.contains("before it confirmed the start"), "{reason}");
+}
+
+#[test]
+fn data_that_closes_the_link_is_not_acknowledged() {
+    let now = Instant::now();
+    let mut config = LinkConfig::new("station:2404", 1);
+    config.timers = RawTimers { w: 1, ..RawTimers::default() }.try_into().unwrap();
+    let mut session = Session::new(config, now, Timestamp::new(0));
+    session.on_bytes(now, &frame(Frame::I { send: 0, receive: 0, asdu: &[1, 1, 3, 0, 1, 0, 5, 0, 0, 1] }));
+    session.durable(now, 1);
+    assert!(session.is_closed());
+    assert_eq!(acknowledged(&mut session), []);
 }
 
 #[test]

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
 use headroom_rules::model::Timestamp;
-use headroom_rules::orders::{Outcome, Step};
+use headroom_rules::orders::{NotSent, Outcome, Step};
 
 use super::{Numbers, Seen};
 use crate::iec104::apci::Control;
 use crate::iec104::asdu::{Asdu, Command, CommandValue, Object, WireCommand, causes, types};
 use crate::iec104::config::LinkConfig;
-use crate::iec104::controlling::{Answer, Output, Request, Session, State};
+use crate::iec104::controlling::{Answer, FileRequest, Output, Request, Session, State};
 use crate::iec104::time::TimeBase;
 
 type Point = (u16, u32);
@@ -53,6 +53,8 @@ pub(crate) struct Centre {
     /// Confirmed executes by order, less their terminations.
     executed: BTreeMap<u64, u64>,
     requested: BTreeMap<u64, u64>,
+    /// Transfers without an end.
+    transfers: Vec<u64>,
     /// Answers among the frames of the call that is under way.
     answers: Vec<(u16, WireCommand, u8, bool)>,
     interrogation_ended: bool,
@@ -79,10 +81,16 @@ impl Centre {
             held: BTreeMap::new(),
             executed: BTreeMap::new(),
             requested: BTreeMap::new(),
+            transfers: Vec::new(),
             answers: Vec::new(),
             interrogation_ended: false,
             executes: Vec::new(),
         }
+    }
+
+    /// Its numbering.
+    pub(crate) const fn numbers(&self) -> &Numbers {
+        &self.numbers
     }
 
     /// Whether the link is over.
@@ -170,6 +178,13 @@ impl Centre {
         self.drain(now)
     }
 
+    /// A file.
+    pub(crate) fn transfer(&mut self, now: Instant, id: u64, wanted: FileRequest) -> Vec<Output> {
+        self.transfers.push(id);
+        self.session.transfer(now, id, wanted);
+        self.drain(now)
+    }
+
     /// All up to the `received`-th I frame is stored.
     pub(crate) fn durable(&mut self, now: Instant, received: u64) -> Vec<Output> {
         while self.unstored.front().is_some_and(|&count| count <= received) {
@@ -230,6 +245,7 @@ impl Centre {
             self.started = false;
             assert!(self.submitted.is_empty(), "one_outcome: none for {:?}", self.submitted);
             assert!(self.requested.is_empty(), "one_outcome: no answer to requests {:?}", self.requested);
+            assert!(self.transfers.is_empty(), "one_outcome: no end of transfers {:?}", self.transfers);
             assert_eq!(self.session.next_deadline(), None);
         } else {
             assert!(self.due.is_empty(), "nothing_lost: {:?} were not handed over", self.due);
@@ -262,7 +278,7 @@ impl Centre {
                     assert_eq!(self.due.pop_front().as_ref(), Some(object), "nothing_lost: as they came, in order");
                 }
             }
-            Output::Outcome { command, outcome, .. } => self.on_outcome(*command, *outcome),
+            Output::Outcome { command, outcome, .. } => self.on_outcome(now, *command, *outcome),
             Output::Answered { request, answer } => {
                 let Some(open) = self.requested.get_mut(request) else { panic!("one_outcome: a second of {request}") };
                 *open -= 1;
@@ -272,7 +288,11 @@ impl Centre {
                 }
             }
             Output::State(State::Closed { .. }) => assert!(!self.closed, "closed: told twice"),
-            Output::State(_) | Output::File { .. } | Output::Malformed { .. } | Output::Unknown { .. } => {}
+            Output::File { request, .. } => {
+                let open = self.transfers.iter().position(|id| id == request);
+                self.transfers.remove(open.expect("one_outcome: of a transfer"));
+            }
+            Output::State(_) | Output::Malformed { .. } | Output::Unknown { .. } => {}
         }
     }
 
@@ -318,8 +338,11 @@ impl Centre {
             return;
         }
         // A general interrogation stands for all read-backs that waited.
-        let read_back = |s: &&mut Submitted| s.sent.is_none() && s.command.id == id && s.command.step == Step::ReadBack;
-        let Some(submitted) = self.submitted.iter_mut().find(read_back) else {
+        // Several may be of one order, and expire at different times.
+        let read_back = |s: &Submitted| s.sent.is_none() && (s.command.id, s.command.step) == (id, Step::ReadBack);
+        let in_time = |s: &Submitted| read_back(s) && now < s.at + s.command.expires_in;
+        let found = self.submitted.iter().position(in_time).or_else(|| self.submitted.iter().position(read_back));
+        let Some(submitted) = found.and_then(|found| self.submitted.get_mut(found)) else {
             panic!("one_outcome: {id} was told as sent and was not")
         };
         assert!(now < submitted.at + submitted.command.expires_in, "expired_never_sent: {submitted:?}");
@@ -327,7 +350,7 @@ impl Centre {
         submitted.sent = Some(now);
     }
 
-    fn on_outcome(&mut self, id: u64, outcome: Outcome) {
+    fn on_outcome(&mut self, now: Instant, id: u64, outcome: Outcome) {
         let (step, was_sent) = match outcome {
             Outcome::Terminated => {
                 let Some(open) = self.executed.get_mut(&id).filter(|open| **open > 0) else {
@@ -342,10 +365,17 @@ impl Centre {
             | Outcome::TimedOut(step)
             | Outcome::LinkLost(step) => (step, true),
         };
-        let found = self
-            .submitted
-            .iter()
-            .position(|s| s.command.id == id && s.command.step == step && s.sent.is_some() == was_sent);
+        let expired = matches!(outcome, Outcome::NotSent { why: NotSent::Expired, .. });
+        let is_it = |s: &Submitted| {
+            (s.command.id, s.command.step, s.sent.is_some()) == (id, step, was_sent)
+                && (!expired || now >= s.at + s.command.expires_in)
+        };
+        // What is refused on the spot is the newest.
+        let found = if was_sent || expired {
+            self.submitted.iter().position(is_it)
+        } else {
+            self.submitted.iter().rposition(is_it)
+        };
         let Some(found) = found else { panic!("one_outcome: {outcome:?} of {id} is one too many, or a wrong one") };
         let Submitted { command, sent, .. } = self.submitted.remove(found);
         let Outcome::Confirmed(_) = outcome else { return };

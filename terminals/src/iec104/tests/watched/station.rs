@@ -13,6 +13,7 @@ use crate::iec104::config::StationConfig;
 use crate::iec104::controlled::{
     CommandAnswer, CommandToken, ConnectionId, Freeze, Parameter, Session, Station, StationCommand,
 };
+use crate::iec104::files::{FileId, FileInfo};
 use crate::iec104::time::{TimeBase, Zone};
 
 /// What the session asked of the device.
@@ -35,8 +36,18 @@ pub(crate) struct Device {
     pub(crate) open: Vec<StationCommand>,
     /// What was switched: point and value.
     pub(crate) effects: Vec<(u32, CommandValue)>,
+    /// Files that it was sent.
+    pub(crate) written: Vec<Vec<u8>>,
     /// Whether it can be reset: then what waits with a time is forgotten.
     pub(crate) resets: bool,
+}
+
+/// The device's one file.
+pub(crate) const FILE: FileId = FileId { ioa: 30_001, name: 1 };
+
+/// What is in it: more than fits in a window of APDUs.
+pub(crate) fn content() -> Vec<u8> {
+    (0..4_000_u32).map(|n| n.to_le_bytes()[0] ^ n.to_le_bytes()[1]).collect()
 }
 
 fn object(ioa: u32, value: Value) -> Object {
@@ -86,6 +97,24 @@ impl Station for Device {
     fn set_clock(&mut self, _: Timestamp) {}
     fn reset(&mut self, _: u8) -> bool {
         self.resets
+    }
+    fn files(&mut self, out: &mut Vec<FileInfo>) {
+        let length = u32::try_from(content().len()).unwrap();
+        out.push(FileInfo { file: FILE, length, created: None, status: 0 });
+    }
+    fn read_file(&mut self, file: FileId) -> Option<Vec<u8>> {
+        (file == FILE).then(content)
+    }
+    fn query_log(&mut self, file: FileId, _: Option<Timestamp>, _: Option<Timestamp>) -> Option<Vec<u8>> {
+        (file == FILE).then(content)
+    }
+    fn takes_file(&mut self, file: FileId, length: u32) -> bool {
+        file == FILE && length < 5_000
+    }
+    fn write_file(&mut self, _: FileId, data: &[u8]) -> bool {
+        assert!(data.len() < 5_000, "bounded: a file of {} octets", data.len());
+        self.written.push(data.to_vec());
+        true
     }
     fn parameter(&mut self, ioa: u32, _: Parameter, _: u8) -> CommandAnswer {
         if ioa == 30 { CommandAnswer::Accepted } else { CommandAnswer::UnknownObject }
@@ -304,5 +333,6 @@ impl Line {
     fn stop(&mut self) {
         self.started = false;
         self.held.clear();
+        self.thinking.clear();
     }
 }
