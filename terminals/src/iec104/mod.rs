@@ -8,6 +8,7 @@
 //! `select_timeout`. `expired_never_sent`: a command is never sent from its expiry on. `durable_before_ack`: N(R) never
 //! passes what the application reported durable.
 
+pub mod access;
 pub mod apci;
 pub mod apdu_flow;
 pub mod asdu;

@@ -3,10 +3,12 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
 use super::wire::{Stream, Wire};
+use crate::iec104::access::tls;
 
 /// An attempt to connect: the stream, or why there is none.
 pub type Dialling<S> = Pin<Box<dyn Future<Output = Result<S, String>> + Send>>;
@@ -58,5 +60,57 @@ impl Dial<Wire> for Address {
     }
     fn address(&self) -> &str {
         &self.0
+    }
+}
+
+/// Dials an address, then shakes hands.
+#[derive(Clone)]
+pub struct TlsAddress {
+    /// `host:port`.
+    pub address: String,
+    /// With whose certificate.
+    pub tls: tls::Dialling,
+}
+
+impl Dial<Wire> for TlsAddress {
+    fn dial(&self) -> Dialling<Wire> {
+        let Self { address, tls } = self.clone();
+        Box::pin(async move {
+            let Wire::Plain(stream) = Address(address).dial().await? else { return Err("not dialled".to_owned()) };
+            tls.handshake(stream).await
+        })
+    }
+    fn address(&self) -> &str {
+        &self.address
+    }
+}
+
+/// Registers on each connection, as a modem does before it carries APDUs.
+pub struct Registering {
+    /// Whom it dials.
+    pub dial: Box<dyn Dial<Wire>>,
+    /// What it says first.
+    pub packet: Vec<u8>,
+    /// What has to come back before anything else; nothing where empty.
+    pub answer: Vec<u8>,
+}
+
+impl Dial<Wire> for Registering {
+    fn dial(&self) -> Dialling<Wire> {
+        let (dialling, packet, answer) = (self.dial.dial(), self.packet.clone(), self.answer.clone());
+        Box::pin(async move {
+            let mut wire = dialling.await?;
+            let mut came = vec![0; answer.len()];
+            let registering = async {
+                wire.write_all(&packet).await?;
+                wire.flush().await?;
+                wire.read_exact(&mut came).await
+            };
+            registering.await.map_err(|error| format!("registration: {error}"))?;
+            if came == answer { Ok(wire) } else { Err("registration: it was not answered as configured".to_owned()) }
+        })
+    }
+    fn address(&self) -> &str {
+        self.dial.address()
     }
 }
