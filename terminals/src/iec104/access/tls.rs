@@ -33,6 +33,9 @@ use webpki::{CertRevocationList, EndEntityCert, KeyUsage, OwnedCertRevocationLis
 
 use crate::iec104::task::Wire;
 
+/// What the TLS library says to files that it cannot use together.
+pub type TlsError = Error;
+
 /// The lowest version that is spoken (IEC 62351-3:2023 asks for 1.2 at least).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum MinVersion {

@@ -2,12 +2,15 @@
 
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
+use super::now;
 use super::wire::{Stream, Wire};
+use crate::iec104::access::refusals::{NOBODY, Refusal, Refusals};
 use crate::iec104::access::tls;
 
 /// An attempt to connect: the stream, or why there is none.
@@ -45,6 +48,12 @@ impl<S: Stream> Way<S> {
     }
 }
 
+async fn connect(address: &str) -> Result<TcpStream, String> {
+    let stream = TcpStream::connect(address).await.map_err(|error| error.to_string())?;
+    stream.set_nodelay(true).map_err(|error| format!("TCP_NODELAY: {error}"))?;
+    Ok(stream)
+}
+
 /// Dials `host:port`.
 #[derive(Clone, Debug)]
 pub struct Address(pub String);
@@ -52,11 +61,7 @@ pub struct Address(pub String);
 impl Dial<Wire> for Address {
     fn dial(&self) -> Dialling<Wire> {
         let Self(address) = self.clone();
-        Box::pin(async move {
-            let stream = TcpStream::connect(address.as_str()).await.map_err(|error| error.to_string())?;
-            stream.set_nodelay(true).map_err(|error| format!("TCP_NODELAY: {error}"))?;
-            Ok(Wire::Plain(stream))
-        })
+        Box::pin(async move { connect(&address).await.map(Wire::Plain) })
     }
     fn address(&self) -> &str {
         &self.0
@@ -70,14 +75,18 @@ pub struct TlsAddress {
     pub address: String,
     /// With whose certificate.
     pub tls: tls::Dialling,
+    /// Where handshakes that fail are counted.
+    pub refusals: Arc<Refusals>,
 }
 
 impl Dial<Wire> for TlsAddress {
     fn dial(&self) -> Dialling<Wire> {
-        let Self { address, tls } = self.clone();
+        let Self { address, tls, refusals } = self.clone();
         Box::pin(async move {
-            let Wire::Plain(stream) = Address(address).dial().await? else { return Err("not dialled".to_owned()) };
-            tls.handshake(stream).await
+            let stream = connect(&address).await?;
+            let peer = stream.peer_addr().map_or(NOBODY, |peer| peer.ip());
+            let shaken = tls.handshake(stream).await;
+            shaken.inspect_err(|why| refusals.note(now(), peer, Refusal::Tls, why))
         })
     }
     fn address(&self) -> &str {

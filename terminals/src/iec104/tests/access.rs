@@ -377,7 +377,8 @@ async fn a_link_over_tls_carries_data_and_one_without_a_good_certificate_does_no
     let terminal = identity(&ca.end("t-1", 2, |_| {}).0);
     let (address, refusals, _stop) = station(Access::default(), Some((&terminal, name("centre"))), SOON).await;
     let dial = |identity: &Identity| {
-        Way::dial(TlsAddress { address: address.clone(), tls: identity.dialling(name("t-1")).unwrap() })
+        let (address, tls, refusals) = (address.clone(), identity.dialling(name("t-1")).unwrap(), Arc::default());
+        Way::dial(TlsAddress { address, tls, refusals })
     };
     let (mut seen, _order, _stop_intruder) = linked(dial(&intruder));
     until(&mut seen, Seen::Up(false)).await;
