@@ -1,5 +1,7 @@
 //! How the centre is: a word for anybody, figures for operators.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -57,6 +59,8 @@ struct Store {
 struct Links {
     up: usize,
     total: usize,
+    /// Connections that were turned away since the start, by reason.
+    refused: BTreeMap<&'static str, u64>,
 }
 
 /// For operators.
@@ -76,5 +80,5 @@ pub(super) fn full(handle: &Handle) -> Response {
     };
     let view = handle.view();
     let up = view.terminals.iter().filter(|terminal| terminal.link_up).count();
-    ok(&Health { journal, store, links: Links { up, total: view.terminals.len() } })
+    ok(&Health { journal, store, links: Links { up, total: view.terminals.len(), refused: handle.refusals.counts() } })
 }

@@ -1,5 +1,6 @@
 //! The API over real sockets, in front of a stand-in for the engine. Every wait has an end.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -8,6 +9,7 @@ use headroom_rules::model::{Power, Quality, Reading, RoundNo, TerminalId, Timest
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, Output, Refusal, Reply};
 use headroom_rules::view::{TerminalDetail, TerminalView, View};
+use headroom_terminals::iec104::access::refusals::Refusal as TurnedAway;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -162,6 +164,7 @@ impl Centre {
             questions,
             health: healths,
             backlog: backlogs,
+            refusals: Arc::default(),
             store: StoreReader::open(folder.path()).await.unwrap(),
             clock: Clock::from_source(60.0, || NOW),
         };
@@ -569,10 +572,11 @@ async fn healthz_tells_anybody_how_it_is_and_no_more() {
 #[tokio::test]
 async fn health_tells_operators_the_figures() {
     let centre = Centre::start().await;
+    let refused: BTreeMap<_, _> = TurnedAway::ALL.map(|(_, name)| (name, 0)).into();
     let good = json!({
         "journal": { "state": "good", "since_s": null, "error": null },
         "store": { "stored": 0, "waiting": 0, "readings": 0, "failing": null },
-        "links": { "up": 1, "total": 2 },
+        "links": { "up": 1, "total": 2, "refused": refused },
     });
     assert_eq!(centre.get("/api/v1/health").await, (StatusCode::OK, good));
     let since = Instant::now().checked_sub(Duration::from_secs(90)).unwrap();

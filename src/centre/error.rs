@@ -1,9 +1,12 @@
 //! Why a centre does not start, or did not end as it should.
 
 use std::io;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
+use headroom_terminals::iec104::access::tls::FileFault;
 use headroom_terminals::iec104::config::TimersError;
+use headroom_terminals::iec104::task::Alike;
 use headroom_terminals::profile::ProfileError;
 
 use crate::journal::{JournalError, Position};
@@ -39,6 +42,27 @@ pub enum CentreError {
     /// Time-outs of links that contradict each other.
     #[error("section iec104: the time-outs cannot be used")]
     Timers(#[from] TimersError),
+    /// Certificates or keys that cannot be used.
+    #[error("section iec104.tls: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
+    Certificates(Vec<FileFault>),
+    /// A link wants TLS.
+    #[error("a link wants TLS, but there are no certificates: wanted a table [iec104.tls]")]
+    NoCertificates,
+    /// A defect: files that were checked do not make a TLS end.
+    #[error("section iec104.tls: the files cannot be used")]
+    Tls(#[source] headroom_terminals::iec104::access::tls::TlsError),
+    /// The socket for terminals that call.
+    #[error("terminals cannot call at {listen}: change `listen` under [iec104.dial_in]")]
+    DialIn {
+        /// Where.
+        listen: SocketAddr,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Two terminals that register alike.
+    #[error(transparent)]
+    Alike(Alike),
     /// The store knows inputs that the journal does not.
     #[error(
         "the store has everything up to position {stored}, but the journal ends at {journaled}: they do not belong \

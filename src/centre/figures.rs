@@ -46,6 +46,8 @@ pub struct Figures {
     pub malformed_messages: u64,
     /// Objects that are in no point map: acknowledged and dropped.
     pub unmapped_objects: u64,
+    /// Connections that were turned away, by reason.
+    pub connections_refused: BTreeMap<&'static str, u64>,
     /// Everything up to here was applied.
     pub applied: Position,
     /// Everything up to here is stored.

@@ -7,6 +7,7 @@ use headroom_rules::input::{Input, Origin, Request};
 use headroom_rules::model::TerminalId;
 use headroom_rules::output::{Refusal, Reply};
 use headroom_rules::view::{TerminalDetail, View};
+use headroom_terminals::iec104::access::refusals::Refusals;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
@@ -57,6 +58,8 @@ pub struct Handle {
     pub health: watch::Receiver<Health>,
     /// How the store keeps up.
     pub backlog: watch::Receiver<Backlog>,
+    /// Connections that were turned away.
+    pub refusals: Arc<Refusals>,
     /// What is stored.
     pub store: StoreReader,
     /// The supply's time.

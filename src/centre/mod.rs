@@ -19,6 +19,7 @@ mod engine_task;
 mod error;
 mod figures;
 mod handle;
+mod links;
 mod machine;
 mod reaction;
 mod recovery;
@@ -40,7 +41,7 @@ use headroom_rules::model::Span;
 use headroom_rules::policy::Policy;
 use headroom_rules::view::View;
 use headroom_terminals::iec104::config::RawTimers;
-use headroom_terminals::iec104::{LinkConfig, Timers, run_controlling};
+use headroom_terminals::iec104::{LinkConfig, Timers};
 use headroom_terminals::profile::Profile;
 use tokio::sync::{mpsc, watch};
 use tokio::task::{JoinHandle, JoinSet};
@@ -50,11 +51,12 @@ use self::acquisition::{Acquisition, LinkLog, Rejects};
 use self::dispatch::{Dispatcher, Route, return_outcomes};
 use self::engine_task::EngineTask;
 use self::figures::Tally;
+use self::links::{Gate, described};
 use self::reaction::Reactions;
 use self::snapshots::Snapshots;
 use self::storing::Storing;
 use crate::clock::Clock;
-use crate::config::{Fleet, Iec104Settings, LinkEntry, profile_file};
+use crate::config::{Fleet, Iec104Settings, LinkEntry, Transport, profile_file};
 use crate::journal::{self, Committed, Control, Health, Journal, Position, Submission};
 use crate::sentence::sentence;
 use crate::store::{Backlog, Retention, Store, StoreReader, run_writer};
@@ -107,6 +109,8 @@ pub struct Parts {
     pub policy: Policy,
     /// How links behave; all in real time, whatever the clock.
     pub iec104: Iec104Settings,
+    /// How they are protected, and where terminals call.
+    pub transport: Transport,
     /// The supply's time.
     pub clock: Clock,
     /// How long the store keeps readings, in days of the supply's time.
@@ -139,10 +143,11 @@ impl Centre {
     /// Before anything is dialled: a point map that cannot be used, a data folder that cannot be written to, is in use
     /// or holds what does not belong together.
     pub async fn start(parts: Parts) -> Result<Self, CentreError> {
-        let Parts { data, fleet, fleet_file, policy, iec104, clock, readings_keep_days } = parts;
+        let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, readings_keep_days } = parts;
         let Fleet { inventory, links: entries } = fleet;
         let profiles = profiles(&fleet_file, &entries)?;
         let timers = timers(&iec104)?;
+        let mut gate = Gate::open(&transport).await?;
         // One time-out for both: an order that the engine holds for selected is selected on its link.
         let select_timeout = clock.real(policy.select_timeout);
         let mut journal = Journal::open(&data).await?;
@@ -168,10 +173,11 @@ impl Centre {
         let mut ways = Vec::with_capacity(entries.len());
         let mut routes = BTreeMap::new();
         for (entry, profile) in entries.into_iter().zip(profiles) {
+            let way = gate.way(&entry)?;
             let (commands, commands_from) = mpsc::channel(COMMANDS_MAX);
             let common_address = entry.common_address;
             routes.insert(entry.terminal, Route { commands, profile: Arc::clone(&profile), common_address });
-            ways.push((entry, profile, commands_from));
+            ways.push((entry, way, profile, commands_from));
         }
         let mut engine = EngineTask {
             machine,
@@ -206,7 +212,8 @@ impl Centre {
         let rejects = Arc::<Rejects>::default();
         let mut links = JoinSet::new();
         links.spawn(tick(clock.clone(), submissions.clone(), stopped.clone()));
-        for (LinkEntry { terminal, address, common_address, .. }, profile, commands) in ways {
+        for (entry, way, profile, commands) in ways {
+            let (terminal, common_address, address) = (entry.terminal, entry.common_address, described(&entry));
             let config = LinkConfig {
                 select_timeout,
                 zone: profile.zone(),
@@ -224,10 +231,11 @@ impl Centre {
                 rejects: Arc::clone(&rejects),
                 log: LinkLog::default(),
             };
-            let wall = clock.clone();
-            links.spawn(run_controlling(config, commands, move || wall.now(), acquisition, stopped.clone()));
+            way.run(&mut links, config, commands, acquisition, stopped.clone());
         }
-        let handle = Handle { view, submissions, questions, health, backlog, store: store_reader, clock };
+        let refusals = gate.refusals();
+        gate.take_calls(&mut links, stopped);
+        let handle = Handle { view, submissions, questions, health, backlog, refusals, store: store_reader, clock };
         Ok(Self {
             handle,
             tally,
@@ -260,6 +268,7 @@ impl Centre {
         (figures.reactions, figures.reaction_ms_p50, figures.reaction_ms_p99) = self.reactions.figures();
         figures.malformed_messages = self.rejects.malformed.load(Ordering::Relaxed);
         figures.unmapped_objects = self.rejects.unmapped.load(Ordering::Relaxed);
+        figures.connections_refused = self.handle.refusals.counts();
         figures.last_journal_error.clone_from(&self.last_journal_error.borrow());
         figures
     }

@@ -320,11 +320,8 @@ async fn simulated(terminals: u32) -> Simulated {
     let running = headroom_sim::server::serve(fleet, clock, stopped).await.unwrap();
     let mut links: Vec<_> = addressed
         .into_iter()
-        .map(|(terminal, common_address)| LinkEntry {
-            terminal,
-            address: running.addresses[&terminal].to_string(),
-            common_address,
-            profile: "standard".into(),
+        .map(|(terminal, common_address)| {
+            LinkEntry::dialled(terminal, running.addresses[&terminal].to_string(), common_address)
         })
         .collect();
     links.sort_by_key(|link| link.terminal);
@@ -335,6 +332,7 @@ async fn simulated(terminals: u32) -> Simulated {
         fleet_file: "fleet.toml".into(),
         policy,
         iec104: Iec104Settings::default(),
+        transport: Transport::default(),
         clock: Clock::from_source(clock.factor(), move || clock.now()),
         readings_keep_days: 400,
     };

@@ -39,6 +39,7 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         fleet_file: serve.fleet,
         policy,
         iec104: serve.iec104,
+        transport: serve.transport,
         clock: Clock::wall(),
         readings_keep_days: serve.readings_keep_days,
     };

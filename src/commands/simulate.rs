@@ -16,7 +16,7 @@ use tokio::sync::watch;
 use super::stop::{self, FAREWELL};
 use super::{logging, say, whole_file};
 use crate::clock::Clock;
-use crate::config::{self, LinkEntry, STANDARD_PROFILE, SimConfig};
+use crate::config::{self, LinkEntry, SimConfig};
 
 /// Runs the fleet of a `sim.toml`, and writes the files that a centre needs, until asked to stop.
 ///
@@ -42,7 +42,7 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
 
     let links = links.into_iter().filter_map(|(terminal, common_address)| {
         let address = running.addresses.get(&terminal)?.to_string();
-        Some(LinkEntry { terminal, address, common_address, profile: STANDARD_PROFILE.to_owned() })
+        Some(LinkEntry::dialled(terminal, address, common_address))
     });
     let mut links: Vec<_> = links.collect();
     links.sort_by_key(|link| link.terminal);

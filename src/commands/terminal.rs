@@ -2,6 +2,8 @@
 
 use std::io;
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use headroom_rules::model::{RoundNo, Span, TerminalId};
@@ -9,7 +11,13 @@ use headroom_sim::fleet::Post;
 use headroom_sim::plant::{Feeder, Load, Plant, PlantRound};
 use headroom_sim::scenario::Scenario;
 use headroom_sim::server::{SharedPlant, SimClock, agent, run_plant, scan_interval};
-use headroom_terminals::iec104::{StationConfig, run_controlled};
+use headroom_terminals::iec104::StationConfig;
+use headroom_terminals::iec104::access::refusals::Refusals;
+use headroom_terminals::iec104::access::registration::Registration;
+use headroom_terminals::iec104::access::tls::{self, Identity};
+use headroom_terminals::iec104::task::{
+    Address, Arrivals, Dial, Entrance, Heartbeat, Registering, TlsAddress, Wire, run_station,
+};
 use headroom_terminals::profile::Profile;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -17,7 +25,7 @@ use tokio::sync::watch;
 use super::stop::{self, FAREWELL};
 use super::{logging, say};
 use crate::clock::Clock;
-use crate::config::{SiteConfig, TerminalConfig};
+use crate::config::{DialSettings, SiteConfig, TerminalConfig};
 
 /// From a command to the contacts' end position.
 const SWITCH_DELAY: Span = Span::from_s(1);
@@ -31,9 +39,6 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     let asked_to_stop = stop::asked_to_stop();
     let config = TerminalConfig::read(file)?;
     let profile = profile(&config)?;
-    let listener = TcpListener::bind(config.listen).await.map_err(|error| why_not_listening(file, &config, error))?;
-    let address = listener.local_addr().with_context(|| format!("listen on {}", config.listen))?;
-
     let common_address = config.common_address;
     // It has no id of its own: the fleet of its centre names it.
     let terminal: TerminalId = format!("CA-{common_address}").parse()?;
@@ -59,10 +64,11 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         zone,
         ..StationConfig::new(common_address)
     };
+    let (arrivals, reached) = arrivals(file, &config, station.timers.t0()).await?;
     let (stopper, stopped) = watch::channel(false);
     let mut site = tokio::spawn(run_plant(plant, clock, stopped.clone()));
-    let mut link = tokio::spawn(run_controlled(listener, station, agent, stopped));
-    say(&report(&config, &address.to_string()));
+    let mut link = tokio::spawn(run_station(arrivals, station, agent, stopped));
+    say(&report(&config, &reached));
 
     tokio::select! {
         () = asked_to_stop => {}
@@ -75,6 +81,38 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         tracing::warn!("terminal: the link did not end in time");
     }
     Ok(())
+}
+
+/// Where its connections come from, also for people.
+async fn arrivals(file: &Path, config: &TerminalConfig, t0: Duration) -> anyhow::Result<(Arrivals, String)> {
+    let identity = config.tls.as_ref().map(|(files, peers)| {
+        let identity = Identity::load(files).map_err(|faults| anyhow::anyhow!("[tls]: {}", sentences(&faults)))?;
+        anyhow::Ok((identity, peers.clone()))
+    });
+    let identity = identity.transpose()?;
+    let with = if identity.is_some() { " with TLS" } else { "" };
+    if let Some(DialSettings { address, registration, heartbeat_every }) = &config.dial {
+        let dial: Box<dyn Dial<Wire>> = match identity {
+            None => Box::new(Address(address.clone())),
+            Some((identity, peers)) => {
+                let (tls, refusals) = (identity.dialling(peers)?, Arc::<Refusals>::default());
+                Box::new(TlsAddress { address: address.clone(), tls, refusals })
+            }
+        };
+        let Registration { packet, heartbeat, answer } = registration.clone();
+        let heartbeat = (!heartbeat.is_empty()).then_some(Heartbeat { octets: heartbeat, every: *heartbeat_every });
+        let arrivals = Arrivals::Dial(Box::new(Registering { dial, packet, answer }), heartbeat);
+        return Ok((arrivals, format!("dials {address}{with}")));
+    }
+    let listener = TcpListener::bind(config.listen).await.map_err(|error| why_not_listening(file, config, error))?;
+    let address = listener.local_addr().with_context(|| format!("listen on {}", config.listen))?;
+    let tls = identity.map(|(identity, peers)| identity.listening(Some(peers))).transpose()?;
+    let entrance = Entrance { access: config.access.clone(), tls, ..Entrance::open(listener, t0) };
+    Ok((Arrivals::Listen(entrance), format!("listens on {address}{with}")))
+}
+
+fn sentences(faults: &[tls::FileFault]) -> String {
+    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn profile(config: &TerminalConfig) -> anyhow::Result<Profile> {
@@ -120,12 +158,12 @@ fn why_not_listening(file: &Path, config: &TerminalConfig, error: io::Error) -> 
     anyhow::Error::new(error).context(format!("terminal {}: listen on {listen}: {advice}", config.common_address))
 }
 
-fn report(config: &TerminalConfig, address: &str) -> String {
+fn report(config: &TerminalConfig, reached: &str) -> String {
     let SiteConfig { contract, guaranteed, safety_floor, rounds, .. } = &config.site;
     let rounds: Vec<_> =
         rounds.iter().map(|round| format!("{} {} ({} %)", round.no, round.name, round.share_percent)).collect();
     format!(
-        "a terminal listens on {address} (IEC 60870-5-104), common address {}, profile {}, select {}\n\
+        "a terminal {reached} (IEC 60870-5-104), common address {}, profile {}, select {}\n\
          site: contract {contract}, safety floor {safety_floor}, {}, rounds: {}\n\
          Ctrl-C ends it\n",
         config.common_address,

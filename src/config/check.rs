@@ -11,7 +11,7 @@ use super::fleet::Fleet;
 use super::northbound::NorthboundConfig;
 use super::reader::{read_file, top_keys};
 use super::rules;
-use super::serve::ServeConfig;
+use super::serve::{ServeConfig, agree};
 use super::sim::{SimConfig, TerminalConfig};
 
 /// What a file is for.
@@ -39,7 +39,10 @@ impl Kind {
         (Self::Rules, &["general", "limit"]),
         (Self::Northbound, &["northbound", "point", "limit_command"]),
         (Self::Sim, &["sim"]),
-        (Self::Terminal, &["site", "listen", "common_address", "profile", "require_select", "connections"]),
+        (
+            Self::Terminal,
+            &["site", "listen", "common_address", "profile", "require_select", "connections", "dial", "tls", "access"],
+        ),
     ];
 
     /// The kind that most of the top keys speak for; `None` when none of them does.
@@ -171,6 +174,9 @@ impl Run {
         };
         self.note(file, Kind::Serve, format!("API at {}, {who}", serve.listen));
         let fleet = self.fleet(&serve.fleet);
+        if let Ok(read) = Fleet::read(&serve.fleet) {
+            self.kept(agree(&serve, &read));
+        }
         self.rules(&serve.rules, fleet);
         if let Some(northbound) = &serve.northbound {
             let inventory = self.fleets.get(fleet).and_then(|(_, inventory)| inventory.clone());
@@ -260,8 +266,12 @@ impl Run {
             return;
         }
         if let Some(terminal) = self.kept(TerminalConfig::read(file)) {
-            let TerminalConfig { listen, common_address, site, .. } = terminal;
-            let content = format!("listens at {listen}, common address {common_address}, {}", site.contract);
+            let TerminalConfig { listen, dial, common_address, site, .. } = terminal;
+            let reached = match dial {
+                Some(dial) => format!("dials {}", dial.address),
+                None => format!("listens at {listen}"),
+            };
+            let content = format!("{reached}, common address {common_address}, {}", site.contract);
             self.note(file, Kind::Terminal, content);
         }
     }

@@ -9,9 +9,13 @@ use headroom_rules::model::{
     Terminal, TerminalId,
 };
 
+use headroom_terminals::iec104::access::registration::{Registration, Registry};
+use headroom_terminals::iec104::access::tls::Peer;
+
 use super::error::ConfigErrors;
 use super::maps::{Maps, missing_for};
 use super::reader::{Section, Source, read_file};
+use super::transport::{take_peers, take_registration, written};
 
 /// Whom the centre watches, and by which links.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,12 +31,39 @@ pub struct Fleet {
 pub struct LinkEntry {
     /// Which.
     pub terminal: TerminalId,
-    /// `host:port` on which it listens, IEC 60870-5-104.
-    pub address: String,
+    /// Who begins its connections.
+    pub reached: Reached,
+    /// Whose certificate it shows; none where its link has no TLS.
+    pub tls: Option<Vec<Peer>>,
     /// Common address of its ASDUs, 1..=65534.
     pub common_address: u16,
     /// Its point map: `standard`, or a file's path as written, see [`profile_file`].
     pub profile: String,
+}
+
+/// Who begins the connections of a terminal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reached {
+    /// The centre dials `host:port`; several are a redundancy group (IEC 60870-5-104, 10), not none.
+    Dialled(Vec<String>),
+    /// The terminal calls the centre.
+    Calls(Registration),
+}
+
+impl LinkEntry {
+    /// A terminal at one address, with the point map that ships.
+    pub fn dialled(terminal: TerminalId, address: String, common_address: u16) -> Self {
+        let (reached, profile) = (Reached::Dialled(vec![address]), STANDARD_PROFILE.to_owned());
+        Self { terminal, reached, tls: None, common_address, profile }
+    }
+
+    /// The addresses that are dialled.
+    pub fn addresses(&self) -> &[String] {
+        match &self.reached {
+            Reached::Dialled(addresses) => addresses,
+            Reached::Calls(_) => &[],
+        }
+    }
 }
 
 /// The point map that ships.
@@ -114,6 +145,7 @@ impl Fleet {
             }
             top.end();
             reached_twice(&links, &terminals);
+            register_alike(&links, &terminals);
             if complete {
                 for error in inventory.check() {
                     blame(&error, &nodes, &customers, &terminals);
@@ -162,13 +194,8 @@ impl Fleet {
             if let Some(customer) = terminal.and_then(|terminal| terminal.customer) {
                 let _ = writeln!(text, "customer = \"{customer}\"");
             }
-            let _ = write!(
-                text,
-                "address = {}\ncommon_address = {}\nprofile = {}\n",
-                quoted(&link.address),
-                link.common_address,
-                quoted(&link.profile)
-            );
+            write_reached(&mut text, link);
+            let _ = write!(text, "common_address = {}\nprofile = {}\n", link.common_address, quoted(&link.profile));
             let rounds = terminal.map(|terminal| &terminal.rounds).filter(|rounds| !rounds.is_empty());
             if let Some(rounds) = rounds {
                 text.push_str("rounds = [\n");
@@ -181,6 +208,29 @@ impl Fleet {
         }
         text
     }
+}
+
+fn write_reached(text: &mut String, link: &LinkEntry) {
+    // Writing to a string cannot fail.
+    let _ = match &link.reached {
+        Reached::Dialled(addresses) => match addresses.as_slice() {
+            [one] => writeln!(text, "address = {}", quoted(one)),
+            several => writeln!(text, "address = {}", list(several.iter().map(|address| quoted(address)))),
+        },
+        Reached::Calls(Registration { packet, heartbeat, answer }) => {
+            let keys = [("registration", packet), ("heartbeat", heartbeat), ("answer", answer)];
+            let keys = keys.iter().filter(|(_, octets)| !octets.is_empty());
+            let keys: Vec<_> = keys.map(|(key, octets)| format!("{key} = {}", quoted(&written(octets)))).collect();
+            writeln!(text, "dial_in = {{ {} }}", keys.join(", "))
+        }
+    };
+    if let Some(peers) = &link.tls {
+        let _ = writeln!(text, "tls = true\npeer = {}", list(peers.iter().map(|peer| quoted(&peer.to_string()))));
+    }
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
 }
 
 fn quoted(text: &str) -> String {
@@ -240,7 +290,8 @@ fn customer(section: &Section<'_>) -> Option<(CustomerId, Customer)> {
 fn terminal(section: &Section<'_>, file: &Path, maps: &Maps) -> Option<(Terminal, LinkEntry)> {
     let id = section.id("id");
     let customer = section.id_if_any("customer");
-    let address = section.text_as("address", "HOST:PORT, as \"10.4.0.17:2404\"", host_port);
+    let reached = take_reached(section);
+    let tls = take_tls(section);
     let common_address = take_common_address(section);
     let (profile, map) = maps.take(section, file);
     let mut rounds = BTreeMap::new();
@@ -264,8 +315,37 @@ fn terminal(section: &Section<'_>, file: &Path, maps: &Maps) -> Option<(Terminal
     }
     section.end();
     let terminal = Terminal { customer: customer?, rounds };
-    let link = LinkEntry { terminal: id?, address: address?, common_address: common_address?, profile };
+    let link = LinkEntry { terminal: id?, reached: reached?, tls: tls?, common_address: common_address?, profile };
     complete.then_some((terminal, link))
+}
+
+/// Takes `address` or `dial_in`.
+fn take_reached(section: &Section<'_>) -> Option<Reached> {
+    let wanted = "HOST:PORT, as \"10.4.0.17:2404\"";
+    let calls = section.has("dial_in");
+    if calls && section.has("address") {
+        section.fault("dial_in", "beside address: wanted one of them, as either the centre dials or the terminal does");
+    }
+    if !calls {
+        return section.texts("address", wanted, host_port).map(Reached::Dialled);
+    }
+    let dial_in = section.section("dial_in")?;
+    let registration = take_registration(&dial_in);
+    dial_in.end();
+    registration.map(Reached::Calls)
+}
+
+/// Takes `tls` and `peer`.
+#[allow(clippy::option_option, reason = "absent and wrong are different things")]
+fn take_tls(section: &Section<'_>) -> Option<Option<Vec<Peer>>> {
+    let tls = section.flag_or("tls", false);
+    if tls {
+        return take_peers(section, "peer").map(Some);
+    }
+    if section.has("peer") {
+        section.fault("peer", "without tls: wanted tls = true beside it, or none");
+    }
+    Some(None)
 }
 
 /// Takes an entry's round.
@@ -274,7 +354,7 @@ pub(super) fn take_round_no(section: &Section<'_>) -> Option<RoundNo> {
 }
 
 /// A host's name, IPv4 or `[IPv6]` with a port; whether it answers shows when it is dialled.
-fn host_port(text: &str) -> Option<String> {
+pub(super) fn host_port(text: &str) -> Option<String> {
     let (host, port) = text.rsplit_once(':')?;
     let port: u16 = port.parse().ok()?;
     let bare = match host.strip_prefix('[') {
@@ -294,12 +374,30 @@ fn host_port(text: &str) -> Option<String> {
 fn reached_twice(links: &BTreeMap<TerminalId, LinkEntry>, sections: &Sections<'_, TerminalId>) {
     let mut reached = BTreeMap::new();
     for (id, link) in links {
-        if let Some(first) = reached.insert((&link.address, link.common_address), id)
+        for address in link.addresses() {
+            if let Some(first) = reached.insert((address, link.common_address), id)
+                && let Some(section) = sections.get(id)
+            {
+                let why =
+                    format!("terminal {id} is reached like {first}: wanted an address or a common_address of its own");
+                section.fault("address", why);
+            }
+        }
+    }
+}
+
+/// A terminal that calls is known by its registration alone.
+fn register_alike(links: &BTreeMap<TerminalId, LinkEntry>, sections: &Sections<'_, TerminalId>) {
+    let mut registry = Registry::default();
+    for (id, link) in links {
+        if let Reached::Calls(registration) = &link.reached
+            && let Err(first) = registry.add(registration.packet.clone(), *id)
             && let Some(section) = sections.get(id)
         {
-            let why =
-                format!("terminal {id} is reached like {first}: wanted an address or a common_address of its own");
-            section.fault("address", why);
+            let why = format!(
+                "terminal {id} registers with octets that begin like those of {first}: wanted ones that begin otherwise"
+            );
+            section.fault("dial_in", why);
         }
     }
 }

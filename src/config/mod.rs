@@ -16,11 +16,13 @@ mod serve;
 mod sim;
 #[cfg(test)]
 mod tests;
+mod transport;
 
 pub use check::{Checked, Kind, Summary, check};
 pub use error::{ConfigError, ConfigErrors};
-pub use fleet::{Fleet, LinkEntry, STANDARD_PROFILE, profile_file};
+pub use fleet::{Fleet, LinkEntry, Reached, STANDARD_PROFILE, profile_file};
 pub use northbound::{NorthboundConfig, NorthboundPoint, Shows};
 pub use reader::{LABEL_WANTED, label};
 pub use serve::{Centre, Iec104Settings, OperatorEntry, ServeConfig};
-pub use sim::{RoundEntry, SimConfig, SiteConfig, TerminalConfig};
+pub use sim::{DialSettings, RoundEntry, SimConfig, SiteConfig, TerminalConfig};
+pub use transport::{DialInSettings, Transport};

@@ -227,6 +227,18 @@ impl<'a> Section<'a> {
         self.required(key, &wanted, |value| take(value.as_str()?))
     }
 
+    /// A text, or several in an array, each of which `take` understands; not none.
+    pub(super) fn texts<T>(&self, key: &'static str, wanted: &str, take: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
+        let wanted = format!("{wanted}; several stand in brackets");
+        self.required(key, &wanted, |value| match value.as_array() {
+            Some(several) if !several.is_empty() => {
+                several.iter().map(|one| one.get_ref().as_str().and_then(&take)).collect()
+            }
+            Some(_) => None,
+            None => Some(vec![take(value.as_str()?)?]),
+        })
+    }
+
     /// As [`Self::text_as`], with a default.
     pub(super) fn text_or<T>(
         &self,

@@ -6,11 +6,12 @@ use std::path::{Path, PathBuf};
 
 use headroom_rules::policy::Policy;
 
-use super::error::ConfigErrors;
-use super::fleet::Fleet;
+use super::error::{ConfigError, ConfigErrors};
+use super::fleet::{Fleet, Reached};
 use super::northbound::NorthboundConfig;
 use super::reader::{Section, Source, read_file};
 use super::rules;
+use super::transport::{Transport, take_dial_in, take_files};
 
 /// What the centre runs on. Paths stand as they are opened: those of the file are relative to its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub struct ServeConfig {
     pub operators: Vec<OperatorEntry>,
     /// How links to terminals behave.
     pub iec104: Iec104Settings,
+    /// How they are protected, and where terminals call.
+    pub transport: Transport,
     /// How long the store keeps readings, 1..=3660 days.
     pub readings_keep_days: u32,
 }
@@ -121,14 +124,17 @@ impl ServeConfig {
                 api.end();
                 listen
             });
+            let operators = operators(&top);
+            let (iec104, transport) = top.section("iec104").map(|section| iec104(&section, folder)).unwrap_or_default();
             let config = Self {
                 data,
                 fleet,
                 rules,
                 northbound,
                 listen,
-                operators: operators(&top),
-                iec104: top.section("iec104").map(|section| iec104(&section)).unwrap_or_default(),
+                operators,
+                iec104,
+                transport,
                 readings_keep_days: top.int_or(
                     "readings_keep_days",
                     READINGS_KEEP_DAYS,
@@ -184,7 +190,7 @@ fn hex32(text: &str) -> Option<[u8; 32]> {
     Some(bytes)
 }
 
-fn iec104(section: &Section<'_>) -> Iec104Settings {
+fn iec104(section: &Section<'_>, folder: &Path) -> (Iec104Settings, Transport) {
     let default = Iec104Settings::default();
     let (s, objects) = ("whole number of seconds", "whole number of objects");
     let settings = Iec104Settings {
@@ -211,8 +217,44 @@ fn iec104(section: &Section<'_>) -> Iec104Settings {
         let why = format!("t2_s = {} is not below t1_s = {}: wanted t2_s below t1_s", settings.t2_s, settings.t1_s);
         section.fault(key, why);
     }
+    let tls = section.section("tls").and_then(|section| {
+        let files = take_files(&section, folder);
+        section.end();
+        files
+    });
+    let dial_in = section.section("dial_in").and_then(|section| {
+        let dial_in = take_dial_in(&section);
+        if dial_in.as_ref().is_some_and(|dial_in| dial_in.tls) && tls.is_none() {
+            section.fault("tls", "without certificates: wanted a table [iec104.tls]");
+        }
+        dial_in
+    });
     section.end();
-    settings
+    (settings, Transport { tls, dial_in })
+}
+
+/// What the fleet wants of the centre and the centre does not have.
+///
+/// # Errors
+/// All of it, at the fleet's file.
+pub(super) fn agree(serve: &ServeConfig, fleet: &Fleet) -> Result<(), ConfigErrors> {
+    let Transport { tls, dial_in } = &serve.transport;
+    let mut faults = Vec::new();
+    for entry in &fleet.links {
+        let wanted = match (&entry.reached, &entry.tls, tls, dial_in) {
+            (Reached::Calls(_), _, _, None) => "dial_in: wanted a table [iec104.dial_in] in the centre's file",
+            (Reached::Calls(_), Some(_), _, Some(dial_in)) if !dial_in.tls => {
+                "tls: wanted tls = true under [iec104.dial_in] in the centre's file"
+            }
+            (Reached::Calls(_), None, _, Some(dial_in)) if dial_in.tls => {
+                "dial_in: wanted tls = true and peer, as [iec104.dial_in] in the centre's file has tls"
+            }
+            (Reached::Dialled(_), Some(_), None, _) => "tls: wanted a table [iec104.tls] in the centre's file",
+            _ => continue,
+        };
+        faults.push(ConfigError::new(&serve.fleet, None, &format!("terminal {}: {wanted}", entry.terminal)));
+    }
+    ConfigErrors::check(faults)
 }
 
 /// A centre's files together.
@@ -236,6 +278,7 @@ impl Centre {
     pub fn read(file: &Path) -> Result<Self, ConfigErrors> {
         let serve = ServeConfig::read(file)?;
         let fleet = Fleet::read(&serve.fleet)?;
+        agree(&serve, &fleet)?;
         let policy = rules::read(&serve.rules, Some(&fleet.inventory))?;
         let northbound = serve.northbound.as_deref();
         let northbound = northbound.map(|file| NorthboundConfig::read(file, Some(&fleet.inventory))).transpose()?;

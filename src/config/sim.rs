@@ -6,11 +6,15 @@ use std::time::Duration;
 
 use headroom_rules::model::{Power, RoundNo};
 use headroom_sim::plant::LoadType;
+use headroom_terminals::iec104::access::guard::Access;
+use headroom_terminals::iec104::access::registration::Registration;
+use headroom_terminals::iec104::access::tls::{Files, Peer};
 
 use super::error::ConfigErrors;
-use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, profile_file, take_common_address, take_round_no};
+use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, host_port, profile_file, take_common_address, take_round_no};
 use super::maps::Maps;
 use super::reader::{Section, Source, read_file};
+use super::transport::{take_access, take_files, take_peers, take_registration};
 
 /// A simulated fleet, for a centre elsewhere. Paths are relative to the file's folder.
 #[derive(Clone, Debug, PartialEq)]
@@ -101,6 +105,12 @@ fn sim(section: &Section<'_>, folder: &Path) -> SimConfig {
 pub struct TerminalConfig {
     /// The address on which it waits for a centre.
     pub listen: SocketAddr,
+    /// Where it dials instead, if it does.
+    pub dial: Option<DialSettings>,
+    /// Who may connect where it listens.
+    pub access: Access,
+    /// Its certificate, and those of the centres that are allowed; none without TLS.
+    pub tls: Option<(Files, Vec<Peer>)>,
     /// Common address of its ASDUs, 1..=65534.
     pub common_address: u16,
     /// Its point map: `standard`, or a file's path relative to the configuration's folder.
@@ -115,6 +125,26 @@ pub struct TerminalConfig {
     pub command_age_max: Option<Duration>,
     /// The site behind it.
     pub site: SiteConfig,
+}
+
+/// How a terminal calls its centre.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DialSettings {
+    /// `host:port` of the centre.
+    pub address: String,
+    /// What it says and hears first, and its heartbeat.
+    pub registration: Registration,
+    /// Between heartbeats.
+    pub heartbeat_every: Duration,
+}
+
+fn dial(section: &Section<'_>) -> Option<DialSettings> {
+    let address = section.text_as("address", "HOST:PORT, as \"10.4.0.1:2405\"", host_port);
+    let registration = take_registration(section);
+    let every_s: u32 = section.int_or("heartbeat_every_s", 30, "whole number of seconds", 1..=3_600);
+    section.end();
+    let heartbeat_every = Duration::from_secs(every_s.into());
+    Some(DialSettings { address: address?, registration: registration?, heartbeat_every })
 }
 
 /// A simulated site.
@@ -174,6 +204,21 @@ impl TerminalConfig {
         Source::parse(file, text, |top| {
             let wanted = "IP:PORT, as \"0.0.0.0:2404\"";
             let listen = top.text_or("listen", LISTEN, wanted, |text| text.parse().ok());
+            let dial = top.section("dial").and_then(|section| dial(&section));
+            if dial.is_some() && top.has("listen") {
+                top.fault("listen", "beside [dial]: wanted one of them, as a terminal either listens or dials");
+            }
+            let access = top.section("access").map_or_else(Access::default, |section| {
+                let access = take_access(&section, &Access::default());
+                section.end();
+                access
+            });
+            let tls = top.section("tls").and_then(|section| {
+                let tls =
+                    take_files(&section, file.parent().unwrap_or(Path::new(""))).zip(take_peers(&section, "peer"));
+                section.end();
+                tls
+            });
             let common_address = take_common_address(&top);
             let (profile, _) = Maps::default().take(&top, file);
             let require_select = top.flag_or("require_select", true);
@@ -191,6 +236,9 @@ impl TerminalConfig {
             let profile_file = (profile != STANDARD_PROFILE).then(|| profile_file(file, &profile)).flatten();
             Some(Self {
                 listen,
+                dial,
+                access,
+                tls,
                 common_address: common_address?,
                 profile,
                 profile_file,

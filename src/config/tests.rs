@@ -252,7 +252,7 @@ profile = "nowhere.toml"
 rounds = [{ no = 9, name = "a" }, { no = 1, nam = "b" }]
 "#;
     assert_snapshot!(said(fleet(&format!("{TREE}{text}"))), @r#"
-    fleet.toml:21: terminal.address = "10.4.0.2": wanted HOST:PORT, as "10.4.0.17:2404"
+    fleet.toml:21: terminal.address = "10.4.0.2": wanted HOST:PORT, as "10.4.0.17:2404"; several stand in brackets
     fleet.toml:22: terminal.common_address = 65535: wanted a whole number, 1 to 65534
     fleet.toml:23: terminal.profile = "nowhere.toml": wanted "standard", or the path of a point map that exists
     fleet.toml:24: terminal.rounds.nam: unknown key: wanted one of no, name
@@ -459,4 +459,111 @@ fn what_a_centre_above_sees_and_sets_is_in_the_fleet_at_an_address_of_its_own() 
 fn a_northbound_file_without_a_point_or_its_table_is_refused() {
     assert_snapshot!(said(northbound(NORTHBOUND)), @"northbound.toml:1: point: missing: wanted at least one [[point]]");
     assert_snapshot!(said(northbound("")), @"northbound.toml:1: northbound: missing: wanted a table [northbound]");
+}
+
+const TERMINAL: &str = "[[terminal]]\nid = \"T1\"\ncommon_address = 9\n";
+
+#[test]
+fn a_terminal_is_dialled_or_calls_and_a_fleet_with_both_parses_back() {
+    let sum = "ab".repeat(32);
+    let text = format!(
+        "{TREE}{TERMINAL}address = [\"10.4.0.2:2404\", \"10.4.0.3:2404\"]\ntls = true\npeer = [\"sha256:{sum}\", \"name:t-1\"]\n\
+         [[terminal]]\nid = \"T2\"\ncommon_address = 9\n\
+         dial_in = {{ registration = \"DTU-2\", heartbeat = \"hex:fe FE\", answer = \"hex:06\" }}\n"
+    );
+    let read = fleet(&text).unwrap();
+    assert_eq!(read.links[1].addresses(), ["10.4.0.2:2404", "10.4.0.3:2404"]);
+    assert_eq!(read.links[1].tls.as_ref().unwrap().len(), 2);
+    let Reached::Calls(registration) = &read.links[2].reached else { panic!("{:?}", read.links[2]) };
+    assert_eq!((&registration.packet[..], &registration.heartbeat[..]), (&b"DTU-2"[..], &[0xFE, 0xFE][..]));
+    assert_eq!(fleet(&read.to_toml()).unwrap(), read);
+}
+
+#[test]
+fn a_terminal_that_is_reached_in_two_ways_or_in_none_is_refused() {
+    let with = |lines: &str| said(fleet(&format!("{TREE}{TERMINAL}{lines}")));
+    let calls = "dial_in = { registration = \"DTU\" }\n";
+    assert_snapshot!(with(&format!("address = \"h:1\"\n{calls}")), @r#"
+    fleet.toml:22: terminal.dial_in = { registration = "DTU" }: beside address: wanted one of them, as either the centre dials or the terminal does
+    "#);
+    assert_snapshot!(with(""), @r#"
+    fleet.toml:18: terminal.address is missing: wanted HOST:PORT, as "10.4.0.17:2404"; several stand in brackets
+    "#);
+    assert_snapshot!(with("address = \"h:1\"\ntls = true\n"), @r#"
+    fleet.toml:18: terminal.peer is missing: wanted "sha256:" and 64 hexadecimal digits of the certificate's fingerprint, or "name:" and a DNS or URI name in it; several stand in brackets
+    "#);
+    assert_snapshot!(with("address = []\npeer = \"name:x\"\n"), @r#"
+    fleet.toml:21: terminal.address = []: wanted HOST:PORT, as "10.4.0.17:2404"; several stand in brackets
+    fleet.toml:22: terminal.peer = "name:x": without tls: wanted tls = true beside it, or none
+    "#);
+}
+
+#[test]
+fn registrations_that_cannot_be_told_apart_or_recognized_are_refused() {
+    let calls =
+        |id: &str, keys: &str| format!("[[terminal]]\nid = \"{id}\"\ncommon_address = 9\ndial_in = {{ {keys} }}\n");
+    let with = |text: &str| said(fleet(&format!("{TREE}{text}")));
+    let alike = calls("T1", "registration = \"DTU-1\"") + &calls("T2", "registration = \"DTU-12\"");
+    assert_snapshot!(with(&alike), @r#"
+    fleet.toml:25: terminal.dial_in = { registration = "DTU-12" }: terminal T2 registers with octets that begin like those of T1: wanted ones that begin otherwise
+    "#);
+    assert_snapshot!(with(&calls("T1", "registration = \"\", heartbeat = \"hex:6804\"")), @r#"
+    fleet.toml:21: terminal.dial_in.registration = "": wanted a text, or "hex:" and pairs of hexadecimal digits, 1 to 256 octets
+    "#);
+    assert_snapshot!(with(&calls("T1", "registration = \"A\", heartbeat = \"hex:6804\", answer = \"hex:0\"")), @r#"
+    fleet.toml:21: terminal.dial_in.answer = "hex:0": wanted a text, or "hex:" and pairs of hexadecimal digits, 1 to 256 octets
+    fleet.toml:21: terminal.dial_in.heartbeat = "hex:6804": a heartbeat that begins with 68H is an APDU: wanted another one
+    "#);
+}
+
+#[test]
+fn what_the_fleet_wants_of_the_links_the_centre_has_to_have() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let serve = folder.path().join("serve.toml");
+    put("rules.toml", "");
+    put("serve.toml", "rules = \"rules.toml\"\n");
+    put(
+        "fleet.toml",
+        &format!(
+            "{TREE}{TERMINAL}address = \"h:1\"\ntls = true\npeer = \"name:t\"\n[[terminal]]\nid = \"T2\"\n\
+             common_address = 9\ndial_in = {{ registration = \"DTU\" }}\n"
+        ),
+    );
+    let said = |result: Result<(), ConfigErrors>| said(result).replace(&format!("{}/", folder.path().display()), "");
+    let wanted = "fleet.toml: terminal T1: tls: wanted a table [iec104.tls] in the centre's file\n\
+                  fleet.toml: terminal T2: dial_in: wanted a table [iec104.dial_in] in the centre's file";
+    assert_eq!(said(Centre::read(&serve).map(drop)), wanted);
+    assert_eq!(said(check(std::slice::from_ref(&serve)).map(drop)), wanted);
+}
+
+#[test]
+fn certificates_that_cannot_be_used_are_named_with_their_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("serve.toml");
+    fs::write(folder.path().join("ca.pem"), "no certificate\n").unwrap();
+    let text = "[iec104.tls]\nca = \"ca.pem\"\ncertificate = \"none.pem\"\nkey = \"\"\nmin_version = \"1.1\"\n";
+    let said = |text: &str| said(ServeConfig::parse(&file, text)).replace(&format!("{}/", folder.path().display()), "");
+    assert_snapshot!(said(text), @r#"
+    serve.toml:4: iec104.tls.key = "": wanted the path of a PEM file
+    serve.toml:5: iec104.tls.min_version = "1.1": wanted "1.2" or "1.3"
+    "#);
+    let text = "[iec104.tls]\nca = \"ca.pem\"\ncertificate = \"none.pem\"\nkey = \"ca.pem\"\n";
+    assert_snapshot!(said(text), @r#"
+    serve.toml:2: iec104.tls.ca = "ca.pem": holds no such thing: wanted a CA's certificate in PEM
+    serve.toml:3: iec104.tls.certificate = "none.pem": cannot be read (No such file or directory (os error 2)): wanted a PEM file with a certificate
+    serve.toml:4: iec104.tls.key = "ca.pem": holds no such thing: wanted a private key in PEM
+    "#);
+    assert_snapshot!(said("[iec104.dial_in]\nlisten = \"here\"\ntls = true\nallowed = [\"10.4.0.0/33\"]\n"), @r#"
+    serve.toml:2: iec104.dial_in.listen = "here": wanted IP:PORT, as "127.0.0.1:8104"
+    serve.toml:4: iec104.dial_in.allowed = ["10.4.0.0/33"]: wanted IP addresses or networks, as "10.4.0.0/16"; several stand in brackets
+    "#);
+}
+
+#[test]
+fn a_terminal_either_listens_or_dials() {
+    let text = "listen = \"127.0.0.1:1\"\ncommon_address = 1\n[dial]\naddress = \"c:1\"\nregistration = \"A\"\n[site]\ncontract_kw = 1\n";
+    assert_snapshot!(said(terminal(text)), @r#"
+    terminal.toml:1: listen = "127.0.0.1:1": beside [dial]: wanted one of them, as a terminal either listens or dials
+    "#);
 }

@@ -46,7 +46,7 @@ impl Routes {
             let route = Route { terminal: entry.terminal, profile };
             by_terminal.insert(entry.terminal, route.clone());
             // A host's name is not looked up: it may be another machine's by now.
-            if let Ok(address) = entry.address.parse() {
+            for address in entry.addresses().iter().filter_map(|address| address.parse().ok()) {
                 dialled.insert((address, entry.common_address), route.clone());
             }
             let other = by_common_address.insert(entry.common_address, Some(route));
@@ -74,11 +74,8 @@ mod tests {
 
     #[test]
     fn a_link_is_found_as_told_then_as_dialled_then_by_a_common_address_of_its_own() {
-        let entry = |terminal: &str, address: &str, common_address| LinkEntry {
-            terminal: terminal.parse().unwrap(),
-            address: address.to_owned(),
-            common_address,
-            profile: "standard".to_owned(),
+        let entry = |terminal: &str, address: &str, common_address| {
+            LinkEntry::dialled(terminal.parse().unwrap(), address.to_owned(), common_address)
         };
         let links = [
             entry("A", "10.0.0.1:2404", 1),

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use headroom::centre::{Centre, Parts};
 use headroom::clock::Clock;
-use headroom::config::{self, Iec104Settings, LinkEntry, STANDARD_PROFILE};
+use headroom::config::{self, Iec104Settings, LinkEntry, Transport};
 use headroom::journal::{Journal, Position};
 use headroom::store::{Entry, Store};
 use headroom_rules::input::Input;
@@ -114,7 +114,7 @@ async fn through_the_centre(links: u32, data: &Path, effort: Effort) -> Whole {
     for &(terminal, common_address) in &fleet.links {
         let station = Station::start(common_address, Arc::clone(&common)).await;
         let address = station.address.to_string();
-        entries.push(LinkEntry { terminal, address, common_address, profile: STANDARD_PROFILE.to_owned() });
+        entries.push(LinkEntry::dialled(terminal, address, common_address));
         stations.push(station);
     }
     let parts = Parts {
@@ -123,6 +123,7 @@ async fn through_the_centre(links: u32, data: &Path, effort: Effort) -> Whole {
         fleet_file: PathBuf::new(),
         policy: fleet.policy,
         iec104: Iec104Settings { objects_per_s: 1_000_000, objects_burst: 1_000_000, ..Iec104Settings::default() },
+        transport: Transport::default(),
         clock: Clock::wall(),
         readings_keep_days: 400,
     };

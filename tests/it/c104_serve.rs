@@ -13,14 +13,14 @@ use crate::peer::{Peer, free_port, now};
 
 const COMMON_ADDRESS: u16 = 47;
 
-async fn request(centre: &Centre, body: Value) -> OrderId {
+pub(crate) async fn request(centre: &Centre, body: Value) -> OrderId {
     let (status, reply) = centre.post(&body).await;
     assert_eq!(status, StatusCode::OK, "{reply}");
     OrderId(reply["order"].as_u64().unwrap())
 }
 
 /// Until an order is in `state`; in another final one it never will be.
-async fn until_order(centre: &Centre, id: OrderId, state: OrderState) {
+pub(crate) async fn until_order(centre: &Centre, id: OrderId, state: OrderState) {
     let there = |view: &View| {
         let order = view.orders.iter().find(|order| order.id == id)?;
         assert!(order.state == state || !order.state.is_final(), "wanted {state:?}: {order:#?}");

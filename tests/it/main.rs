@@ -6,6 +6,7 @@ mod c104_serve;
 mod captures;
 mod centre;
 mod demo;
+mod dial_in;
 mod durability;
 mod northbound;
 mod peer;

@@ -73,7 +73,7 @@ async fn sim_writes_what_a_centre_needs_and_ends_with_0_when_told_to() {
     let centre = config::Centre::read(&serve).unwrap();
     assert_eq!(centre.fleet.links.len(), 6);
     for link in &centre.fleet.links {
-        std::net::TcpStream::connect(&link.address).unwrap();
+        std::net::TcpStream::connect(&link.addresses()[0]).unwrap();
     }
     let checked = headroom(&["check", serve.to_str().unwrap()]);
     assert!(checked.status.success(), "{}", String::from_utf8_lossy(&checked.stderr));

@@ -20,7 +20,7 @@ use crate::centre::Parts;
 use crate::clock::Clock;
 use crate::commands::served::Served;
 use crate::commands::{logging, stop};
-use crate::config::{self, Iec104Settings, LinkEntry, STANDARD_PROFILE};
+use crate::config::{self, Iec104Settings, LinkEntry, Transport};
 use crate::{api, console, journal};
 use progress::Progress;
 use report::Report;
@@ -78,7 +78,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let running = server::serve(fleet, sim_clock, fleet_stopped).await?;
     let links = links.into_iter().filter_map(|(terminal, common_address)| {
         let address = running.addresses.get(&terminal)?.to_string();
-        Some(LinkEntry { terminal, address, common_address, profile: STANDARD_PROFILE.to_owned() })
+        Some(LinkEntry::dialled(terminal, address, common_address))
     });
     let parts = Parts {
         data: options.data.clone(),
@@ -87,6 +87,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         fleet_file: PathBuf::new(),
         policy,
         iec104: settings(options.time_factor),
+        transport: Transport::default(),
         clock: Clock::from_source(options.time_factor, move || sim_clock.now()),
         readings_keep_days: READINGS_KEEP_DAYS,
     };

@@ -1,13 +1,14 @@
 //! IEC 60870-5-104, both sides.
 //!
 //! Read `apci` (frames), `asdu` (messages), `apdu_flow` (sequence numbers, windows, timers), then `controlling` and
-//! `controlled` (the sessions, no I/O), `files` (transfers, for both) and `budget` (what a peer may send). `task` alone
-//! owns the sockets and the clock.
+//! `controlled` (the sessions, no I/O), `files` (transfers, for both), `budget` (what a peer may send) and `access` (who may
+//! connect). `task` alone owns the sockets and the clock.
 //!
 //! **Invariants:** `select_before_execute`: an execute is never sent unless the same order's select was confirmed within
 //! `select_timeout`. `expired_never_sent`: a command is never sent from its expiry on. `durable_before_ack`: N(R) never
 //! passes what the application reported durable.
 
+pub mod access;
 pub mod apci;
 pub mod apdu_flow;
 pub mod asdu;

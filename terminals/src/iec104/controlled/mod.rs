@@ -100,6 +100,11 @@ impl<S: Station> Session<S> {
         }
     }
 
+    /// Whether data transfer is started on a connection.
+    pub fn is_started(&self, id: ConnectionId) -> bool {
+        self.links.get(&id).is_some_and(Link::is_started)
+    }
+
     /// Why the socket of a connection is to be closed, if it is.
     pub fn closed(&self, id: ConnectionId) -> Option<&str> {
         self.links.get(&id).and_then(|link| link.closed.as_deref())

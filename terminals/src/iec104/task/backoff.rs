@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// The first wait.
-pub(super) const BACKOFF_MIN: Duration = Duration::from_secs(1);
+const BACKOFF_MIN: Duration = Duration::from_secs(1);
 const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A link that lasted this long resets the back-off.
 const STEADY: Duration = Duration::from_secs(60);

@@ -457,7 +457,7 @@ impl<H: LinkHandler> Out<'_, H> {
                 Some(output) => {
                     // Objects go before what followed them on the wire.
                     self.report(&mut batch, &link.acks).await;
-                    self.tell(output, &link.acks, &mut ended).await;
+                    self.tell(output, &link.acks, &link.peer, &mut ended).await;
                 }
                 None if link.session.is_closed() && ended.is_none() => {}
                 None => break,
@@ -470,14 +470,14 @@ impl<H: LinkHandler> Out<'_, H> {
         ended
     }
 
-    async fn tell(&mut self, output: Output, acks: &Arc<Acks>, ended: &mut Option<String>) {
+    async fn tell(&mut self, output: Output, acks: &Arc<Acks>, peer: &str, ended: &mut Option<String>) {
         match output {
             Output::Sent(command) => self.handler.written(command),
             Output::Outcome { command, outcome, received } => {
                 let ack = received.map(|received| AckTicket { acks: Arc::clone(acks), received });
                 self.handler.outcome(command, outcome, ack).await;
             }
-            Output::State(State::Started) => self.handler.link(true, "started").await,
+            Output::State(State::Started) => self.handler.link(true, &format!("started with {peer}")).await,
             Output::State(State::Closed { reason }) => *ended = Some(reason),
             Output::Malformed { bytes, why, ended } => {
                 let what = if ended { Malformed::Ended } else { Malformed::Skipped };

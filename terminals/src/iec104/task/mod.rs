@@ -1,11 +1,13 @@
 //! The tasks that own the sockets and the clock.
 //!
 //! Read [`LinkHandler`], then `controlling` (one station over one or several connections), `way` and `wire` (where these
-//! come from), `controlled`.
+//! come from), `door` and `dial_in` (stations that call), `controlled`.
 
 mod backoff;
 mod controlled;
 mod controlling;
+mod dial_in;
+mod door;
 mod switchover;
 mod way;
 mod wire;
@@ -20,9 +22,11 @@ use tokio::sync::{Notify, watch};
 
 use super::asdu::Object;
 
-pub use controlled::run_controlled;
+pub use controlled::{Arrivals, Heartbeat, run_controlled, run_station};
 pub use controlling::{run_controlling, run_link};
-pub use way::{Address, Call, Dial, Dialling, Way};
+pub use dial_in::{Alike, Called, Caller, Callers, run_dial_in};
+pub use door::Entrance;
+pub use way::{Address, Call, Dial, Dialling, Registering, TlsAddress, Way};
 pub use wire::{Stream, Wire};
 
 /// What a controlling link reports. Awaiting gives back-pressure to that link's socket only.

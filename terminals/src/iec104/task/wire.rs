@@ -1,5 +1,6 @@
 //! Bytes in and out of a stream, without a buffer for each link.
 
+use std::future::poll_fn;
 use std::io;
 use std::mem::MaybeUninit;
 use std::pin::Pin;
@@ -50,6 +51,15 @@ pub(super) async fn write<S: Stream>(stream: &mut S, bytes: &[u8], within: Durat
 /// Ends the stream in order where that can be done soon.
 pub(super) async fn farewell<S: Stream>(stream: &mut S) {
     let _ = timeout(FAREWELL, stream.shutdown()).await;
+}
+
+/// As [`farewell`], as far as that can be done now: nobody else has to wait.
+pub(super) async fn farewell_now<S: Stream>(stream: &mut S) {
+    poll_fn(|cx| {
+        let _ = Pin::new(&mut *stream).poll_shutdown(cx);
+        Poll::Ready(())
+    })
+    .await;
 }
 
 /// The stream of a real link.

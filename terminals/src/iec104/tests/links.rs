@@ -14,14 +14,14 @@ use crate::iec104::{
 };
 
 #[derive(Debug, PartialEq)]
-enum Seen {
+pub(super) enum Seen {
     Up(bool),
     Object(u32, Value),
     Outcome(u64, Outcome),
     Written(u64),
 }
 
-struct Recorder(mpsc::UnboundedSender<Seen>);
+pub(super) struct Recorder(pub(super) mpsc::UnboundedSender<Seen>);
 
 impl LinkHandler for Recorder {
     async fn objects(&mut self, objects: &[Object], ack: AckTicket) {

@@ -1,3 +1,4 @@
+mod access;
 mod budget;
 mod codec;
 mod controlled;
