@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-
 use super::served::Served;
 use super::{logging, stop};
 use crate::api;
@@ -26,10 +24,8 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     // Before anything runs: an address that cannot be had is said at once.
     let northbound = match northbound {
         Some(config) => {
-            let listener = northbound::bind(&config).await.with_context(|| {
-                format!("northbound: listen on {}: wanted another `listen` under [northbound]", config.listen)
-            })?;
-            Some((config, listener))
+            let entrance = northbound::open(&config).await?;
+            Some((config, entrance))
         }
         None => None,
     };
@@ -45,9 +41,9 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     };
     let data = parts.data.clone();
     let served = Served::start(parts, serve.operators, listener).await?;
-    let northbound = northbound.map(|(config, listener)| {
+    let northbound = northbound.map(|(config, entrance)| {
         tracing::info!(listen = %config.listen, points = config.points.len(), "northbound");
-        northbound::start(&config, listener, served.handle())
+        northbound::start(&config, entrance, served.handle())
     });
     tracing::info!(api = %served.address(), data = %data.display(), "serving");
     if let Some(own) = served.own_token() {

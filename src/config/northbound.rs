@@ -6,11 +6,14 @@ use std::path::Path;
 
 use headroom_rules::model::{Inventory, NodeId, Power, RoundNo, TerminalId};
 use headroom_rules::output::AlarmCause;
+use headroom_terminals::iec104::access::guard::Access;
+use headroom_terminals::iec104::access::tls::{Files, Peer};
 
 use super::error::ConfigErrors;
 use super::fleet::take_common_address;
 use super::reader::{Section, Source, read_file};
 use super::serve::ADDRESS;
+use super::transport::{take_access, take_files, take_peers};
 
 /// The centre as a controlled station.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +28,10 @@ pub struct NorthboundConfig {
     pub require_select: bool,
     /// Connections at once, 1..=16; one of them is started (a redundancy group).
     pub connections_max: u8,
+    /// Who may connect.
+    pub access: Access,
+    /// Certificates of this end, and whose are let in, where the links have TLS.
+    pub tls: Option<(Files, Vec<Peer>)>,
     /// What is told, by address.
     pub points: BTreeMap<u32, NorthboundPoint>,
     /// Nodes whose limits can be set, by address of the set point, short float, kW.
@@ -89,6 +96,17 @@ impl NorthboundConfig {
             let require_select = station.flag_or("require_select", true);
             let connections_max = station.int_or("connections_max", 2, "whole number of connections", 1..=16);
             station.end();
+            let access = top.section("access").map_or_else(Access::default, |section| {
+                let access = take_access(&section, &Access::default());
+                section.end();
+                access
+            });
+            let tls = top.section("tls").and_then(|section| {
+                let folder = file.parent().unwrap_or(Path::new(""));
+                let tls = take_files(&section, folder).zip(take_peers(&section, "peer"));
+                section.end();
+                tls
+            });
             let known = Known(fleet);
             let mut lines = BTreeMap::new();
             let mut points = BTreeMap::new();
@@ -119,6 +137,8 @@ impl NorthboundConfig {
                 name: name?,
                 require_select,
                 connections_max,
+                access,
+                tls,
                 points,
                 limits,
             })

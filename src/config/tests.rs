@@ -456,6 +456,20 @@ fn what_a_centre_above_sees_and_sets_is_in_the_fleet_at_an_address_of_its_own() 
 }
 
 #[test]
+fn a_northbound_door_is_for_those_whom_its_file_names() {
+    let point = "[[point]]\nioa = 1\nshows = \"load\"\nnode = \"F1\"\n";
+    let config =
+        northbound(&format!("{NORTHBOUND}{point}[access]\nallowed = [\"10.0.0.0/8\"]\nlinks_max = 4\n")).unwrap();
+    assert_eq!((config.access.allowed.len(), config.access.links_max, config.tls), (1, 4, None));
+    let text = format!("{NORTHBOUND}{point}[tls]\nca = \"none.pem\"\n");
+    assert_snapshot!(said(northbound(&text)), @r#"
+    northbound.toml:9: tls.certificate is missing: wanted the path of a PEM file
+    northbound.toml:9: tls.key is missing: wanted the path of a PEM file
+    northbound.toml:9: tls.peer is missing: wanted "sha256:" and 64 hexadecimal digits of the certificate's fingerprint, or "name:" and a DNS or URI name in it; several stand in brackets
+    "#);
+}
+
+#[test]
 fn a_northbound_file_without_a_point_or_its_table_is_refused() {
     assert_snapshot!(said(northbound(NORTHBOUND)), @"northbound.toml:1: point: missing: wanted at least one [[point]]");
     assert_snapshot!(said(northbound("")), @"northbound.toml:1: northbound: missing: wanted a table [northbound]");

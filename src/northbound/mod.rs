@@ -9,16 +9,18 @@ mod points;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use headroom_rules::input::{Origin, Request};
 use headroom_rules::model::{NodeId, Power, Timestamp};
 use headroom_rules::orders::Step;
 use headroom_rules::view::View;
+use headroom_terminals::iec104::access::tls::Identity;
+use headroom_terminals::iec104::task::{Arrivals, Entrance, run_station};
 use headroom_terminals::iec104::{
-    CommandAnswer, CommandToken, CommandValue, Object, Station, StationCommand, StationConfig, run_controlled,
+    CommandAnswer, CommandToken, CommandValue, Object, Station, StationCommand, StationConfig,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -179,16 +181,30 @@ impl Running {
     }
 }
 
-/// Binds the address of a file.
+/// The door of a file: bound, with its certificates.
 ///
 /// # Errors
-/// It cannot be had.
-pub async fn bind(config: &NorthboundConfig) -> io::Result<TcpListener> {
-    TcpListener::bind(config.listen).await
+/// A sentence for the person who starts it: the address cannot be had, or the certificates cannot be used any more.
+pub async fn open(config: &NorthboundConfig) -> anyhow::Result<Entrance> {
+    let tls = match &config.tls {
+        None => None,
+        Some((files, peers)) => {
+            let identity = Identity::load(files).map_err(|faults| {
+                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
+                anyhow::anyhow!("northbound: [tls]: {}", faults.join("; "))
+            })?;
+            Some(identity.listening(Some(peers.clone())).context("northbound: [tls]")?)
+        }
+    };
+    let listener = TcpListener::bind(config.listen).await.with_context(|| {
+        format!("northbound: listen on {}: wanted another `listen` under [northbound]", config.listen)
+    })?;
+    let within = StationConfig::new(config.common_address).timers.t0();
+    Ok(Entrance { access: config.access.clone(), tls, ..Entrance::open(listener, within) })
 }
 
-/// Serves the centre above, on a bound listener, until stopped.
-pub fn start(config: &NorthboundConfig, listener: TcpListener, handle: Handle) -> Running {
+/// Serves the centre above, behind its door, until stopped.
+pub fn start(config: &NorthboundConfig, entrance: Entrance, handle: Handle) -> Running {
     let (settings, wanted) = mpsc::channel(SETTINGS_MAX);
     let (answers_to, answers) = mpsc::channel(SETTINGS_MAX);
     let station = Northbound {
@@ -210,6 +226,6 @@ pub fn start(config: &NorthboundConfig, listener: TcpListener, handle: Handle) -
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(carry(wanted, answers_to, handle, origin));
-    tasks.spawn(run_controlled(listener, station_config, station, stopped));
+    tasks.spawn(run_station(Arrivals::Listen(entrance), station_config, station, stopped));
     Running { stop, tasks }
 }
