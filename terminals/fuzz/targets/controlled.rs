@@ -116,8 +116,14 @@ fn answer(n: u8) -> CommandAnswer {
     }
 }
 
+/// Mostly the same one, so that something comes of it.
 fn connection(n: u8) -> ConnectionId {
-    ConnectionId(u64::from(n % 4))
+    ConnectionId(match n {
+        0..128 => 0,
+        128..192 => 1,
+        192..224 => 2,
+        _ => 3,
+    })
 }
 
 impl Run {
