@@ -1,6 +1,6 @@
 //! The centre as a controlled station of IEC 60870-5-104, to a dispatch centre above it.
 //!
-//! Read `points` (what is shown), then [`Northbound`] (the station). What the centre above sets goes as a request through
+//! Read `points` (what is shown), then `Northbound` (the station). What the centre above sets goes as a request through
 //! the journal to the engine, by the same rules and into the same audit log as an operator's, and is confirmed only when
 //! the engine has granted it.
 
