@@ -8,6 +8,7 @@ mod centre;
 mod demo;
 mod dial_in;
 mod durability;
+mod interop;
 mod northbound;
 mod peer;
 mod peers;

@@ -38,3 +38,18 @@ def until(fits, seconds):
         if found or time.monotonic() >= at_last:
             return found
         time.sleep(0.01)
+
+
+def serve(**doors):
+    """Does what each line of stdin says, by the door of that name, until `quit` or the end of it."""
+    for line in sys.stdin:
+        asked = json.loads(line)
+        name = asked.pop("do")
+        if name == "quit":
+            break
+        try:
+            ok = doors[name](**asked)
+            say(did=name, ok=ok is not False)
+        except Exception as error:
+            say(did=name, ok=False, error=f"{type(error).__name__}: {error}", asked=asked)
+    end(0)

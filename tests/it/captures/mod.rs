@@ -5,4 +5,4 @@ mod damage;
 mod reading;
 mod replay;
 mod streams;
-mod writer;
+pub(crate) mod writer;
