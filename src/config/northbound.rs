@@ -13,7 +13,7 @@ use super::error::ConfigErrors;
 use super::fleet::take_common_address;
 use super::reader::{Section, Source, read_file};
 use super::serve::ADDRESS;
-use super::transport::{take_access, take_files, take_peers};
+use super::transport::take_door;
 
 /// The centre as a controlled station.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -96,17 +96,7 @@ impl NorthboundConfig {
             let require_select = station.flag_or("require_select", true);
             let connections_max = station.int_or("connections_max", 2, "whole number of connections", 1..=16);
             station.end();
-            let access = top.section("access").map_or_else(Access::default, |section| {
-                let access = take_access(&section, &Access::default());
-                section.end();
-                access
-            });
-            let tls = top.section("tls").and_then(|section| {
-                let folder = file.parent().unwrap_or(Path::new(""));
-                let tls = take_files(&section, folder).zip(take_peers(&section, "peer"));
-                section.end();
-                tls
-            });
+            let (access, tls) = take_door(&top, file);
             let known = Known(fleet);
             let mut lines = BTreeMap::new();
             let mut points = BTreeMap::new();

@@ -14,7 +14,7 @@ use super::error::ConfigErrors;
 use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, host_port, profile_file, take_common_address, take_round_no};
 use super::maps::Maps;
 use super::reader::{Section, Source, read_file};
-use super::transport::{take_access, take_files, take_peers, take_registration};
+use super::transport::{take_door, take_registration};
 
 /// A simulated fleet, for a centre elsewhere. Paths are relative to the file's folder.
 #[derive(Clone, Debug, PartialEq)]
@@ -208,17 +208,7 @@ impl TerminalConfig {
             if dial.is_some() && top.has("listen") {
                 top.fault("listen", "beside [dial]: wanted one of them, as a terminal either listens or dials");
             }
-            let access = top.section("access").map_or_else(Access::default, |section| {
-                let access = take_access(&section, &Access::default());
-                section.end();
-                access
-            });
-            let tls = top.section("tls").and_then(|section| {
-                let tls =
-                    take_files(&section, file.parent().unwrap_or(Path::new(""))).zip(take_peers(&section, "peer"));
-                section.end();
-                tls
-            });
+            let (access, tls) = take_door(&top, file);
             let common_address = take_common_address(&top);
             let (profile, _) = Maps::default().take(&top, file);
             let require_select = top.flag_or("require_select", true);

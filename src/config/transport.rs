@@ -102,6 +102,22 @@ pub(super) fn take_access(section: &Section<'_>, default: &Access) -> Access {
     }
 }
 
+/// Takes `[access]` and `[tls]` of a file: who may connect, and the certificates of this end with whose are let in.
+pub(super) fn take_door(top: &Section<'_>, file: &Path) -> (Access, Option<(Files, Vec<Peer>)>) {
+    let access = top.section("access").map_or_else(Access::default, |section| {
+        let access = take_access(&section, &Access::default());
+        section.end();
+        access
+    });
+    let tls = top.section("tls").and_then(|section| {
+        let folder = file.parent().unwrap_or(Path::new(""));
+        let tls = take_files(&section, folder).zip(take_peers(&section, "peer"));
+        section.end();
+        tls
+    });
+    (access, tls)
+}
+
 /// Takes the socket for terminals that call.
 pub(super) fn take_dial_in(section: &Section<'_>) -> Option<DialInSettings> {
     let listen = section.text_as("listen", ADDRESS, |text| text.parse().ok());

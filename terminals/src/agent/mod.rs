@@ -12,6 +12,7 @@ use headroom_rules::model::{
 };
 use headroom_rules::orders::{Action, Step};
 
+use crate::iec104::asdu::causes;
 use crate::iec104::files::{EVENTS, FileId, FileInfo, TRANSPARENT};
 use crate::iec104::{CommandAnswer, Object, Station, StationCommand};
 use crate::profile::Profile;
@@ -32,15 +33,6 @@ pub const SETTINGS_FILE: FileId = FileId { ioa: 30_002, name: TRANSPARENT };
 const SETTINGS_MAX: u32 = 4_096;
 /// Below this on every phase there is no supply, mV: a fifth of 230 V.
 const NO_SUPPLY_BELOW: i64 = 46_000;
-
-/// Causes of transmission (IEC 60870-5-101, 7.2.3).
-mod cause {
-    pub(super) const PERIODIC: u8 = 1;
-    pub(super) const SPONTANEOUS: u8 = 3;
-    pub(super) const REMOTE: u8 = 11;
-    pub(super) const INTERROGATED: u8 = 20;
-    pub(super) const COUNTERS: u8 = 37;
-}
 
 /// One round as measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -176,27 +168,27 @@ impl<S: Site> Agent<S> {
         if supplied != self.supplied {
             self.supplied = supplied;
             let [voltage, ..] = sample.voltage.map(Voltage::get);
-            self.tell_event(&mut Vec::new(), PointKind::VoltageA, voltage, cause::SPONTANEOUS);
+            self.tell_event(&mut Vec::new(), PointKind::VoltageA, voltage, causes::SPONTANEOUS);
         }
     }
 
     fn tell_measured(&self, out: &mut Vec<Object>, sample: &Sample) {
         for (kind, value, _) in measurands(sample, self.config.contract, self.settings.deadband_percent) {
-            self.tell(out, kind, value, cause::INTERROGATED);
+            self.tell(out, kind, value, causes::INTERROGATED);
         }
     }
 
     fn tell_positions(&self, out: &mut Vec<Object>, sample: &Sample) {
         for (no, round) in RoundNo::ALL.into_iter().zip(&sample.rounds) {
             if let Some(round) = round {
-                self.tell(out, PointKind::RoundPosition(no), round.position.value(), cause::INTERROGATED);
+                self.tell(out, PointKind::RoundPosition(no), round.position.value(), causes::INTERROGATED);
             }
         }
     }
 
     fn tell_states(&self, out: &mut Vec<Object>, sample: &Sample) {
         for (kind, value) in self.states(sample) {
-            self.tell(out, kind, value, cause::INTERROGATED);
+            self.tell(out, kind, value, causes::INTERROGATED);
         }
     }
 
@@ -322,7 +314,7 @@ impl<S: Site> Station for Agent<S> {
 
     fn counters(&mut self, out: &mut Vec<Object>) {
         let energy = self.site.sample().energy;
-        self.tell(out, PointKind::ImportEnergy, energy.get(), cause::COUNTERS);
+        self.tell(out, PointKind::ImportEnergy, energy.get(), causes::COUNTER_INTERROGATED);
     }
 
     fn spontaneous(&mut self, out: &mut Vec<Object>) {
@@ -333,14 +325,14 @@ impl<S: Site> Station for Agent<S> {
         let Some(mut reported) = self.reported else {
             // Nobody has interrogated yet: tell everything once, as changed.
             self.interrogated(out);
-            out.iter_mut().for_each(|object| object.cause = cause::SPONTANEOUS);
+            out.iter_mut().for_each(|object| object.cause = causes::SPONTANEOUS);
             return;
         };
         for (at, no) in RoundNo::ALL.into_iter().enumerate() {
             let (Some(old), Some(new)) = (&mut reported.rounds[at], &sample.rounds[at]) else { continue };
             if old.position != new.position {
                 old.position = new.position;
-                let cause = if self.driven[at] { cause::REMOTE } else { cause::SPONTANEOUS };
+                let cause = if self.driven[at] { causes::RETURN_REMOTE } else { causes::SPONTANEOUS };
                 // A moving switch is not yet the command's return.
                 self.driven[at] &= new.position == SwitchPosition::Intermediate;
                 self.tell_event(out, PointKind::RoundPosition(no), new.position.value(), cause);
@@ -348,11 +340,11 @@ impl<S: Site> Station for Agent<S> {
         }
         if reported.cover_open != sample.cover_open {
             reported.cover_open = sample.cover_open;
-            self.tell_event(out, PointKind::CoverOpen, i64::from(sample.cover_open), cause::SPONTANEOUS);
+            self.tell_event(out, PointKind::CoverOpen, i64::from(sample.cover_open), causes::SPONTANEOUS);
         }
         if std::mem::take(&mut self.cap_changed) {
             let cap = self.control.cap().map_or(0, Power::get);
-            self.tell_event(out, PointKind::PowerCap, cap, cause::REMOTE);
+            self.tell_event(out, PointKind::PowerCap, cap, causes::RETURN_REMOTE);
         }
         let before = reported;
         let due = now.since(self.power_reported_at) >= self.settings.report_every;
@@ -361,9 +353,9 @@ impl<S: Site> Station for Agent<S> {
             measurands(&sample, contract, percent).zip(measurands(&before, contract, percent))
         {
             let cause = if value.abs_diff(old) >= band.unsigned_abs() {
-                cause::SPONTANEOUS
+                causes::SPONTANEOUS
             } else if due && kind == PointKind::ActivePower {
-                cause::PERIODIC
+                causes::PERIODIC
             } else {
                 continue;
             };
