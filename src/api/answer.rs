@@ -6,7 +6,7 @@ use serde::Serialize;
 use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
-use crate::centre::Unavailable;
+use crate::centre::{NotAsked, NotRead, Unavailable};
 use crate::sentence::sentence;
 use crate::store::StoreError;
 
@@ -54,6 +54,19 @@ impl From<Unavailable> for Fault {
             Unavailable::TimedOut => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::new(status, unavailable.to_string())
+    }
+}
+
+impl From<NotRead> for Fault {
+    fn from(error: NotRead) -> Self {
+        let status = match error {
+            NotRead::Unknown(_) => StatusCode::NOT_FOUND,
+            NotRead::NoPoint(..) | NotRead::Refused { .. } => StatusCode::CONFLICT,
+            NotRead::NotAsked(_, NotAsked::Busy) => StatusCode::TOO_MANY_REQUESTS,
+            NotRead::NotAsked(..) | NotRead::LinkLost(_) => StatusCode::SERVICE_UNAVAILABLE,
+            NotRead::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
+        };
+        Self::new(status, error.to_string())
     }
 }
 

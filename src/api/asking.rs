@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::{Stream, TryStreamExt as _};
 use headroom_rules::input::{Origin, Request};
+use serde_json::json;
 use tokio::time::timeout;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -13,6 +14,9 @@ use warp::reply::Response;
 use super::Api;
 use super::answer::{Fault, ok};
 use super::door::Caller;
+use super::params::Params;
+use super::reading::{Pairs, point, terminal_id};
+use crate::centre::Wanted;
 use crate::printable::is_printable;
 
 /// Largest body of a request, bytes: far more than its longest texts.
@@ -39,6 +43,25 @@ where
     check(&request)?;
     let origin = Origin { operator: caller.operator.to_string(), from: caller.from.to_string() };
     Ok(ok(&api.handle.request(origin, request).await??))
+}
+
+/// Answers when the terminal has: the values are in the view and in the trends then.
+pub(super) async fn read_now(api: &Api, caller: &Caller, id: &str, pairs: Pairs) -> Result<Response, Fault> {
+    let terminal = terminal_id(id)?;
+    let params = Params::parse(pairs, &["what", "point"])?;
+    let wanted = match (params.text("what"), point(&params)?) {
+        (None, Some(point)) => Wanted::Point(point),
+        (None | Some("all"), None) => Wanted::All,
+        (Some("counters"), None) => Wanted::Counters,
+        (Some(_), Some(_)) => return Err(Fault::bad_request("wanted \"what\" or \"point\", not both")),
+        (Some(other), None) => {
+            return Err(Fault::bad_request(format!("what = \"{other}\": wanted \"all\" or \"counters\"")));
+        }
+    };
+    let Caller { operator, from } = caller;
+    tracing::info!(%operator, %from, %terminal, %wanted, "read on demand");
+    api.handle.demand.read(terminal, wanted).await?;
+    Ok(ok(&json!({ "terminal": terminal, "read": wanted.to_string() })))
 }
 
 async fn read<S, B>(body: S) -> Result<Vec<u8>, Fault>

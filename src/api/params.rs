@@ -26,6 +26,10 @@ impl Params {
         Ok(Self(params))
     }
 
+    pub(super) fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
     pub(super) fn number<T>(&self, key: &str, default: T, range: &RangeInclusive<T>) -> Result<T, Fault>
     where
         T: FromStr + PartialOrd + Display,

@@ -64,10 +64,7 @@ impl From<store::TrendPoint> for TrendPoint {
 pub(super) async fn trend(api: &Api, id: &str, pairs: Pairs) -> Result<Response, Fault> {
     let id = terminal_id(id)?;
     let params = Params::parse(pairs, &["point", "span_s"])?;
-    let code = params.number("point", PointKind::ActivePower.code(), &(1..=u16::MAX))?;
-    let point = PointKind::from_code(code).ok_or_else(|| {
-        Fault::bad_request(format!("point = {code}: no such point; wanted a code as 1, active power"))
-    })?;
+    let point = point(&params)?.unwrap_or(PointKind::ActivePower);
     let span = Span::from_s(params.number("span_s", TREND_S, &(1..=TREND_S_MAX))?);
     let now = api.handle.clock.now();
     let from = Timestamp::new(now.get().saturating_sub(span.get()));
@@ -100,10 +97,17 @@ pub(super) async fn audit(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
     Ok(ok(&json!({ "audit": audit })))
 }
 
+/// The point that `point` names by its code, if it is there.
+pub(super) fn point(params: &Params) -> Result<Option<PointKind>, Fault> {
+    let code = params.number("point", 0, &(1..=u16::MAX))?;
+    let unknown = || Fault::bad_request(format!("point = {code}: no such point; wanted a code as 1, active power"));
+    if code == 0 { Ok(None) } else { PointKind::from_code(code).ok_or_else(unknown).map(Some) }
+}
+
 fn limit(params: &Params) -> Result<u32, Fault> {
     params.number("limit", LIMIT, &(1..=LIMIT_MAX))
 }
 
-fn terminal_id(text: &str) -> Result<TerminalId, Fault> {
+pub(super) fn terminal_id(text: &str) -> Result<TerminalId, Fault> {
     text.parse().map_err(|error| Fault::bad_request(format!("no terminal's id: {error}")))
 }

@@ -48,6 +48,14 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(only(Method::GET, READS))
         .and(api.clone())
         .then(|id: String, api: Arc<Api>| async move { settle(reading::terminal(&api, &id).await) });
+    let read = warp::path!("api" / "v1" / "terminals" / String / "read")
+        .and(only(Method::POST, ASKS))
+        .and(api.clone())
+        .and(caller)
+        .and(pairs)
+        .then(|id: String, api: Arc<Api>, caller, pairs| async move {
+            settle(asking::read_now(&api, &caller, &id, pairs).await)
+        });
     let trend = warp::path!("api" / "v1" / "terminals" / String / "trend")
         .and(only(Method::GET, READS))
         .and(api.clone())
@@ -86,7 +94,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
 
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = orders.or(alarms).unify().or(events).unify().or(audit).unify();
-    seen.boxed().or(requests).unify().or(stored.boxed()).unify().recover(turned_away).unify().boxed()
+    seen.boxed().or(read).unify().or(requests).unify().or(stored.boxed()).unify().recover(turned_away).unify().boxed()
 }
 
 /// Stands behind a path, so that a wrong method can be told from a wrong address.

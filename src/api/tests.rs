@@ -6,10 +6,14 @@ use std::time::{Duration, Instant};
 
 use headroom_rules::input::{Input, Origin, Request};
 use headroom_rules::model::{Power, Quality, Reading, RoundNo, TerminalId, Timestamp};
-use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
+use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState};
 use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, Output, Refusal, Reply};
 use headroom_rules::view::{TerminalDetail, TerminalView, View};
 use headroom_terminals::iec104::access::refusals::Refusal as TurnedAway;
+use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
+use headroom_terminals::iec104::controlling::Answer as StationAnswer;
+use headroom_terminals::iec104::controlling::Request as StationRequest;
+use headroom_terminals::iec104::task::Ask;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -19,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::centre::Question;
+use crate::centre::{Demand, Question};
 use crate::clock::Clock;
 use crate::config::OperatorEntry;
 // The console's own client: what it cannot read is a fault of the API.
@@ -44,6 +48,7 @@ struct Centre {
     health: watch::Sender<Health>,
     backlog: watch::Sender<Backlog>,
     asked: Arc<Mutex<Vec<(Origin, Request)>>>,
+    demanded: mpsc::Receiver<Ask>,
     served: JoinHandle<()>,
     _folder: tempfile::TempDir,
 }
@@ -158,10 +163,12 @@ impl Centre {
         let asked = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(stand_in(submitted, Arc::clone(&asked)));
         tokio::spawn(answer_questions(questioned));
+        let (demand, demanded) = Demand::of(terminal());
         let handle = Handle {
             view: views,
             submissions,
             questions,
+            demand,
             health: healths,
             backlog: backlogs,
             refusals: Arc::default(),
@@ -177,7 +184,7 @@ impl Centre {
         let (stop, stopping) = watch::channel(false);
         let served = tokio::spawn(serve(listener, handle, Operators::new(&operators), stopping));
         let http = reqwest::Client::builder().timeout(SOON).no_proxy().pool_max_idle_per_host(0).build().unwrap();
-        Self { url, http, stop, view, health, backlog, asked, served, _folder: folder }
+        Self { url, http, stop, view, health, backlog, asked, demanded, served, _folder: folder }
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -264,6 +271,7 @@ const ADDRESSES: &[&str] = &[
     "/api/v1/terminals",
     "/api/v1/terminals/T-1",
     "/api/v1/terminals/no%20code",
+    "/api/v1/terminals/T-1/read",
     "/api/v1/terminals/T-1/trend",
     "/api/v1/terminals/T-1/trend?span_s=x",
     "/api/v1/orders",
@@ -339,6 +347,12 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         ("GET", "/api/v1/audit?limit=5&limit=6", 400),
         ("GET", "/api/v1/audit?from=5", 400),
         ("GET", "/api/v1/events?from=x", 400),
+        ("GET", "/api/v1/terminals/T-1/read", 405),
+        ("POST", "/api/v1/terminals/T-9/read", 404),
+        ("POST", "/api/v1/terminals/no%20code/read", 400),
+        ("POST", "/api/v1/terminals/T-1/read?what=some", 400),
+        ("POST", "/api/v1/terminals/T-1/read?what=all&point=1", 400),
+        ("POST", "/api/v1/terminals/T-1/read?point=13", 400),
         ("GET", "/api/v1/terminals/T-1/trend?point=13", 400),
         ("GET", "/api/v1/terminals/T-1/trend?span_s=2678400", 200),
         ("GET", "/api/v1/terminals/T-1/trend?span_s=2678401", 400),
@@ -347,7 +361,8 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{method} {path}");
         let allow = answer.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
-        let wanted = if path.ends_with("requests") { "POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
+        let asks = path.ends_with("requests") || path.ends_with("read");
+        let wanted = if asks { "POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
         assert_eq!(allow.as_deref(), [405, 204].contains(&status).then_some(wanted), "{method} {path}");
         let body = answer.text().await.unwrap();
         if status >= 400 {
@@ -491,6 +506,52 @@ async fn an_oversize_body_is_turned_away_with_413() {
     let mut answer = String::new();
     timeout(SOON, socket.read_to_string(&mut answer)).await.unwrap().unwrap();
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_terminal_is_read_on_demand_and_what_becomes_of_it_is_said() {
+    let mut centre = Centre::start().await;
+    let console = centre.console();
+    let url = format!("{}/api/v1/terminals/T-1/read", centre.url);
+    let asking =
+        |what: &str| tokio::spawn(read(centre.http.request(Method::POST, format!("{url}{what}")).bearer_auth(TOKEN)));
+    let answers = [
+        ("", StationRequest::Interrogate(Qoi(20)), StationAnswer::Done, 200, "all values"),
+        ("?what=counters", StationRequest::Counters(Qcc(5)), StationAnswer::LinkLost, 503, "the link was lost"),
+        (
+            "?point=12",
+            StationRequest::Read { ioa: 2101 },
+            StationAnswer::Refused { cause: 47 },
+            409,
+            "T-1 refuses to read point 12: unknown information object address (cause 47)",
+        ),
+        ("", StationRequest::Interrogate(Qoi(20)), StationAnswer::TimedOut, 504, "did not answer"),
+        ("", StationRequest::Interrogate(Qoi(20)), StationAnswer::NotSent(NotSent::NoLink), 503, "it has no link"),
+    ];
+    for (what, wanted, answer, status, words) in answers {
+        let asked = asking(what);
+        let Some(Ask::Request(request, reply)) = centre.demanded.recv().await else { panic!("{what}") };
+        assert_eq!(request, wanted);
+        reply.send(answer).unwrap();
+        let (code, body) = asked.await.unwrap();
+        assert_eq!(code.as_u16(), status, "{body}");
+        assert!(body.to_string().contains(words), "{body}");
+    }
+    // While one lies unread with the link, no other is taken.
+    let (mut one, mut other) = (asking("?what=counters"), asking(""));
+    let (first, lies) = tokio::select! {
+        first = &mut one => (first.unwrap(), other),
+        first = &mut other => (first.unwrap(), one),
+    };
+    assert_eq!(first.0, StatusCode::TOO_MANY_REQUESTS);
+    assert!(first.1.to_string().contains("try again in a moment"), "{}", first.1);
+    drop(centre.demanded.recv().await);
+    assert_eq!(lies.await.unwrap().0, StatusCode::SERVICE_UNAVAILABLE);
+    let asked = tokio::spawn(async move { console.read_now(terminal()).await });
+    let Some(Ask::Request(_, reply)) = centre.demanded.recv().await else { panic!() };
+    reply.send(StationAnswer::Refused { cause: 44 }).unwrap();
+    let Message::ReadNow(_, Err(sentence)) = asked.await.unwrap() else { panic!() };
+    assert_eq!(sentence, "T-1 refuses to read all values: unknown type identification (cause 44)");
 }
 
 #[tokio::test]

@@ -11,6 +11,7 @@ use headroom_terminals::iec104::access::refusals::Refusals;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::demand::Demand;
 use crate::clock::Clock;
 use crate::journal::{Health, Submission};
 use crate::store::{Backlog, StoreReader};
@@ -54,6 +55,8 @@ pub struct Handle {
     pub submissions: mpsc::Sender<Submission>,
     /// To the engine's task.
     pub questions: mpsc::Sender<Question>,
+    /// To the terminals, for reading on demand.
+    pub demand: Demand,
     /// Whether inputs reach the disk.
     pub health: watch::Receiver<Health>,
     /// How the store keeps up.

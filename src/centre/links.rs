@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
+use headroom_terminals::iec104::LinkConfig;
 use headroom_terminals::iec104::access::refusals::Refusals;
 use headroom_terminals::iec104::access::tls::{Identity, Peer};
 use headroom_terminals::iec104::task::{
-    Address, Called, Caller, Callers, Entrance, TlsAddress, Way, Wire, run_dial_in, run_link,
+    Address, Called, Caller, Callers, Entrance, TlsAddress, Way, Wire, Work, run_dial_in, run_link,
 };
-use headroom_terminals::iec104::{Command, LinkConfig};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -99,15 +99,15 @@ impl Ways {
         self,
         links: &mut JoinSet<()>,
         config: LinkConfig,
-        commands: mpsc::Receiver<Command>,
+        work: Work,
         acquisition: Acquisition,
         stop: watch::Receiver<bool>,
     ) {
         let clock: Clock = acquisition.clock.clone();
         let wall = move || clock.now();
         match self {
-            Self::Dialled(ways) => links.spawn(run_link(config, ways, commands, wall, acquisition, stop)),
-            Self::Called(ways) => links.spawn(run_link(config, ways, commands, wall, acquisition, stop)),
+            Self::Dialled(ways) => links.spawn(run_link(config, ways, work, wall, acquisition, stop)),
+            Self::Called(ways) => links.spawn(run_link(config, ways, work, wall, acquisition, stop)),
         };
     }
 }

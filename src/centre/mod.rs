@@ -14,6 +14,7 @@
 //! for nobody, so that the circle through the links can always move.
 
 mod acquisition;
+mod demand;
 mod dispatch;
 mod engine_task;
 mod error;
@@ -41,6 +42,7 @@ use headroom_rules::model::Span;
 use headroom_rules::policy::Policy;
 use headroom_rules::view::View;
 use headroom_terminals::iec104::config::RawTimers;
+use headroom_terminals::iec104::task::Work;
 use headroom_terminals::iec104::{LinkConfig, Timers};
 use headroom_terminals::profile::Profile;
 use tokio::sync::{mpsc, watch};
@@ -48,6 +50,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use self::acquisition::{Acquisition, LinkLog, Rejects};
+use self::demand::Line;
 use self::dispatch::{Dispatcher, Route, return_outcomes};
 use self::engine_task::EngineTask;
 use self::figures::Tally;
@@ -62,6 +65,7 @@ use crate::sentence::sentence;
 use crate::store::{Backlog, Retention, Store, StoreReader, run_writer};
 
 pub(crate) use acquisition::readings;
+pub use demand::{Demand, NotAsked, NotRead, Wanted};
 pub(crate) use engine_task::first_inputs;
 pub use error::{CentreError, StopError};
 pub use figures::{Figures, OrderFigures, Peak};
@@ -75,6 +79,8 @@ const COMMITTED_MAX: usize = 8;
 const ENTRIES_MAX: usize = 8_192;
 /// Commands that wait for one link; the session holds more.
 const COMMANDS_MAX: usize = 64;
+/// Questions to one terminal that wait for its link.
+const ASKS_MAX: usize = 4;
 /// Questions that wait for the engine's task.
 const QUESTIONS_MAX: usize = 64;
 /// A tick each second of the supply's time …
@@ -171,13 +177,15 @@ impl Centre {
         let tally = Arc::new(Mutex::new(Tally::new(&inventory)));
         let reactions = Arc::<Reactions>::default();
         let mut ways = Vec::with_capacity(entries.len());
-        let mut routes = BTreeMap::new();
+        let (mut routes, mut lines) = (BTreeMap::new(), BTreeMap::new());
         for (entry, profile) in entries.into_iter().zip(profiles) {
             let way = gate.way(&entry)?;
             let (commands, commands_from) = mpsc::channel(COMMANDS_MAX);
+            let (asks, asks_from) = mpsc::channel(ASKS_MAX);
             let common_address = entry.common_address;
+            lines.insert(entry.terminal, Line { asks, profile: Arc::clone(&profile) });
             routes.insert(entry.terminal, Route { commands, profile: Arc::clone(&profile), common_address });
-            ways.push((entry, way, profile, commands_from));
+            ways.push((entry, way, profile, Work { commands: commands_from, asks: asks_from }));
         }
         let mut engine = EngineTask {
             machine,
@@ -212,7 +220,7 @@ impl Centre {
         let rejects = Arc::<Rejects>::default();
         let mut links = JoinSet::new();
         links.spawn(tick(clock.clone(), submissions.clone(), stopped.clone()));
-        for (entry, way, profile, commands) in ways {
+        for (entry, way, profile, work) in ways {
             let (terminal, common_address, address) = (entry.terminal, entry.common_address, described(&entry));
             let config = LinkConfig {
                 select_timeout,
@@ -231,11 +239,13 @@ impl Centre {
                 rejects: Arc::clone(&rejects),
                 log: LinkLog::default(),
             };
-            way.run(&mut links, config, commands, acquisition, stopped.clone());
+            way.run(&mut links, config, work, acquisition, stopped.clone());
         }
         let refusals = gate.refusals();
         gate.take_calls(&mut links, stopped);
-        let handle = Handle { view, submissions, questions, health, backlog, refusals, store: store_reader, clock };
+        let (demand, store_seen) = (Demand::new(lines), store_reader);
+        let handle =
+            Handle { view, submissions, questions, demand, health, backlog, refusals, store: store_seen, clock };
         Ok(Self {
             handle,
             tally,

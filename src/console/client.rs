@@ -5,15 +5,17 @@ use std::time::Duration;
 use headroom_rules::input::Request;
 use headroom_rules::model::{PointKind, TerminalId};
 use headroom_rules::view::View;
-use reqwest::{Method, StatusCode};
+use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::message::{About, Answer, Asked, Health, Message, TrendPoint};
 use crate::printable::printable;
 
 /// A centre on the same network answers in milliseconds; after this it counts as not answering.
 const TIMEOUT: Duration = Duration::from_secs(3);
+/// For reading a terminal: a little longer than the centre waits for it.
+const READ_TIMEOUT: Duration = Duration::from_secs(33);
 /// The trend reaches this far back, seconds of the centre's time.
 const TREND_S: u32 = 3_600;
 
@@ -22,8 +24,8 @@ const TREND_S: u32 = 3_600;
 pub(crate) enum ClientError {
     #[error("{url}: no connection; check --url and that the centre runs")]
     Unreachable { url: String, source: reqwest::Error },
-    #[error("{url}: no answer within {} s", TIMEOUT.as_secs())]
-    TimedOut { url: String },
+    #[error("{url}: no answer within {} s", within.as_secs())]
+    TimedOut { url: String, within: Duration },
     #[error("the centre does not accept the token (401): check HEADROOM_TOKEN or --token-file")]
     Unauthorized,
     #[error("{0}")]
@@ -55,7 +57,7 @@ impl Client {
     pub(crate) fn new(url: &str, token: String) -> anyhow::Result<Self> {
         anyhow::ensure!(url.starts_with("http://"), "\"{url}\" is no address of a centre: wanted http://HOST:PORT");
         // A proxy for the web has no business between console and centre.
-        let http = reqwest::Client::builder().timeout(TIMEOUT).no_proxy().build()?;
+        let http = reqwest::Client::builder().no_proxy().build()?;
         Ok(Self { http, base: url.trim_end_matches('/').to_owned(), token })
     }
 
@@ -65,14 +67,28 @@ impl Client {
         path: &str,
         body: Option<&Request>,
     ) -> Result<T, ClientError> {
-        let url = format!("{}{path}", self.base);
-        let mut request = self.http.request(method, &url).bearer_auth(&self.token);
+        let mut request = self.request(method, path);
         if let Some(body) = body {
             request = request.json(body);
         }
+        self.send(path, request, TIMEOUT).await
+    }
+
+    fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(&self.token)
+    }
+
+    async fn send<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        request: RequestBuilder,
+        within: Duration,
+    ) -> Result<T, ClientError> {
+        let url = format!("{}{path}", self.base);
+        let request = request.timeout(within);
         let response = request.send().await.map_err(|source| {
             if source.is_timeout() {
-                ClientError::TimedOut { url: self.base.clone() }
+                ClientError::TimedOut { url: self.base.clone(), within }
             } else {
                 ClientError::Unreachable { url: self.base.clone(), source }
             }
@@ -122,6 +138,21 @@ impl Client {
             Ok(Trend { points }) => Message::Trend(id, points),
             Err(error) => Message::DetailLost(id, error.to_string()),
         }
+    }
+
+    /// All values of a terminal, from itself.
+    pub(crate) async fn read_now(&self, id: TerminalId) -> Message {
+        let path = format!("/api/v1/terminals/{id}/read");
+        let done = self.send::<IgnoredAny>(&path, self.request(Method::POST, &path), READ_TIMEOUT).await;
+        Message::ReadNow(
+            id,
+            match done {
+                Ok(_) => Ok(()),
+                // The sentence names the terminal and what is the matter; the address adds nothing.
+                Err(ClientError::Status { text, .. }) => Err(text),
+                Err(error) => Err(error.to_string()),
+            },
+        )
     }
 
     pub(crate) async fn ask(&self, asked: Asked, request: Request) -> Message {

@@ -92,6 +92,8 @@ pub(crate) enum Message {
     Lost(String),
     /// A terminal's detail or trend could not be fetched, with why.
     DetailLost(TerminalId, String),
+    /// A terminal was read, or why not.
+    ReadNow(TerminalId, Result<(), String>),
     Answer(Asked, Answer),
 }
 
@@ -102,6 +104,8 @@ pub(crate) enum Effect {
     FetchView,
     FetchDetail(TerminalId),
     FetchTrend(TerminalId),
+    /// Have all its values sent now.
+    ReadNow(TerminalId),
     Ask(Asked, Request),
     Quit,
 }

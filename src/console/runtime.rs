@@ -100,6 +100,7 @@ async fn perform(client: &Client, effect: Effect) -> Option<Message> {
         },
         Effect::FetchDetail(id) => client.detail(id).await,
         Effect::FetchTrend(id) => client.trend(id).await,
+        Effect::ReadNow(id) => client.read_now(id).await,
         Effect::Ask(asked, request) => client.ask(asked, request).await,
         Effect::Quit => return None,
     })

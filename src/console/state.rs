@@ -208,6 +208,8 @@ pub(crate) struct State {
     pub(crate) terminals: Cursor<TerminalId>,
     pub(crate) detail: Option<TerminalDetail>,
     pub(crate) detail_error: Option<String>,
+    /// Terminals that are being read on demand.
+    pub(crate) reading: BTreeSet<TerminalId>,
     pub(crate) trend: Vec<TrendPoint>,
     pub(crate) rounds: Cursor<RoundNo>,
     pub(crate) points_scroll: usize,
@@ -246,6 +248,7 @@ impl State {
             terminals: Cursor::default(),
             detail: None,
             detail_error: None,
+            reading: BTreeSet::new(),
             trend: Vec::new(),
             rounds: Cursor::default(),
             points_scroll: 0,

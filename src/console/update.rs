@@ -78,6 +78,14 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Message::ReadNow(terminal, done) => {
+            state.reading.remove(&terminal);
+            match done {
+                Ok(()) => state.tell(format!("{terminal}: all values were read")),
+                Err(sentence) => state.tell(sentence),
+            }
+            Vec::new()
+        }
         Message::Answer(asked, answer) => on_answer(state, asked, answer),
     };
     settle(state);
@@ -246,6 +254,7 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Trip => dialogue::start(state, Wish::Trip),
         Command::Restore => dialogue::start(state, Wish::Restore),
         Command::Cap => dialogue::start(state, |_| Wish::Cap),
+        Command::ReadNow => return read_now(state),
         Command::StartLimit => limit::start(state),
         Command::ReviewLimit => limit::review(state),
         Command::SetLimit => return limit::set(state),
@@ -276,6 +285,13 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         }
     }
     Vec::new()
+}
+
+/// Asks the terminal on the screen for all it has, once at a time.
+fn read_now(state: &mut State) -> Vec<Effect> {
+    let Screen::Detail(terminal) = state.screen else { return Vec::new() };
+    state.tell(format!("{terminal}: reading all values"));
+    if state.reading.insert(terminal) { vec![Effect::ReadNow(terminal)] } else { Vec::new() }
 }
 
 fn go(state: &mut State, screen: Screen) {

@@ -38,6 +38,19 @@ fn execute_is_sent_once() {
 }
 
 #[test]
+fn a_terminal_is_read_on_demand_once_at_a_time() {
+    let (mut state, terminal) = (at_terminal(SIZE), "T2".parse().unwrap());
+    let reads = |effects: &[Effect]| effects.iter().filter(|effect| **effect == Effect::ReadNow(terminal)).count();
+    assert_eq!(reads(&keys(&mut state, "nn")), 1);
+    assert!(shows(&state, "T2: reading all values"));
+    update(&mut state, Message::ReadNow(terminal, Err("T2 was not asked: it has no link".into())));
+    assert!(shows(&state, "T2 was not asked: it has no link"));
+    assert_eq!(reads(&keys(&mut state, "n")), 1);
+    update(&mut state, Message::ReadNow(terminal, Ok(())));
+    assert!(shows(&state, "T2: all values were read"));
+}
+
+#[test]
 fn a_key_held_down_executes_nothing() {
     let mut state = after_select(SIZE);
     order_is(&mut state, OrderState::Selected, "");

@@ -1,7 +1,8 @@
 //! One controlled station over one connection, or over several of a redundancy group (60870-5-104 ed. 2, 10): all are
 //! kept connected and tested, one transfers data, and when it is lost the next one does.
 //!
-//! **Invariant:** commands go over the connection that transfers, or are refused; nothing waits for a later one.
+//! **Invariant:** commands and questions go over the connection that transfers, or are refused; nothing waits for a later
+//! one.
 
 use std::future::{pending, poll_fn};
 use std::sync::Arc;
@@ -12,9 +13,10 @@ use std::time::{Duration, Instant};
 use headroom_rules::model::Timestamp;
 use headroom_rules::orders::{NotSent, Outcome};
 use rand::RngExt;
-use tokio::sync::{Notify, mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{sleep_until, timeout};
 
+use super::asks::{Ask, Askers, Work};
 use super::backoff::Backoff;
 use super::switchover::Once;
 use super::way::{Address, Call, Dialling, Way};
@@ -34,13 +36,13 @@ const REPLACE_EVERY: Duration = Duration::from_secs(10);
 /// Dials the configured address; otherwise as [`run_link`].
 pub async fn run_controlling<H: LinkHandler>(
     config: LinkConfig,
-    commands: mpsc::Receiver<Command>,
+    work: impl Into<Work>,
     clock: impl Fn() -> Timestamp + Send + 'static,
     handler: H,
     stop: watch::Receiver<bool>,
 ) {
     let ways = vec![Way::<Wire>::dial(Address(config.address.clone()))];
-    run_link(config, ways, commands, clock, handler, stop).await;
+    run_link(config, ways, work, clock, handler, stop).await;
 }
 
 /// Runs for ever: connects over all `ways`, serves, reconnects with exponential back-off and jitter; ends when `stop`
@@ -48,14 +50,15 @@ pub async fn run_controlling<H: LinkHandler>(
 pub async fn run_link<S: Stream, H: LinkHandler>(
     config: LinkConfig,
     ways: Vec<Way<S>>,
-    mut commands: mpsc::Receiver<Command>,
+    work: impl Into<Work>,
     clock: impl Fn() -> Timestamp + Send + 'static,
     handler: H,
     mut stop: watch::Receiver<bool>,
 ) {
+    let Work { mut commands, mut asks } = work.into();
     let mut group = Group::new(config, ways, clock, handler);
     let wake = Arc::clone(&group.wake);
-    let mut open = true;
+    let (mut open, mut asked) = (true, true);
     loop {
         group.settle().await;
         if group.stopping && !group.any_linked() {
@@ -75,6 +78,10 @@ pub async fn run_link<S: Stream, H: LinkHandler>(
                 Some(command) => group.submit(command).await,
                 None => open = false,
             },
+            ask = asks.recv(), if asked => match ask {
+                Some(ask) => group.ask(ask),
+                None => asked = false,
+            },
             (member, event) = poll_fn(|cx| group.poll(cx)) => group.on_event(member, event).await,
             () = due => group.on_deadline(),
         }
@@ -82,6 +89,10 @@ pub async fn run_link<S: Stream, H: LinkHandler>(
     commands.close();
     while let Some(command) = commands.recv().await {
         group.refuse(command, NotSent::Stopping).await;
+    }
+    asks.close();
+    while let Some(ask) = asks.recv().await {
+        ask.refuse(NotSent::Stopping);
     }
 }
 
@@ -93,6 +104,7 @@ struct Group<S, C, H> {
     members: Vec<Member<S>>,
     /// The member that transfers data, or is asked to.
     lead: Option<usize>,
+    askers: Askers,
     stopping: bool,
     /// Over all connections: else each new one would bring a new burst.
     budget: Budget,
@@ -171,6 +183,7 @@ impl<S: Stream, C: Fn() -> Timestamp + Send + 'static, H: LinkHandler> Group<S, 
             handler,
             members: ways.into_iter().map(member).collect(),
             lead: None,
+            askers: Askers::default(),
             stopping: false,
             wake: Arc::default(),
             once,
@@ -207,6 +220,18 @@ impl<S: Stream, C: Fn() -> Timestamp + Send + 'static, H: LinkHandler> Group<S, 
                 link.session.submit(now(), command);
             }
             None => self.refuse(command, NotSent::NoLink).await,
+        }
+    }
+
+    fn ask(&mut self, ask: Ask) {
+        let wall = (self.clock)();
+        let lead = self.lead.and_then(|lead| self.members.get_mut(lead));
+        match lead.map(|member| &mut member.state) {
+            Some(Connection::Linked(link)) => {
+                link.session.set_wall(wall);
+                self.askers.ask(&mut link.session, now(), ask);
+            }
+            _ => ask.refuse(NotSent::NoLink),
         }
     }
 
@@ -383,7 +408,12 @@ impl<S: Stream, C: Fn() -> Timestamp + Send + 'static, H: LinkHandler> Group<S, 
 
     async fn settle_member(&mut self, at: usize) {
         let Some(Member { state: Connection::Linked(link), .. }) = self.members.get_mut(at) else { return };
-        let mut out = Out { budget: &mut self.budget, once: &mut self.once, handler: &mut self.handler };
+        let mut out = Out {
+            budget: &mut self.budget,
+            once: &mut self.once,
+            askers: &mut self.askers,
+            handler: &mut self.handler,
+        };
         let Some(reason) = out.flush(link, self.config.timers.t1()).await else { return };
         wire::farewell(&mut link.stream).await;
         let since = link.since;
@@ -427,6 +457,7 @@ fn address<S: Stream>(way: &Way<S>) -> &str {
 struct Out<'a, H> {
     budget: &'a mut Budget,
     once: &'a mut Option<Box<Once>>,
+    askers: &'a mut Askers,
     handler: &'a mut H,
 }
 
@@ -486,10 +517,10 @@ impl<H: LinkHandler> Out<'_, H> {
             Output::Unknown { bytes } => {
                 self.handler.malformed(&bytes, "type identification not supported", Malformed::UnknownType);
             }
+            Output::Answered { request, answer } => self.askers.answered(request, answer),
+            Output::File { request, result } => self.askers.filed(request, result),
             Output::Bytes(_)
             | Output::Objects { .. }
-            | Output::Answered { .. }
-            | Output::File { .. }
             | Output::State(State::Connected | State::Interrogated | State::Stopped) => {}
         }
     }

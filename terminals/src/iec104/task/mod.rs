@@ -1,8 +1,9 @@
 //! The tasks that own the sockets and the clock.
 //!
-//! Read [`LinkHandler`], then `controlling` (one station over one or several connections), `way` and `wire` (where these
-//! come from), `door` and `dial_in` (stations that call), `controlled`.
+//! Read [`LinkHandler`], then `controlling` (one station over one or several connections) and `asks` (what is asked of it),
+//! `way` and `wire` (where these come from), `door` and `dial_in` (stations that call), `controlled`.
 
+mod asks;
 mod backoff;
 mod controlled;
 mod controlling;
@@ -22,6 +23,7 @@ use tokio::sync::{Notify, watch};
 
 use super::asdu::Object;
 
+pub use asks::{Ask, FileResult, Work};
 pub use controlled::{Arrivals, Heartbeat, run_controlled, run_station};
 pub use controlling::{run_controlling, run_link};
 pub use dial_in::{Alike, Called, Caller, Callers, run_dial_in};

@@ -1,13 +1,17 @@
 use std::time::Duration;
 
 use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
-use headroom_rules::orders::{Outcome, Step};
+use headroom_rules::orders::{NotSent, Outcome, Step};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout};
 
 use crate::iec104::asdu::Bcr;
+use crate::iec104::asdu::element::Qcc;
+use crate::iec104::controlling::{Answer, FileAnswer, FileRequest, Request};
+use crate::iec104::files::Failure;
+use crate::iec104::task::{Ask, Work};
 use crate::iec104::{
     AckTicket, Command, CommandAnswer, CommandValue, LinkConfig, LinkHandler, Malformed, Object, Station,
     StationCommand, StationConfig, Value, run_controlled, run_controlling,
@@ -118,6 +122,52 @@ async fn an_order_goes_over_tcp_and_its_effect_comes_back() {
     until(Seen::Up(false)).await;
     linked.await.unwrap();
     served.await.unwrap();
+}
+
+#[tokio::test]
+async fn what_is_asked_on_a_link_is_answered_after_what_it_brought_and_never_on_a_later_link() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let (stop, stopped) = watch::channel(false);
+    let (stop_station, station_stopped) = watch::channel(false);
+    let station = Switch { closed: true, moved: false };
+    let served = tokio::spawn(run_controlled(listener, StationConfig::new(1), station, station_stopped));
+    let (tell, mut seen) = mpsc::unbounded_channel();
+    let (_commands, commands) = mpsc::channel(1);
+    let (ask_of, asks) = mpsc::channel(4);
+    let clock = || Timestamp::new(0);
+    let work = Work { commands, asks };
+    let linked = tokio::spawn(run_controlling(LinkConfig::new(address, 1), work, clock, Recorder(tell), stopped));
+    let ask = |request| {
+        let (reply, answer) = oneshot::channel();
+        ask_of.try_send(Ask::Request(request, reply)).unwrap();
+        answer
+    };
+    while seen.recv().await.unwrap() != Seen::Object(90, Value::Counter(Bcr::new(5))) {}
+
+    // Asked at once, answered in turn, the value first.
+    let (read, none) = (ask(Request::Read { ioa: 10 }), ask(Request::Read { ioa: 11 }));
+    assert_eq!(read.await.unwrap(), Answer::Done);
+    assert_eq!(seen.try_recv().unwrap(), Seen::Object(10, Value::Double(SwitchPosition::Closed)));
+    assert_eq!(none.await.unwrap(), Answer::Refused { cause: 47 });
+    // Nobody waits for it any more: it is not asked.
+    drop(ask(Request::Read { ioa: 10 }));
+    assert_eq!(ask(Request::Counters(Qcc(5))).await.unwrap(), Answer::Done);
+    assert_eq!(seen.try_recv().unwrap(), Seen::Object(90, Value::Counter(Bcr::new(5))));
+    let (reply, directory) = oneshot::channel();
+    ask_of.send(Ask::Files(FileRequest::Directory, reply)).await.unwrap();
+    assert_eq!(directory.await.unwrap(), Ok(FileAnswer::Directory(Vec::new())));
+
+    stop_station.send(true).unwrap();
+    while seen.recv().await.unwrap() != Seen::Up(false) {}
+    served.await.unwrap();
+    assert_eq!(ask(Request::Test).await.unwrap(), Answer::NotSent(NotSent::NoLink));
+    let (reply, lost) = oneshot::channel();
+    ask_of.send(Ask::Files(FileRequest::Directory, reply)).await.unwrap();
+    assert_eq!(lost.await.unwrap(), Err(Failure::LinkLost));
+    stop.send(true).unwrap();
+    linked.await.unwrap();
+    assert!(ask_of.is_closed());
 }
 
 /// Counts objects; stores nothing when told so.
