@@ -130,7 +130,12 @@ struct Held {
 #[derive(Debug, Default)]
 struct Line {
     numbers: Numbers,
+    /// As the peer asked last.
     started: bool,
+    /// Data may come out: it was started at some time since the last look.
+    may_send: bool,
+    /// On the wire: from the confirmation of a start to that of a stop.
+    sends: bool,
     /// Selects that may be held by point: more than one where a late answer may have come too late.
     held: BTreeMap<u32, Vec<Held>>,
     /// Selects that the device thinks about.
@@ -228,10 +233,11 @@ impl Outstation {
             let superseded = |other: &ConnectionId| control == Control::StartAct && *other != id;
             for (_, line) in self.lines.iter_mut().filter(|(other, _)| superseded(other)) {
                 line.stop();
+                line.may_send = false;
             }
             if let Some(line) = self.lines.get_mut(&id) {
                 match control {
-                    Control::StartAct => line.started = true,
+                    Control::StartAct => (line.started, line.may_send) = (true, true),
                     _ => line.stop(),
                 }
             }
@@ -267,8 +273,14 @@ impl Outstation {
             let Some(line) = self.lines.get_mut(id) else { panic!("closed: octets for {id:?}, which is gone") };
             let received = line.numbers.received;
             for seen in line.numbers.went(bytes, k, received) {
-                let Seen::Asdu(raw, count) = seen else { continue };
-                assert!(line.started, "stopped: data on a stopped link");
+                let (raw, count) = match seen {
+                    Seen::Asdu(raw, count) => (raw, count),
+                    Seen::Control(control) => {
+                        line.sends = control == Control::StartCon || line.sends && control != Control::StopCon;
+                        continue;
+                    }
+                };
+                assert!(line.sends && line.may_send, "stopped: data on a stopped link");
                 let asdu = Asdu::parse(&raw).expect("what is sent can be read");
                 if asdu.cause == causes::SPONTANEOUS && asdu.type_id <= 40 {
                     let mut objects = Vec::new();
@@ -278,6 +290,7 @@ impl Outstation {
             }
         }
         for line in self.lines.values_mut() {
+            line.may_send = line.started;
             while let Some((_, objects)) = line.under_way.pop_front_if(|(count, _)| *count <= line.numbers.acknowledged)
             {
                 self.acknowledged.extend(objects);
