@@ -104,10 +104,13 @@ fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
             black_box(&map);
         });
         let (reading_ns, ()) = each_ns(inputs.len(), || inputs.iter().for_each(|input| engine.apply(input, &mut out)));
-        assert!(out.is_empty(), "the fleet keeps its limits: {:?}", out[0]);
+        let of_load = |output: &Output| matches!(output, Output::Load(_));
+        assert!(out.iter().all(of_load), "the fleet keeps its limits");
+        out.clear();
         let ticks: Vec<Input> = (1..=TICKS).map(|n| Input::Tick { at: at.after(Span::from_s(i64::from(n))) }).collect();
         let (tick_ns, ()) = each_ns(ticks.len(), || ticks.iter().for_each(|tick| engine.apply(tick, &mut out)));
-        assert!(out.is_empty(), "nothing happens by itself: {:?}", out[0]);
+        assert!(out.iter().all(of_load), "nothing happens by itself");
+        out.clear();
         let (view_ns, views) =
             each_ns(effort.views.into(), || (0..effort.views).map(|_| black_box(engine.view())).collect::<Vec<_>>());
         assert_eq!(views[0].terminals.len(), count);

@@ -20,6 +20,8 @@ pub enum Output {
     Event(Event),
     /// A person changed something, or tried to.
     Audit(Audit),
+    /// A node's minute is over.
+    Load(LoadMinute),
     /// The answer to the request of this input.
     Reply(Result<Reply, Refusal>),
 }
@@ -338,6 +340,29 @@ pub enum Finding {
     OrderUnderWay { terminal: TerminalId, round: RoundNo, order: OrderId },
     DidNotRespond { terminal: TerminalId, round: RoundNo },
     NotNeeded { terminal: TerminalId, round: RoundNo },
+}
+
+/// What a node drew in one minute of the centre's time, over the part of it in which that was known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoadMinute {
+    /// Which.
+    pub node: NodeId,
+    /// The minute's beginning.
+    pub from: Timestamp,
+    /// Lowest load.
+    pub min: Power,
+    /// Highest load.
+    pub max: Power,
+    /// Mean load; times `known` it is the energy.
+    pub mean: Power,
+    /// Load at the end of the part that was known.
+    pub last: Power,
+    /// How long the load was known, above 0 and at most 60 s.
+    pub known: Span,
+    /// How long it was above the limit in force.
+    pub over: Span,
+    /// The limit in force at the minute's end, where there is one.
+    pub limit: Option<Power>,
 }
 
 /// One entry of the audit log: who, when, from where, what, before and after.

@@ -150,6 +150,8 @@ impl Replay {
                     let is_new = alarm.state == AlarmState::Unacknowledged && alarm.raised_at == alarm.changed_at;
                     self.figures.alarms += u64::from(is_new);
                 }
+                // A curve is not a decision, and would bury them.
+                Output::Load(_) => continue,
                 _ => {}
             }
             out.push(Told { at: self.engine.now(), output });

@@ -29,6 +29,7 @@ impl Told {
             Output::Alarm(alarm) => ("alarm", serde_json::to_value(alarm)?),
             Output::Event(event) => ("event", serde_json::to_value(event)?),
             Output::Audit(audit) => ("audit", serde_json::to_value(audit)?),
+            Output::Load(minute) => ("load", serde_json::to_value(minute)?),
             Output::Reply(reply) => ("reply", serde_json::to_value(reply)?),
         };
         let sent = matches!(self.output, Output::Command(_)).then_some(false);
@@ -54,6 +55,7 @@ impl Told {
             }
             Output::Event(event) => event.what.to_string(),
             Output::Audit(audit) => format!("{} of {}: {}", audit.action, audit.object, audit.after),
+            Output::Load(minute) => format!("{}: {} on average, {} at most", minute.node, minute.mean, minute.max),
             Output::Reply(Ok(_)) => "granted".to_owned(),
             Output::Reply(Err(refusal)) => refusal.to_string(),
         }

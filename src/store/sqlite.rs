@@ -260,7 +260,7 @@ async fn write_output(
     count: &mut WriteCount,
 ) -> Result<(), Failure> {
     match output {
-        Output::Command(_) | Output::Reply(_) => {}
+        Output::Command(_) | Output::Load(_) | Output::Reply(_) => {}
         Output::Event(event) => {
             write_event(connection, position, place, event).await?;
             count.events += 1;

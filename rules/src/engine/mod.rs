@@ -1,12 +1,13 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
-//! Read [`Engine::apply`], then `grid` (values and loads), `limits` (a limit rule's course), `restoring`, `orders` (an
-//! order's course), `requests` (what people ask), `set_limits` (limits below the rating) and `view`.
+//! Read [`Engine::apply`], then `grid` (values and loads), `curves` (loads over time), `limits` (a limit rule's course),
+//! `restoring`, `orders` (an order's course), `requests` (what people ask), `set_limits` (limits below the rating) and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`.
 
 mod alarms;
+mod curves;
 pub(crate) mod effects;
 pub(crate) mod grid;
 mod limits;
@@ -32,6 +33,7 @@ use crate::output::{AlarmCause, Event, Happening, Output};
 use crate::policy::Policy;
 use crate::view::View;
 use alarms::Alarms;
+use curves::Curves;
 use effects::Effects;
 use grid::Grid;
 use limits::Watch;
@@ -100,6 +102,9 @@ pub struct Engine {
     late: BTreeMap<TerminalId, BTreeMap<RoundNo, Shed>>,
     /// The newest first.
     events: VecDeque<Event>,
+    /// Snapshots of before there were curves have none.
+    #[serde(default)]
+    curves: Curves,
     /// Kept so that looking at limits allocates nothing.
     #[serde(skip)]
     looking_at: Vec<NodeId>,
@@ -119,7 +124,13 @@ impl Engine {
     /// Takes one input in and appends what follows to `out`. Time never runs backwards: an earlier input counts as of the
     /// latest time seen.
     pub fn apply(&mut self, input: &Input, out: &mut Vec<Output>) {
+        let before = self.now;
         self.now = self.now.max(input.at());
+        // Without inputs there are no ticks either: nobody watched.
+        if matches!(input, Input::Started { .. }) || self.now.since(before) > self.grid.age_max {
+            self.curves.away(before, self.now);
+        }
+        self.curves.turn(self.now, out);
         match input {
             Input::Started { .. } => self.on_started(out),
             Input::Inventory { inventory, .. } => self.on_inventory(inventory, out),
@@ -133,6 +144,7 @@ impl Engine {
         let mut nodes = std::mem::take(&mut self.looking_at);
         self.grid.take_dirty(&mut nodes);
         for &node in &nodes {
+            self.curves.load(self.now, node, self.grid.load(node).power());
             self.watch(node, out);
         }
         nodes.clear();
@@ -208,6 +220,8 @@ impl Engine {
         for node in limited.into_iter().filter(|node| nodes.contains_key(node)) {
             self.watches.entry(node).or_default();
         }
+        let limit = |node| self.policy.rule(node).map(|rule| rule.limit);
+        self.curves.settle(self.now, nodes.keys().map(|&node| (node, limit(node))));
         self.withdraw_orders_without_rule(out);
         // Nobody would restore what a rule shed that is there no more, or that does not reach there any more: it is the
         // operators' from here on.

@@ -56,6 +56,7 @@ impl Engine {
         if let Some(rule) = self.policy.rule_mut(node) {
             rule.limit = limit;
         }
+        self.curves.limit(self.now, node, limit);
         // What waited for room under the old limit is told anew if it waits under the new one.
         if let Some(watch) = self.watches.get_mut(&node) {
             watch.held = None;

@@ -1,0 +1,120 @@
+//! Load curves: what each node drew, minute by minute of the centre's time.
+//!
+//! Between two changes a load is what it was; a minute counts only the time in which it was known (`quality-kept`).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::model::{NodeId, Power, Span, Timestamp};
+use crate::output::{LoadMinute, Output};
+
+const MINUTE_MS: i64 = 60_000;
+
+fn minute_of(at: Timestamp) -> Timestamp {
+    Timestamp::new(at.get().div_euclid(MINUTE_MS) * MINUTE_MS)
+}
+
+/// One node's minute as far as it has gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Curve {
+    load: Option<Power>,
+    limit: Option<Power>,
+    /// Up to when it is counted.
+    counted_to: Timestamp,
+    /// Lowest, highest and last of what was counted.
+    seen: Option<[Power; 3]>,
+    /// Over the time in which it was known.
+    sum_w_ms: i64,
+    known_ms: i64,
+    over_ms: i64,
+}
+
+impl Curve {
+    fn count_to(&mut self, at: Timestamp) {
+        let held_ms = at.since(self.counted_to).get();
+        self.counted_to = self.counted_to.max(at);
+        let Some(load) = self.load.filter(|_| held_ms > 0) else { return };
+        self.seen = Some(match self.seen {
+            Some([low, high, _]) => [low.min(load), high.max(load), load],
+            None => [load; 3],
+        });
+        self.sum_w_ms = self.sum_w_ms.saturating_add(load.get().saturating_mul(held_ms));
+        self.known_ms += held_ms;
+        if self.limit.is_some_and(|limit| load > limit) {
+            self.over_ms += held_ms;
+        }
+    }
+
+    /// The minute is over, and the next begins.
+    fn close(&mut self, node: NodeId, from: Timestamp) -> Option<LoadMinute> {
+        let Self { load, limit, counted_to, seen, sum_w_ms, known_ms, over_ms } = *self;
+        *self = Self { load, limit, counted_to, ..Self::default() };
+        let [min, max, last] = seen?;
+        let mean = Power::new(sum_w_ms.checked_div(known_ms)?);
+        let (known, over) = (Span::new(known_ms), Span::new(over_ms));
+        Some(LoadMinute { node, from, min, max, mean, last, known, over, limit })
+    }
+}
+
+/// Of all nodes.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Curves {
+    nodes: BTreeMap<NodeId, Curve>,
+    /// The beginning of the minute under way; none before the first input.
+    minute: Option<Timestamp>,
+}
+
+impl Curves {
+    /// The nodes that there are from now on, with their limits; what their minute has brought so far stays.
+    pub(super) fn settle(&mut self, now: Timestamp, nodes: impl Iterator<Item = (NodeId, Option<Power>)>) {
+        let before = std::mem::take(&mut self.nodes);
+        for (node, limit) in nodes {
+            let fresh = Curve { counted_to: now, ..Curve::default() };
+            let mut curve = before.get(&node).copied().unwrap_or(fresh);
+            curve.count_to(now);
+            curve.limit = limit;
+            self.nodes.insert(node, curve);
+        }
+    }
+
+    /// A node's load changed.
+    pub(super) fn load(&mut self, now: Timestamp, node: NodeId, load: Option<Power>) {
+        if let Some(curve) = self.nodes.get_mut(&node) {
+            curve.count_to(now);
+            curve.load = load;
+        }
+    }
+
+    /// A node's limit changed.
+    pub(super) fn limit(&mut self, now: Timestamp, node: NodeId, limit: Power) {
+        if let Some(curve) = self.nodes.get_mut(&node) {
+            curve.count_to(now);
+            curve.limit = Some(limit);
+        }
+    }
+
+    /// Nobody watched from `from` to `to`: the time between counts for nothing.
+    pub(super) fn away(&mut self, from: Timestamp, to: Timestamp) {
+        for curve in self.nodes.values_mut() {
+            curve.count_to(from);
+            curve.counted_to = to;
+        }
+    }
+
+    /// Tells the minutes that are over, the oldest first.
+    pub(super) fn turn(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let current = minute_of(now);
+        let minute = self.minute.get_or_insert(current);
+        while *minute < current {
+            let next = minute.after(Span::new(MINUTE_MS));
+            let before = out.len();
+            for (&node, curve) in &mut self.nodes {
+                curve.count_to(next);
+                out.extend(curve.close(node, *minute).map(Output::Load));
+            }
+            // Where nothing was known there is nothing to tell, however long it was.
+            *minute = if out.len() > before { next } else { current };
+        }
+    }
+}
