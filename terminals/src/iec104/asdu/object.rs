@@ -6,7 +6,7 @@ use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
 use super::super::apci::ASDU_MAX;
 use super::super::time::{Cp16, Cp24, Cp56, Tagger, TimeBase, Zone};
 use super::element::{Bcr, Diq, Element, Oci, Qdp, Qds, Sep, Siq, Spe, Tag, Vti};
-use super::types::{self as t, Layout, TagKind, causes};
+use super::types::{self as t, causes};
 use super::{ADDRESS_LEN, ADDRESS_MAX, Asdu, HEADER_LEN};
 
 /// A value as the wire carries it.
@@ -277,6 +277,12 @@ impl Object {
         }
     }
 
+    #[inline]
+    fn encode(&self, tagger: &mut Tagger, out: &mut Vec<u8>) {
+        self.element().encode(out);
+        self.tag(tagger).encode(out);
+    }
+
     /// The tag that its type has: events of protection equipment exist with a time only.
     #[inline]
     fn tag(&self, tagger: &mut Tagger) -> Tag {
@@ -290,54 +296,69 @@ impl Object {
         }
     }
 
+    /// Every value has one, with a time and without: an object that could not be sent would stand in the way of all
+    /// behind it.
     #[inline]
-    fn type_id(&self) -> Option<u8> {
-        let timed = self.time.is_some() && !matches!(self.value, Value::Packed { .. });
-        let protection = matches!(
-            self.value,
-            Value::ProtectionEvent { .. } | Value::ProtectionStarts { .. } | Value::ProtectionTrips { .. }
-        );
-        self.element().type_id(if timed || protection { TagKind::Full } else { TagKind::None })
+    const fn type_id(&self) -> u8 {
+        let (plain, timed) = match self.value {
+            Value::Single(_) => (t::M_SP_NA, t::M_SP_TB),
+            Value::Double(_) => (t::M_DP_NA, t::M_DP_TB),
+            Value::Step { .. } => (t::M_ST_NA, t::M_ST_TB),
+            Value::Bits(_) => (t::M_BO_NA, t::M_BO_TB),
+            Value::Normalized(_) => (t::M_ME_NA, t::M_ME_TD),
+            Value::Scaled(_) => (t::M_ME_NB, t::M_ME_TE),
+            Value::Float(_) => (t::M_ME_NC, t::M_ME_TF),
+            Value::Counter(_) => (t::M_IT_NA, t::M_IT_TB),
+            Value::Packed { .. } => (t::M_PS_NA, t::M_PS_NA),
+            Value::ProtectionEvent { .. } => (t::M_EP_TD, t::M_EP_TD),
+            Value::ProtectionStarts { .. } => (t::M_EP_TE, t::M_EP_TE),
+            Value::ProtectionTrips { .. } => (t::M_EP_TF, t::M_EP_TF),
+        };
+        if self.time.is_some() { timed } else { plain }
     }
 }
 
-/// Appends one message with as many of the first objects as fit, in their order, and says how many: neighbours of one
-/// type, cause and common address share one. Consecutive addresses of an interrogation or a cycle are sent as a
-/// sequence (SQ = 1), which takes three octets less for each.
+/// Appends one message with as many of the first objects as fit, in their order, and says how many, at least one where
+/// there is one: neighbours of one type, cause and common address share one. Consecutive addresses of an interrogation or
+/// a cycle are sent as a sequence (SQ = 1), which takes three octets less for each.
 pub fn pack_into(objects: &[Object], zone: Zone, out: &mut Vec<u8>) -> usize {
-    let Some(first) = objects.first() else { return 0 };
-    let Some(type_id) = first.type_id() else { return 0 };
-    let Some(Layout::Fixed(length)) = t::layout(type_id) else { return 0 };
-    let room = ASDU_MAX - HEADER_LEN;
+    let Some((first, others)) = objects.split_first() else { return 0 };
+    let (type_id, mut tagger) = (first.type_id(), Tagger::new(zone));
+    let [ca_low, ca_high] = first.common_address.to_le_bytes();
+    let [a, b, c, _] = first.ioa.to_le_bytes();
+    let vsq_at = out.len() + 1;
+    out.extend_from_slice(&[type_id, 1, first.cause & 0x3F, 0, ca_low, ca_high, a, b, c]);
+    let from = out.len();
+    first.encode(&mut tagger, out);
+    // As long as its own octets: no table could say otherwise.
+    let length = out.len() - from;
+    let room = ASDU_MAX - HEADER_LEN - ADDRESS_LEN - length;
     let alike = |object: &&Object| {
-        object.cause == first.cause
-            && object.common_address == first.common_address
-            && object.type_id() == Some(type_id)
+        object.cause == first.cause && object.common_address == first.common_address && object.type_id() == type_id
     };
-    let apart_max = (room / (ADDRESS_LEN + length)).min(127);
-    let apart = objects.iter().take(apart_max).take_while(alike).count();
+    let apart_max = (room / (ADDRESS_LEN + length)).min(126);
+    let apart = others.iter().take(apart_max).take_while(alike).count();
     let cyclic = matches!(first.cause, causes::PERIODIC | causes::BACKGROUND | causes::INTERROGATED..=41);
     let in_sequence = if cyclic && t::info(type_id).is_some_and(|info| info.sequence) {
-        let most = ((room - ADDRESS_LEN) / length.max(1)).min(127);
-        objects.iter().zip(first.ioa..=ADDRESS_MAX).take(most).take_while(|(o, ioa)| o.ioa == *ioa && alike(o)).count()
+        let most = (room / length.max(1)).min(126);
+        let addresses = first.ioa.saturating_add(1)..=ADDRESS_MAX;
+        others.iter().zip(addresses).take(most).take_while(|(o, ioa)| o.ioa == *ioa && alike(o)).count()
     } else {
         0
     };
-    let sequence = in_sequence > 1 && in_sequence >= apart;
-    let count = if sequence { in_sequence } else { apart };
-    let [ca_low, ca_high] = first.common_address.to_le_bytes();
-    let vsq = u8::try_from(count).unwrap_or(127) | if sequence { 0x80 } else { 0 };
-    out.extend_from_slice(&[type_id, vsq, first.cause & 0x3F, 0, ca_low, ca_high]);
-    let mut tagger = Tagger::new(zone);
-    for (n, object) in objects.iter().take(count).enumerate() {
-        if n == 0 || !sequence {
+    let sequence = in_sequence > 0 && in_sequence >= apart;
+    let more = if sequence { in_sequence } else { apart };
+    if let Some(vsq) = out.get_mut(vsq_at) {
+        *vsq = u8::try_from(1 + more).unwrap_or(127) | if sequence { 0x80 } else { 0 };
+    }
+    for object in others.iter().take(more) {
+        if !sequence {
             let [a, b, c, _] = object.ioa.to_le_bytes();
             out.extend_from_slice(&[a, b, c]);
         }
-        object.element().encode(out);
-        object.tag(&mut tagger).encode(out);
+        object.encode(&mut tagger, out);
     }
-    count
+    1 + more
 }
 
 /// Packs all objects into messages, each with the number of objects in it. For tests and tools; links use [`pack_into`].
@@ -347,9 +368,8 @@ pub fn pack(objects: &[Object], zone: Zone) -> Vec<(Vec<u8>, usize)> {
     while !rest.is_empty() {
         let mut message = Vec::new();
         let count = pack_into(rest, zone, &mut message);
-        let Some(after) = rest.get(count..).filter(|_| count > 0) else { break };
         out.push((message, count));
-        rest = after;
+        rest = rest.get(count..).unwrap_or(&[]);
     }
     out
 }

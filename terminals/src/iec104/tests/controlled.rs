@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::{Duration, Instant};
 
-use headroom_rules::model::{Quality, Timestamp};
+use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
 use headroom_rules::orders::Step;
 use proptest::prelude::*;
 
@@ -13,7 +13,7 @@ use crate::iec104::config::StationConfig;
 use crate::iec104::controlled::{
     CommandAnswer, CommandToken, ConnectionId, Freeze, Parameter, Session, Station, StationCommand,
 };
-use crate::iec104::time::{Cp56, Zone};
+use crate::iec104::time::{Cp56, TimeBase, Zone};
 
 pub(super) const A: ConnectionId = ConnectionId(1);
 pub(super) const B: ConnectionId = ConnectionId(2);
@@ -780,6 +780,46 @@ fn no_more_connections_than_allowed() {
     assert!(!desk.session.on_connected(desk.now, ConnectionId(3)));
     desk.session.on_disconnected(A);
     assert!(desk.session.on_connected(desk.now, ConnectionId(3)));
+}
+
+#[test]
+fn no_value_holds_up_what_waits_behind_it() {
+    let mut desk = desk(|_| {});
+    let values = [
+        Value::Single(true),
+        Value::Double(SwitchPosition::Open),
+        Value::Step { position: -1, transient: true },
+        Value::Bits(7),
+        Value::Normalized(-7),
+        Value::Scaled(7),
+        Value::Float(0.5),
+        Value::Counter(Bcr::new(7)),
+        Value::Packed { states: 7, changed: 1 },
+        Value::ProtectionEvent { state: 2, elapsed_ms: None },
+        Value::ProtectionStarts { starts: 1, elapsed_ms: Some(7) },
+        Value::ProtectionTrips { circuits: 1, elapsed_ms: None },
+    ];
+    let time = Some(Timestamp::new(1_782_907_200_000));
+    let objects = (1..).zip(values).flat_map(|(ioa, value)| {
+        let quality = if matches!(value, Value::Counter(_)) { Quality::INVALID } else { Quality::NOT_TOPICAL };
+        let timeless = matches!(value, Value::Packed { .. });
+        [None, time.filter(|_| !timeless)].map(|time| Object { value, quality, time, ..point(ioa) })
+    });
+    let objects: Vec<Object> = objects.collect();
+    desk.session.station_mut().changes.extend(&objects);
+    desk.after(Duration::from_secs(1));
+    let mut told = Vec::new();
+    loop {
+        let messages = desk.on(A);
+        if messages.is_empty() {
+            break;
+        }
+        for message in messages {
+            Asdu::parse(&message).unwrap().objects(TimeBase::utc(Timestamp::new(0)), &mut told);
+        }
+        desk.acknowledge_all(A);
+    }
+    assert_eq!(told, objects);
 }
 
 #[test]
