@@ -4,6 +4,8 @@ use super::error::FrameError;
 
 /// 68H begins every APDU.
 pub const START: u8 = 0x68;
+/// Most octets of one APDU.
+pub const APDU_MAX: usize = 255;
 /// Most octets of an ASDU in one APDU.
 pub const ASDU_MAX: usize = 249;
 /// Sequence numbers run modulo 2^15.

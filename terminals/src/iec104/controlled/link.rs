@@ -8,6 +8,7 @@ use super::super::apdu_flow::Flow;
 use super::super::asdu::{Asdu, Element, Tag, message};
 use super::super::config::StationConfig;
 use super::super::files::Transfer;
+use super::super::inbox::Inbox;
 use super::commands::{Open, Selected};
 use super::files::Exchange;
 use super::interrogation::Interrogation;
@@ -38,7 +39,7 @@ pub(super) struct Answer {
 #[derive(Debug)]
 pub(super) struct Link {
     pub(super) flow: Flow,
-    pub(super) input: Vec<u8>,
+    pub(super) inbox: Inbox,
     pub(super) phase: Phase,
     /// In order, before anything spontaneous.
     pub(super) answers: VecDeque<Answer>,
@@ -54,7 +55,7 @@ impl Link {
     pub(super) fn new(config: &StationConfig, now: Instant) -> Self {
         Self {
             flow: Flow::new(config.timers, now),
-            input: Vec::new(),
+            inbox: Inbox::default(),
             phase: Phase::Stopped,
             answers: VecDeque::new(),
             selected: BTreeMap::new(),

@@ -19,7 +19,7 @@ pub mod station;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use super::apci::{self, Control};
+use super::apci::Control;
 use super::apdu_flow::Flowed;
 use super::asdu::{Object, causes};
 use super::config::StationConfig;
@@ -138,37 +138,27 @@ impl<S: Station> Session<S> {
     /// Bytes came, in any pieces.
     pub fn on_bytes(&mut self, now: Instant, id: ConnectionId, bytes: &[u8]) {
         let Some(mut link) = self.links.remove(&id) else { return };
-        let mut input = std::mem::take(&mut link.input);
-        let mut rest = if input.is_empty() {
-            bytes
-        } else {
-            input.extend_from_slice(bytes);
-            input.as_slice()
-        };
-        while link.closed.is_none() {
-            match apci::split(rest) {
-                Ok(None) => break,
-                Err(error) => link.closed = Some(FlowError::Frame(error).to_string()),
-                Ok(Some((frame, taken))) => {
-                    rest = rest.get(taken..).unwrap_or(&[]);
-                    match link.flow.on_frame(now, frame) {
-                        Ok(Flowed::Asdu(asdu, count)) if link.phase == Phase::Started => {
-                            // Handled on the spot, so nothing is lost by acknowledging.
-                            self.on_asdu(now, &mut link, asdu);
-                            link.flow.durable(now, count);
-                        }
-                        // To acknowledge it would tell the peer that its command was taken (60870-5-104, 5.3, closes too).
-                        Ok(Flowed::Asdu(..)) => {
-                            link.closed = Some("the peer sent data on a stopped connection".to_owned());
-                        }
-                        Ok(Flowed::Control(control)) => self.on_control(now, id, &mut link, control),
-                        Ok(Flowed::Done) => {}
-                        Err(error) => link.closed = Some(error.to_string()),
+        if link.closed.is_none() {
+            let mut inbox = std::mem::take(&mut link.inbox);
+            inbox.read(bytes, |frame, _| {
+                match frame.map_err(FlowError::Frame).and_then(|frame| link.flow.on_frame(now, frame)) {
+                    Ok(Flowed::Asdu(asdu, count)) if link.phase == Phase::Started => {
+                        // Handled on the spot, so nothing is lost by acknowledging.
+                        self.on_asdu(now, &mut link, asdu);
+                        link.flow.durable(now, count);
                     }
+                    // To acknowledge it would tell the peer that its command was taken (60870-5-104, 5.3, closes too).
+                    Ok(Flowed::Asdu(..)) => {
+                        link.closed = Some("the peer sent data on a stopped connection".to_owned());
+                    }
+                    Ok(Flowed::Control(control)) => self.on_control(now, id, &mut link, control),
+                    Ok(Flowed::Done) => {}
+                    Err(error) => link.closed = Some(error.to_string()),
                 }
-            }
+                link.closed.is_none()
+            });
+            link.inbox = inbox;
         }
-        link.input = rest.to_vec();
         self.links.insert(id, link);
         self.collect_answers(now);
         self.pump(now);

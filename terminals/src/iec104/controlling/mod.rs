@@ -13,11 +13,12 @@ use std::time::{Duration, Instant};
 use headroom_rules::model::Timestamp;
 use headroom_rules::orders::{NotSent, Outcome};
 
-use super::apci::{self, Control, Frame};
+use super::apci::{Control, Frame};
 use super::apdu_flow::{Flow, Flowed};
 use super::asdu::{Asdu, Object};
 use super::config::LinkConfig;
 use super::files::Failure;
+use super::inbox::Inbox;
 use super::time::TimeBase;
 use commands::{Active, Point, Selected, Waiting};
 pub use files::{FileAnswer, FileRequest};
@@ -117,7 +118,7 @@ pub struct Session {
     config: LinkConfig,
     flow: Flow,
     phase: Phase,
-    input: Vec<u8>,
+    inbox: Inbox,
     frames: u64,
     wall: Timestamp,
     outputs: VecDeque<Output>,
@@ -160,7 +161,7 @@ impl Session {
             flow: Flow::new(config.timers, now),
             config,
             phase: Phase::Standby,
-            input: Vec::new(),
+            inbox: Inbox::default(),
             frames: 0,
             wall,
             outputs: VecDeque::from([Output::State(State::Connected)]),
@@ -216,33 +217,15 @@ impl Session {
         if self.is_closed() {
             return;
         }
-        // What was left of the read before is less than an APDU.
-        let mut input = std::mem::take(&mut self.input);
-        let whole = if input.is_empty() {
-            bytes
-        } else {
-            input.extend_from_slice(bytes);
-            input.as_slice()
-        };
-        let mut rest = whole;
-        while !self.is_closed() {
-            match apci::split(rest) {
-                Ok(None) => break,
-                Ok(Some((frame, taken))) => {
-                    let (this, after) = rest.split_at_checked(taken).unwrap_or((rest, &[]));
-                    self.on_frame(now, frame, this);
-                    rest = after;
-                }
-                Err(error) => self.break_link(rest.get(..rest.len().min(255)).unwrap_or(rest), &error.to_string()),
+        let mut inbox = std::mem::take(&mut self.inbox);
+        inbox.read(bytes, |frame, octets| {
+            match frame {
+                Ok(frame) => self.on_frame(now, frame, octets),
+                Err(error) => self.break_link(octets, &error.to_string()),
             }
-        }
-        let rest_len = if self.is_closed() { 0 } else { rest.len() };
-        if input.is_empty() {
-            input.extend_from_slice(bytes.get(bytes.len() - rest_len..).unwrap_or(&[]));
-        } else {
-            input.drain(..input.len() - rest_len);
-        }
-        self.input = input;
+            !self.is_closed()
+        });
+        self.inbox = inbox;
         self.durable_without_objects(now);
         self.pump(now);
     }

@@ -5,6 +5,7 @@ mod controlled;
 mod elements;
 mod files;
 mod golden;
+mod inbox;
 mod joined;
 mod links;
 mod requests;
