@@ -11,8 +11,6 @@ use super::link::Link;
 use super::station::{CommandAnswer, Parameter};
 use super::{ANSWERS_MAX, Session, Station};
 
-/// FBP of C_TS_NA (60870-5-101, 7.2.6.14).
-const TEST_PATTERN: u16 = 0x55AA;
 /// QRP of the whole process, and of events that wait with their times.
 const RESET_PROCESS: u8 = 1;
 const RESET_EVENTS: u8 = 2;
@@ -87,8 +85,9 @@ impl<S: Station> Session<S> {
         let Some(information) = asdu.information().next() else { return };
         let yes = |done: bool| if done { CommandAnswer::Accepted } else { CommandAnswer::Refused };
         let answer = match information.element {
-            Element::Test(pattern) => yes(pattern == TEST_PATTERN),
-            Element::TestTimed(_) => CommandAnswer::Accepted,
+            // The confirmation brings back the octets of the activation (60870-5-101, 7.3.4.5), and whoever asked compares
+            // them: whether they are FBP (7.2.6.14, 55AAH) is not for this end to judge. Clients of lib60870 send 55CCH.
+            Element::Test(_) | Element::TestTimed(_) => CommandAnswer::Accepted,
             // T: what is sent for a test moves nothing (60870-5-101, 7.2.3).
             _ if asdu.test => CommandAnswer::Refused,
             Element::Clock(time) => match time.instant(self.config.zone) {

@@ -356,13 +356,17 @@ fn the_clock_is_set_by_a_valid_time_only() {
 }
 
 #[test]
-fn a_test_command_is_mirrored_and_a_wrong_pattern_refused() {
+fn a_test_command_comes_back_as_it_came_whatever_its_pattern() {
     let mut desk = desk(|_| {});
-    // FBP 55AAH, low octet first.
-    let good = [104, 1, 6, 0, 1, 0, 0, 0, 0, 0xAA, 0x55];
-    assert_eq!(desk.ask(A, &good), [with(CON, &good)]);
-    let bad = [104, 1, 6, 0, 1, 0, 0, 0, 0, 0x55, 0xAA];
-    assert_eq!(desk.ask(A, &bad), [with(CON | NEGATIVE, &bad)]);
+    // FBP, low octet first: the standard's 55AAH, lib60870's 55CCH, the first with its octets changed over.
+    for [low, high] in [[0xAA, 0x55], [0xCC, 0x55], [0x55, 0xAA]] {
+        let test = [104, 1, 6, 7, 1, 0, 0, 0, 0, low, high];
+        assert_eq!(desk.ask(A, &test), [with(CON, &test)]);
+        // Deactivation (8) is none of its causes; two of them are more than a test.
+        assert_eq!(desk.ask(A, &with(8, &test)), [with(45 | NEGATIVE, &test)]);
+    }
+    let two = [104, 2, 6, 7, 1, 0, 0, 0, 0, 0xAA, 0x55, 0, 0, 0, 0xAA, 0x55];
+    assert_eq!(desk.ask(A, &two), [with(CON | NEGATIVE, &two)]);
     // C_TS_TA: TSC 513, then CP56Time2a.
     let timed = [107, 1, 6, 4, 1, 0, 0, 0, 0, 1, 2, 0, 0, 0, 12, 1, 7, 26];
     assert_eq!(desk.ask(A, &timed), [with(CON, &timed)]);
