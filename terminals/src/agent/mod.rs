@@ -352,14 +352,14 @@ impl<S: Site> Station for Agent<S> {
         for ((kind, value, band), (_, old, _)) in
             measurands(&sample, contract, percent).zip(measurands(&before, contract, percent))
         {
-            let cause = if value.abs_diff(old) >= band.unsigned_abs() {
-                causes::SPONTANEOUS
-            } else if due && kind == PointKind::ActivePower {
-                causes::PERIODIC
-            } else {
+            let changed = value.abs_diff(old) >= band.unsigned_abs();
+            let in_cycle = due && kind == PointKind::ActivePower;
+            if !changed && !in_cycle {
                 continue;
-            };
-            self.tell(out, kind, value, cause);
+            }
+            // Also in its cycle: the types with a time have no cause 1 (60870-5-101, 7.3.1), and without its time nobody
+            // could tell how old the power is.
+            self.tell(out, kind, value, causes::SPONTANEOUS);
             keep(kind, &mut reported, &sample);
             if kind == PointKind::ActivePower {
                 self.power_reported_at = now;

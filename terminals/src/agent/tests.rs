@@ -82,7 +82,11 @@ fn a_change_within_the_deadband_is_not_reported_and_creeping_adds_up() {
 fn active_power_is_reported_when_due_though_nothing_changed() {
     let mut agent = agent(false);
     agent.site_mut().now = Timestamp::new(660_000);
-    assert_eq!(scan(&mut agent), [(2001, Value::Float(60.0), 1)]);
+    let mut out = Vec::new();
+    agent.spontaneous(&mut out);
+    // With its time, M_ME_TF_1, which is not sent with cause 1.
+    let told: Vec<_> = out.iter().map(|object| (object.ioa, object.value, object.cause, object.time)).collect();
+    assert_eq!(told, [(2001, Value::Float(60.0), 3, Some(Timestamp::new(660_000)))]);
     assert_eq!(scan(&mut agent), []);
 }
 
