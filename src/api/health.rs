@@ -38,6 +38,7 @@ struct Health {
     journal: Journal,
     store: Store,
     links: Links,
+    northbound: Northbound,
 }
 
 #[derive(Serialize)]
@@ -63,6 +64,12 @@ struct Links {
     refused: BTreeMap<&'static str, u64>,
 }
 
+#[derive(Serialize)]
+struct Northbound {
+    /// As those of the links.
+    refused: BTreeMap<&'static str, u64>,
+}
+
 /// For operators.
 pub(super) fn full(handle: &Handle) -> Response {
     let journal = match &*handle.health.borrow() {
@@ -80,5 +87,6 @@ pub(super) fn full(handle: &Handle) -> Response {
     };
     let view = handle.view();
     let up = view.terminals.iter().filter(|terminal| terminal.link_up).count();
-    ok(&Health { journal, store, links: Links { up, total: view.terminals.len(), refused: handle.refusals.counts() } })
+    let links = Links { up, total: view.terminals.len(), refused: handle.refusals.counts() };
+    ok(&Health { journal, store, links, northbound: Northbound { refused: handle.refusals_above.counts() } })
 }

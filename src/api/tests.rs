@@ -9,7 +9,7 @@ use headroom_rules::model::{Power, Quality, Reading, RoundNo, TerminalId, Timest
 use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState};
 use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, Output, Refusal, Reply};
 use headroom_rules::view::{TerminalDetail, TerminalView, View};
-use headroom_terminals::iec104::access::refusals::Refusal as TurnedAway;
+use headroom_terminals::iec104::access::refusals::{NOBODY, Refusal as TurnedAway, Refusals};
 use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
 use headroom_terminals::iec104::controlling::Answer as StationAnswer;
 use headroom_terminals::iec104::controlling::Request as StationRequest;
@@ -47,6 +47,8 @@ struct Centre {
     view: watch::Sender<Arc<View>>,
     health: watch::Sender<Health>,
     backlog: watch::Sender<Backlog>,
+    refusals: Arc<Refusals>,
+    refusals_above: Arc<Refusals>,
     asked: Arc<Mutex<Vec<(Origin, Request)>>>,
     demanded: mpsc::Receiver<Ask>,
     served: JoinHandle<()>,
@@ -160,6 +162,7 @@ impl Centre {
         let (questions, questioned) = mpsc::channel(8);
         let (health, healths) = watch::channel(Health::Good);
         let (backlog, backlogs) = watch::channel(Backlog::default());
+        let (refusals, refusals_above) = <(Arc<Refusals>, Arc<Refusals>)>::default();
         let asked = Arc::new(Mutex::new(Vec::new()));
         tokio::spawn(stand_in(submitted, Arc::clone(&asked)));
         tokio::spawn(answer_questions(questioned));
@@ -171,7 +174,8 @@ impl Centre {
             demand,
             health: healths,
             backlog: backlogs,
-            refusals: Arc::default(),
+            refusals: Arc::clone(&refusals),
+            refusals_above: Arc::clone(&refusals_above),
             store: StoreReader::open(folder.path()).await.unwrap(),
             clock: Clock::from_source(60.0, || NOW),
         };
@@ -184,7 +188,20 @@ impl Centre {
         let (stop, stopping) = watch::channel(false);
         let served = tokio::spawn(serve(listener, handle, Operators::new(&operators), stopping));
         let http = reqwest::Client::builder().timeout(SOON).no_proxy().pool_max_idle_per_host(0).build().unwrap();
-        Self { url, http, stop, view, health, backlog, asked, demanded, served, _folder: folder }
+        Self {
+            url,
+            http,
+            stop,
+            view,
+            health,
+            backlog,
+            refusals,
+            refusals_above,
+            asked,
+            demanded,
+            served,
+            _folder: folder,
+        }
     }
 
     fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
@@ -638,6 +655,7 @@ async fn health_tells_operators_the_figures() {
         "journal": { "state": "good", "since_s": null, "error": null },
         "store": { "stored": 0, "waiting": 0, "readings": 0, "failing": null },
         "links": { "up": 1, "total": 2, "refused": refused },
+        "northbound": { "refused": refused },
     });
     assert_eq!(centre.get("/api/v1/health").await, (StatusCode::OK, good));
     let since = Instant::now().checked_sub(Duration::from_secs(90)).unwrap();
@@ -649,6 +667,22 @@ async fn health_tells_operators_the_figures() {
     assert_eq!(health["store"], json!({ "stored": 41, "waiting": 5, "readings": 99, "failing": "disk full" }));
     assert_eq!((&health["journal"]["state"], &health["journal"]["error"]), (&json!("failing"), &json!("disk full")));
     assert!((90..100).contains(&health["journal"]["since_s"].as_u64().unwrap()), "{health}");
+}
+
+#[tokio::test]
+async fn health_tells_those_turned_away_at_the_northbound_door_from_terminals() {
+    let centre = Centre::start().await;
+    let note = |refusals: &Refusals, why| refusals.note(Instant::now(), NOBODY, why, "");
+    note(&centre.refusals, TurnedAway::Links);
+    note(&centre.refusals_above, TurnedAway::Address);
+    note(&centre.refusals_above, TurnedAway::Tls);
+    let (_, health) = centre.get("/api/v1/health").await;
+    let refused = |door: &str| {
+        let counts = health[door]["refused"].as_object().unwrap().iter();
+        counts.filter(|(_, n)| **n != json!(0)).map(|(name, n)| (name.clone(), n.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(refused("links"), [("links".to_owned(), json!(1))]);
+    assert_eq!(refused("northbound"), [("address".to_owned(), json!(1)), ("tls".to_owned(), json!(1))]);
 }
 
 #[tokio::test]

@@ -61,8 +61,10 @@ pub struct Handle {
     pub health: watch::Receiver<Health>,
     /// How the store keeps up.
     pub backlog: watch::Receiver<Backlog>,
-    /// Connections that were turned away.
+    /// Connections of terminals that were turned away.
     pub refusals: Arc<Refusals>,
+    /// Connections that were turned away at the northbound door.
+    pub refusals_above: Arc<Refusals>,
     /// What is stored.
     pub store: StoreReader,
     /// The supply's time.

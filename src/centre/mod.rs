@@ -243,9 +243,19 @@ impl Centre {
         }
         let refusals = gate.refusals();
         gate.take_calls(&mut links, stopped);
-        let (demand, store_seen) = (Demand::new(lines), store_reader);
-        let handle =
-            Handle { view, submissions, questions, demand, health, backlog, refusals, store: store_seen, clock };
+        let demand = Demand::new(lines);
+        let handle = Handle {
+            view,
+            submissions,
+            questions,
+            demand,
+            health,
+            backlog,
+            refusals,
+            refusals_above: Arc::default(),
+            store: store_reader,
+            clock,
+        };
         Ok(Self {
             handle,
             tally,

@@ -134,9 +134,11 @@ impl Station for Northbound {
         self.answers.try_recv().ok()
     }
 
-    /// The clock of a centre is that of its machine, kept by other means.
-    fn set_clock(&mut self, time: Timestamp) {
-        tracing::debug!(%time, "northbound: the centre above would set the clock");
+    /// The clock of a centre is that of its machine, kept by other means: confirmed, the centre above would take our times
+    /// for its own.
+    fn set_clock(&mut self, time: Timestamp) -> bool {
+        tracing::debug!(%time, "northbound: the centre above would set the clock, and is refused");
+        false
     }
 }
 
@@ -205,6 +207,7 @@ pub async fn open(config: &NorthboundConfig) -> anyhow::Result<Entrance> {
 
 /// Serves the centre above, behind its door, until stopped.
 pub fn start(config: &NorthboundConfig, entrance: Entrance, handle: Handle) -> Running {
+    let entrance = Entrance { refusals: Arc::clone(&handle.refusals_above), ..entrance };
     let (settings, wanted) = mpsc::channel(SETTINGS_MAX);
     let (answers_to, answers) = mpsc::channel(SETTINGS_MAX);
     let station = Northbound {

@@ -179,6 +179,13 @@ fn a_change_is_told_once_and_only_beyond_its_deadband() {
 }
 
 #[test]
+fn the_centre_above_is_told_that_its_clock_is_not_taken() {
+    let mut joined = joined(&[Shows::Load(node())]);
+    assert!(!joined.station.set_clock(Timestamp::new(7)));
+    assert_eq!(joined.station.now(), Timestamp::new(5));
+}
+
+#[test]
 fn a_limit_is_selected_within_its_rating_only_and_confirmed_when_the_engine_granted_it() {
     let mut joined = joined(&[Shows::Limit(node())]);
     let mut ask = |ioa, value, step| joined.station.command(StationCommand::new(ioa, value, step));

@@ -11,6 +11,8 @@ use headroom_terminals::iec104::{
     AckTicket, Command, CommandValue, LinkConfig, LinkHandler, Malformed, Object, Value, run_controlling,
 };
 use serde_json::json;
+use tokio::io::AsyncReadExt as _;
+use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -142,6 +144,32 @@ async fn a_centre_above_sees_the_load_and_sets_a_limit_by_the_rules_and_into_the
     assert_eq!(status.code(), Some(0), "{said:#?}");
     let centre = site.start().await;
     assert_eq!(centre.until("the limit of before", in_force).await, Some(Power::from_kw(2_400)));
+}
+
+#[tokio::test]
+async fn who_is_turned_away_at_the_northbound_door_is_counted_there_and_not_with_the_terminals() {
+    let site = Site::new("[[node]]\nid = \"R\"\nkind = \"region\"\nname = \"Region\"\n", "");
+    let listen = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    site.write(
+        "northbound.toml",
+        &format!(
+            "[northbound]\nlisten = \"{listen}\"\ncommon_address = 7\nname = \"d\"\n\
+             [access]\nallowed = [\"192.0.2.0/24\"]\n\
+             [[point]]\nioa = 1\nshows = \"load\"\nnode = \"R\"\n"
+        ),
+    );
+    let serve = std::fs::read_to_string(site.file("serve.toml")).unwrap();
+    site.write("serve.toml", &format!("northbound = \"northbound.toml\"\n{serve}"));
+    let centre = site.start().await;
+    let mut stranger = TcpStream::connect(listen).await.unwrap();
+    while stranger.read(&mut [0; 64]).await.is_ok_and(|n| n > 0) {}
+    let (_, health) = centre.get("/api/v1/health").await;
+    assert_eq!(
+        (&health["northbound"]["refused"]["address"], &health["links"]["refused"]["address"]),
+        (&json!(1), &json!(0))
+    );
+    let (status, said) = centre.stop("TERM").await;
+    assert_eq!(status.code(), Some(0), "{said:#?}");
 }
 
 #[tokio::test]

@@ -405,8 +405,9 @@ impl<S: Site> Station for Agent<S> {
         CommandAnswer::Accepted
     }
 
-    fn set_clock(&mut self, time: Timestamp) {
+    fn set_clock(&mut self, time: Timestamp) -> bool {
         self.clock_offset = time.since(self.site.now());
+        true
     }
 
     fn files(&mut self, out: &mut Vec<FileInfo>) {

@@ -173,7 +173,7 @@ fn a_foreign_address_or_an_unwired_round_is_unknown() {
 #[test]
 fn a_clock_that_was_set_is_what_time_tags_carry() {
     let mut agent = agent(false);
-    agent.set_clock(Timestamp::new(1_000_000));
+    assert!(agent.set_clock(Timestamp::new(1_000_000)));
     let mut out = Vec::new();
     agent.counters(&mut out);
     assert_eq!(

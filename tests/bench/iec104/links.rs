@@ -43,7 +43,9 @@ impl Station for Pump {
     fn command(&mut self, _: StationCommand) -> CommandAnswer {
         CommandAnswer::Refused
     }
-    fn set_clock(&mut self, _: Timestamp) {}
+    fn set_clock(&mut self, _: Timestamp) -> bool {
+        true
+    }
 }
 
 /// Counts, and acknowledges at once.

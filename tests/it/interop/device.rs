@@ -133,8 +133,9 @@ impl Station for Inside {
         let answers = &self.holds.lock().unwrap().answers;
         answers.get(&command.ioa).copied().unwrap_or(CommandAnswer::UnknownObject)
     }
-    fn set_clock(&mut self, time: Timestamp) {
+    fn set_clock(&mut self, time: Timestamp) -> bool {
         self.tell(Asked::Clock(time));
+        true
     }
     fn reset(&mut self, qualifier: u8) -> bool {
         self.tell(Asked::Reset(qualifier));

@@ -90,13 +90,9 @@ impl<S: Station> Session<S> {
             Element::Test(_) | Element::TestTimed(_) => CommandAnswer::Accepted,
             // T: what is sent for a test moves nothing (60870-5-101, 7.2.3).
             _ if asdu.test => CommandAnswer::Refused,
-            Element::Clock(time) => match time.instant(self.config.zone) {
-                Some(time) => {
-                    self.station.set_clock(time);
-                    CommandAnswer::Accepted
-                }
-                None => CommandAnswer::Refused,
-            },
+            Element::Clock(time) => {
+                yes(time.instant(self.config.zone).is_some_and(|time| self.station.set_clock(time)))
+            }
             Element::Reset(Qrp(qualifier)) => yes(self.station.reset(qualifier)),
             element => match parameter(element, asdu.cause) {
                 Some((parameter, qualifier)) => self.station.parameter(information.ioa, parameter, qualifier),

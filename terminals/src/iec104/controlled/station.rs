@@ -112,8 +112,8 @@ pub trait Station: Send + 'static {
     fn answered(&mut self) -> Option<(CommandToken, CommandAnswer)> {
         None
     }
-    /// The centre's time.
-    fn set_clock(&mut self, time: Timestamp);
+    /// The centre's time; false where the device keeps its clock by other means, and this one is not taken.
+    fn set_clock(&mut self, time: Timestamp) -> bool;
     /// A reset by QRP: 1 of the whole process, 2 of events that wait with their times. False where it cannot be.
     fn reset(&mut self, _qualifier: u8) -> bool {
         false

@@ -27,6 +27,8 @@ pub(super) struct Device {
     pub(super) changes: Vec<Object>,
     frozen: Vec<(Option<u8>, Freeze)>,
     clock: Option<Timestamp>,
+    /// Its clock is set by other means.
+    own_clock: bool,
     parameters: Vec<(u32, Parameter, u8)>,
 }
 
@@ -72,8 +74,11 @@ impl Station for Device {
     fn answered(&mut self) -> Option<(CommandToken, CommandAnswer)> {
         self.later.pop_front()
     }
-    fn set_clock(&mut self, time: Timestamp) {
-        self.clock = Some(time);
+    fn set_clock(&mut self, time: Timestamp) -> bool {
+        if !self.own_clock {
+            self.clock = Some(time);
+        }
+        !self.own_clock
     }
     fn reset(&mut self, qualifier: u8) -> bool {
         matches!(qualifier, 1 | 2)
@@ -192,6 +197,7 @@ pub(super) fn device() -> Device {
         changes: Vec::new(),
         frozen: Vec::new(),
         clock: None,
+        own_clock: false,
         parameters: Vec::new(),
     }
 }
@@ -353,6 +359,16 @@ fn the_clock_is_set_by_a_valid_time_only() {
     let invalid = [103, 1, 6, 0, 1, 0, 0, 0, 0, 0, 0, 0x80, 12, 2, 7, 26];
     assert_eq!(desk.ask(A, &invalid), [with(CON | NEGATIVE, &invalid)]);
     assert_eq!(desk.session.station().clock, Some(Timestamp::new(1_782_907_200_000)));
+}
+
+#[test]
+fn a_clock_that_the_device_keeps_itself_is_not_confirmed_as_set() {
+    let mut desk = desk(|_| {});
+    desk.session.station_mut().own_clock = true;
+    // Noon of 1 July 2026.
+    let clock = [103, 1, 6, 5, 1, 0, 0, 0, 0, 0, 0, 0, 12, 1, 7, 26];
+    assert_eq!(desk.ask(A, &clock), [with(CON | NEGATIVE, &clock)]);
+    assert_eq!((desk.session.station().clock, desk.session.closed(A)), (None, None));
 }
 
 #[test]

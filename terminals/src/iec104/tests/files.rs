@@ -224,7 +224,9 @@ impl Station for Cabinet {
     fn command(&mut self, _: StationCommand) -> CommandAnswer {
         CommandAnswer::UnknownObject
     }
-    fn set_clock(&mut self, _: Timestamp) {}
+    fn set_clock(&mut self, _: Timestamp) -> bool {
+        true
+    }
     fn files(&mut self, out: &mut Vec<FileInfo>) {
         let created = Some(Timestamp::new(1_782_907_200_000));
         let apart = FileId { ioa: 40_000, name: 9 };

@@ -91,7 +91,9 @@ impl Station for Switch {
             _ => CommandAnswer::UnknownObject,
         }
     }
-    fn set_clock(&mut self, _: Timestamp) {}
+    fn set_clock(&mut self, _: Timestamp) -> bool {
+        true
+    }
 }
 
 #[tokio::test]

@@ -94,7 +94,9 @@ impl Station for Device {
         self.asked.push(Asked::Answered(token, answer));
         Some((token, answer))
     }
-    fn set_clock(&mut self, _: Timestamp) {}
+    fn set_clock(&mut self, _: Timestamp) -> bool {
+        true
+    }
     fn reset(&mut self, _: u8) -> bool {
         self.resets
     }
