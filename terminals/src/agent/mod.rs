@@ -344,7 +344,8 @@ impl<S: Site> Station for Agent<S> {
         }
         if std::mem::take(&mut self.cap_changed) {
             let cap = self.control.cap().map_or(0, Power::get);
-            self.tell_event(out, PointKind::PowerCap, cap, causes::RETURN_REMOTE);
+            // The return of a set point: measured values have no cause 11 (60870-5-101, 7.3.1), as switches have.
+            self.tell_event(out, PointKind::PowerCap, cap, causes::SPONTANEOUS);
         }
         let before = reported;
         let due = now.since(self.power_reported_at) >= self.settings.report_every;

@@ -147,7 +147,7 @@ fn a_cap_trips_the_lowest_round_first_and_never_goes_under_the_floor() {
         agent.command(StationCommand::new(6101, CommandValue::SetFloat(10.0), Step::Execute)),
         CommandAnswer::Accepted
     );
-    assert_eq!(scan(&mut agent), [(2101, Value::Float(10.0), 11)]);
+    assert_eq!(scan(&mut agent), [(2101, Value::Float(10.0), 3)]);
     let mut opened = Vec::new();
     for s in 600..1_800 {
         agent.site_mut().now = Timestamp::new(s * 1_000);
