@@ -4,6 +4,7 @@ Usage: c104_centre.py PORT. Takes one JSON object a line on stdin and answers ea
 `{"did": DO, "ok": true}`, or `"ok": false` with the error. `do` is one of
 
 - `add`: a point: `ca`, `ioa`, `type`, for a command `mode` ("direct" or "select")
+- `originate`: as originator `address` from here on
 - `connect`: without STARTDT, which `start` sends, and `stop` its opposite; `disconnect`
 - `interrogate`: `ca`, `qualifier`, `cause`; `counters`: `ca`, `group` (5 = all), `freeze`; `clock`, `test`: `ca`
 - `read`: `ca`, `ioa`
@@ -83,6 +84,10 @@ def interrogate(ca, qualifier=20, cause=6):
     )
 
 
+def originate(address):
+    connection.originator_address = address
+
+
 def counters(ca, group=5, freeze=0):
     groups = {group.value: group for group in c104.Rqt.__members__.values()}
     freezes = {freeze.value: freeze for freeze in c104.Frz.__members__.values()}
@@ -108,6 +113,7 @@ def command(ca, ioa, cause=6, mode="direct", **said):
 
 serve(
     add=add,
+    originate=originate,
     connect=client.start,
     start=connection.unmute,
     stop=connection.mute,

@@ -1,14 +1,14 @@
 //! Ours is the controlled station, lib60870-C (PyPI `c104`) the controlling one.
 
 use headroom_rules::orders::Step;
-use headroom_terminals::iec104::asdu::{Asdu, causes};
+use headroom_terminals::iec104::asdu::causes;
 use headroom_terminals::iec104::controlled::Freeze;
 use headroom_terminals::iec104::{CommandAnswer, CommandValue, Object, StationCommand, StationConfig};
 use serde_json::{Value as Json, json};
 
 use super::COMMON_ADDRESS;
 use super::device::{self, Asked, Device, Holds};
-use super::driver::Driver;
+use super::driver::{Driver, point};
 use super::relay::Relay;
 use super::rows::{self, Row};
 use super::tally::Tally;
@@ -22,10 +22,6 @@ async fn told(centre: &mut Driver, row: &Row, cause: u8) -> Json {
         told.as_object_mut().unwrap().remove(key);
     }
     told
-}
-
-fn point(ioa: u32, type_name: &str) -> Json {
-    json!({ "ca": COMMON_ADDRESS, "ioa": ioa, "type": type_name })
 }
 
 #[tokio::test]
@@ -80,24 +76,6 @@ async fn a_client_of_lib60870_sees_every_value_of_every_type_that_ours_sends() {
     assert!(odd.is_empty(), "lib60870 did not expect {odd:?}");
     relay.keep("controlled-monitored", "2");
     tally.finish();
-}
-
-/// Type and P/N of an answer that came for an address, as lib60870 explains them.
-async fn answer(centre: &mut Driver, ioa: u32, cause: u8, select: bool) -> (Json, bool) {
-    let fits = |told: &Json| {
-        let of = told["seen"] == "frame" && told["ioa"] == ioa && told["cause"] == cause;
-        of && is_select(&told["octets"]) == select
-    };
-    let frame = centre.seen(&format!("an answer for {ioa} by cause {cause}"), fits).await;
-    (frame["type"].clone(), frame["negative"] == true)
-}
-
-/// S/E. What lib60870 explains looks for it in the first octet, which is not where a set point has it.
-fn is_select(octets: &Json) -> bool {
-    let text = octets.as_str().unwrap();
-    let octets: Vec<u8> =
-        (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).unwrap()).collect();
-    Asdu::parse(&octets[6..]).unwrap().command().is_some_and(|command| command.select)
 }
 
 /// Gives a command by select and execute. Where c104 misses a confirmation, because it came before c104 began to wait for
@@ -168,11 +146,11 @@ async fn command_all(name: &'static str, require_select: bool) {
                     &(got.ioa, got.value, got.step, got.qualifier, got.sent.map(|at| at.get())),
                     &(ioa, row.value, step, qualifier, timed.then_some(sent_ms)),
                 );
-                let confirmation = answer(&mut centre, ioa, causes::ACTIVATION_CON, step == Step::Select).await;
+                let confirmation = centre.answer(ioa, causes::ACTIVATION_CON, step == Step::Select).await;
                 let wanted = (json!(row.types[usize::from(timed)]), false);
                 tally.row(format!("its confirmation {}", row.name(timed)), &confirmation, &wanted);
             }
-            let (_, negative) = answer(&mut centre, ioa, causes::TERMINATION, false).await;
+            let (_, negative) = centre.answer(ioa, causes::TERMINATION, false).await;
             tally.row(format!("its termination {}", row.name(timed)), &negative, &false);
         }
     }
@@ -216,25 +194,25 @@ async fn ours_tells_a_client_of_lib60870_what_it_does_not_do() {
         let ioa = u32::try_from(said["ioa"].as_u64().unwrap()).unwrap();
         let said_select = said["mode"] == "select";
         let taken = centre.ask("command", said).await;
-        let (of, negative) = answer(&mut centre, ioa, cause, said_select).await;
+        let (of, negative) = centre.answer(ioa, cause, said_select).await;
         tally.row(what, &(taken, of, negative), &(false, type_name.clone(), true));
     }
     let asked: Vec<_> = device.unlooked();
     assert_eq!(asked.len(), 2, "the device is asked where it may refuse, and for what it does not have: {asked:?}");
 
     centre.ask("read", json!({ "ca": ca, "ioa": 1_999 })).await;
-    let (of, negative) = answer(&mut centre, 1_999, causes::UNKNOWN_OBJECT, false).await;
+    let (of, negative) = centre.answer(1_999, causes::UNKNOWN_OBJECT, false).await;
     tally.row("reading an unknown address", &(of, negative), &(json!("C_RD_NA_1"), true));
     centre.tell("interrogate", json!({ "ca": ca, "qualifier": 22 })).await;
-    let (of, negative) = answer(&mut centre, 0, causes::ACTIVATION_CON, false).await;
+    let (of, negative) = centre.answer(0, causes::ACTIVATION_CON, false).await;
     tally.row("a group that is none", &(of, negative), &(json!("C_IC_NA_1"), true));
     centre.tell("interrogate", json!({ "ca": ca, "cause": causes::DEACTIVATION })).await;
-    let (of, negative) = answer(&mut centre, 0, causes::DEACTIVATION_CON, false).await;
+    let (of, negative) = centre.answer(0, causes::DEACTIVATION_CON, false).await;
     tally.row("stopping what does not run", &(of, negative), &(json!("C_IC_NA_1"), true));
 
     let before = now().get() / 1_000 * 1_000;
     centre.tell("clock", json!({ "ca": ca })).await;
-    let (of, negative) = answer(&mut centre, 0, causes::ACTIVATION_CON, false).await;
+    let (of, negative) = centre.answer(0, causes::ACTIVATION_CON, false).await;
     tally.row("the clock", &(of, negative), &(json!("C_CS_NA_1"), false));
     let set = device.asked().await;
     let close = matches!(set, Asked::Clock(at) if (before..before + 60_000).contains(&at.get()));
@@ -242,12 +220,12 @@ async fn ours_tells_a_client_of_lib60870_what_it_does_not_do() {
     // Its test without time has 55CCH for a pattern, where the standard wants 55AAH: it comes back as it came.
     for (timed, name) in [(false, "C_TS_NA_1"), (true, "C_TS_TA_1")] {
         centre.tell("test", json!({ "ca": ca, "timed": timed })).await;
-        let (of, negative) = answer(&mut centre, 0, causes::ACTIVATION_CON, false).await;
+        let (of, negative) = centre.answer(0, causes::ACTIVATION_CON, false).await;
         tally.row("a test", &(of, negative), &(json!(name), false));
     }
     for (freeze, how) in [(1, Freeze::Keep), (2, Freeze::KeepAndReset), (3, Freeze::Reset)] {
         centre.tell("counters", json!({ "ca": ca, "freeze": freeze })).await;
-        let (of, negative) = answer(&mut centre, 0, causes::ACTIVATION_CON, false).await;
+        let (of, negative) = centre.answer(0, causes::ACTIVATION_CON, false).await;
         tally.row("counters frozen", &(of, negative), &(json!("C_CI_NA_1"), false));
         tally.row("counters frozen, at the device", &device.asked().await, &Asked::Freeze(None, how));
     }

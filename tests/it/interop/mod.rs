@@ -2,8 +2,9 @@
 //!
 //! Read `rows` (the matrix, as data), then `centre` and `device` (ours as they stand in it), `driver` (lib60870-C, told what to
 //! do), `relay` (which keeps what was said, and cuts links) and `tally`. The tests: `controlling` and `controlled` by the
-//! role that is ours, `cut`, `rust_crate`, `faults`, `dissected`.
+//! role that is ours, `terminal` and `above` for the program itself in the latter, `cut`, `rust_crate`, `faults`, `dissected`.
 
+mod above;
 mod centre;
 mod controlled;
 mod controlling;
@@ -16,6 +17,7 @@ mod relay;
 mod rows;
 mod rust_crate;
 mod tally;
+mod terminal;
 
 /// The common address of every station here.
 const COMMON_ADDRESS: u16 = 47;

@@ -1,4 +1,5 @@
-//! Stands between a station and its centre: keeps what they say, as a capture, and cuts links after so many octets.
+//! Stands between a station and its centre: keeps what they say, as a capture, and cuts links, when told or after so many
+//! octets.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,6 +18,7 @@ pub(crate) struct Relay {
     pub(crate) address: SocketAddr,
     talks: Arc<Mutex<Vec<Talk>>>,
     over: watch::Receiver<usize>,
+    cut: watch::Sender<usize>,
     task: JoinHandle<()>,
 }
 
@@ -27,6 +29,8 @@ impl Relay {
         let address = listener.local_addr().unwrap();
         let talks: Arc<Mutex<Vec<Talk>>> = Arc::default();
         let (tell, over) = watch::channel(0);
+        let cut = watch::Sender::new(0);
+        let cutting = cut.clone();
         let kept = Arc::clone(&talks);
         let task = tokio::spawn(async move {
             for n in 0.. {
@@ -36,17 +40,25 @@ impl Relay {
                 kept.lock().unwrap().push(Talk::open(&client, "10.0.0.2:2404", (1_000, 2_000)));
                 let at = kept.lock().unwrap().len() - 1;
                 let room = cuts.get(at).copied().unwrap_or(usize::MAX);
-                let (kept, tell) = (Arc::clone(&kept), tell.clone());
+                let (kept, tell, mut cut) = (Arc::clone(&kept), tell.clone(), cutting.subscribe());
                 tokio::spawn(async move {
-                    carry([centre, station], room, |from_client, flags, octets| {
+                    let seen = |from_client, flags, octets: &[u8]| {
                         kept.lock().unwrap()[at].push(from_client, flags, octets);
-                    })
-                    .await;
+                    };
+                    tokio::select! {
+                        () = carry([centre, station], room, seen) => {}
+                        _ = cut.changed() => kept.lock().unwrap()[at].push(true, ACK | FIN, &[]),
+                    }
                     tell.send_modify(|over| *over += 1);
                 });
             }
         });
-        Self { address, talks, over, task }
+        Self { address, talks, over, cut, task }
+    }
+
+    /// Ends the connections that there are, wherever they stand.
+    pub(crate) fn cut(&self) {
+        self.cut.send_modify(|cuts| *cuts += 1);
     }
 
     /// Until so many connections are over.
