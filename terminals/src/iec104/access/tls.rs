@@ -22,6 +22,7 @@ use rustls::pki_types::{
 use rustls::server::NoServerSessionStorage;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::sign::CertifiedKey;
+use rustls::time_provider::{DefaultTimeProvider, TimeProvider};
 use rustls::{
     CertificateError, ClientConfig, DigitallySignedStruct, DistinguishedName, Error, InconsistentKeys, OtherError,
     PeerIncompatible, ServerConfig, SignatureScheme, SupportedProtocolVersion,
@@ -150,6 +151,7 @@ struct Trust {
     anchors: Vec<TrustAnchor<'static>>,
     crls: Vec<CertRevocationList<'static>>,
     provider: Arc<CryptoProvider>,
+    clock: Arc<dyn TimeProvider>,
 }
 
 /// What one end shows and whom it trusts, read once.
@@ -162,12 +164,20 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// Reads and checks the files.
+    /// Reads and checks the files, by the system's clock.
     ///
     /// # Errors
     /// Everything that is wrong with them: unreadable, not PEM, a key of another certificate, a certificate that has
     /// expired.
     pub fn load(files: &Files) -> Result<Self, Vec<FileFault>> {
+        Self::load_by(files, Arc::new(DefaultTimeProvider))
+    }
+
+    /// As [`Identity::load`]; `clock` says what is in force, now and in every handshake.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn load_by(files: &Files, clock: Arc<dyn TimeProvider>) -> Result<Self, Vec<FileFault>> {
         let mut faults = Vec::new();
         let ca = read::<CertificateDer<'_>>("ca", &files.ca, "a CA's certificate", &mut faults);
         let chain = read::<CertificateDer<'_>>("certificate", &files.certificate, "a certificate", &mut faults);
@@ -193,7 +203,7 @@ impl Identity {
                 }
             }
         }
-        let trust = Arc::new(Trust { anchors, crls, provider: Arc::new(ring::default_provider()) });
+        let trust = Arc::new(Trust { anchors, crls, provider: Arc::new(ring::default_provider()), clock });
         if let Some(own) = chain.first()
             && let Err(why) = trust.is_in_force(own)
         {
@@ -230,11 +240,12 @@ impl Identity {
     /// # Errors
     /// A defect: the files were checked.
     pub fn dialling(&self, peers: Vec<Peer>) -> Result<Dialling, Error> {
-        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.trust.provider))
-            .with_protocol_versions(&self.min_version.versions())?
-            .dangerous()
-            .with_custom_certificate_verifier(self.verifier(Some(peers)))
-            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
+        let mut config =
+            ClientConfig::builder_with_details(Arc::clone(&self.trust.provider), Arc::clone(&self.trust.clock))
+                .with_protocol_versions(&self.min_version.versions())?
+                .dangerous()
+                .with_custom_certificate_verifier(self.verifier(Some(peers)))
+                .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
         config.resumption = Resumption::disabled();
         config.enable_sni = false;
         Ok(Dialling(TlsConnector::from(Arc::new(config))))
@@ -245,10 +256,11 @@ impl Identity {
     /// # Errors
     /// A defect: the files were checked.
     pub fn listening(&self, peers: Option<Vec<Peer>>) -> Result<Listening, Error> {
-        let mut config = ServerConfig::builder_with_provider(Arc::clone(&self.trust.provider))
-            .with_protocol_versions(&self.min_version.versions())?
-            .with_client_cert_verifier(self.verifier(peers))
-            .with_single_cert(self.chain.clone(), self.key.clone_key())?;
+        let mut config =
+            ServerConfig::builder_with_details(Arc::clone(&self.trust.provider), Arc::clone(&self.trust.clock))
+                .with_protocol_versions(&self.min_version.versions())?
+                .with_client_cert_verifier(self.verifier(peers))
+                .with_single_cert(self.chain.clone(), self.key.clone_key())?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.send_tls13_tickets = 0;
         Ok(Listening(TlsAcceptor::from(Arc::new(config))))
@@ -386,7 +398,8 @@ impl Trust {
     /// Whether our own certificate is in force now; who signed it is the peers' affair.
     fn is_in_force(&self, own: &CertificateDer<'_>) -> Result<(), String> {
         let parsed = EndEntityCert::try_from(own).map_err(|error| error.to_string())?;
-        match self.verify(&parsed, &[], UnixTime::now(), KeyUsage::client_auth()) {
+        let now = self.clock.current_time().ok_or("the time is not known")?;
+        match self.verify(&parsed, &[], now, KeyUsage::client_auth()) {
             Err(webpki::Error::CertExpired { .. }) => Err("it has expired".to_owned()),
             Err(webpki::Error::CertNotValidYet { .. }) => Err("it is not in force yet".to_owned()),
             _ => Ok(()),

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use headroom_rules::model::{SwitchPosition, Timestamp};
@@ -10,8 +11,11 @@ use rcgen::{
     BasicConstraints, CertificateParams, CertificateRevocationListParams, CertifiedIssuer, IsCa, KeyIdMethod, KeyPair,
     KeyUsagePurpose, RevokedCertParams, SanType, SerialNumber, date_time_ymd,
 };
+use rustls::pki_types::UnixTime;
+use rustls::time_provider::TimeProvider;
 use sha2::{Digest, Sha256};
 use tempfile::TempDir;
+use time::OffsetDateTime;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, watch};
@@ -92,6 +96,25 @@ impl Ca {
     }
 }
 
+/// What time it is, as the test says; s since 1970.
+#[derive(Debug)]
+struct Clock(AtomicU64);
+
+impl Clock {
+    fn at(date: OffsetDateTime) -> Self {
+        Self(AtomicU64::new(date.unix_timestamp().try_into().unwrap()))
+    }
+    fn set(&self, date: OffsetDateTime) {
+        self.0.store(date.unix_timestamp().try_into().unwrap(), Ordering::Relaxed);
+    }
+}
+
+impl TimeProvider for Clock {
+    fn current_time(&self) -> Option<UnixTime> {
+        Some(UnixTime::since_unix_epoch(Duration::from_secs(self.0.load(Ordering::Relaxed))))
+    }
+}
+
 fn identity(files: &Files) -> Identity {
     Identity::load(files).unwrap()
 }
@@ -162,14 +185,18 @@ async fn a_certificate_that_is_foreign_expired_revoked_or_not_on_the_list_is_ref
 #[tokio::test]
 async fn a_certificate_that_expired_after_the_start_is_refused() {
     let ca = Ca::new("grid");
-    let centre = identity(&ca.end("centre", 1, |_| {}).0);
-    // Loaded while in force, which two seconds later it is not.
-    let soon = time::OffsetDateTime::now_utc() + Duration::from_secs(2);
-    let (files, _) = ca.end("t-1", 2, |params| params.not_after = soon);
-    let terminal = identity(&files);
-    sleep(Duration::from_millis(3_100)).await;
-    let (_, said) = shake((&terminal, name("centre")), (&centre, Some(name("t-1")))).await;
-    assert!(said.as_ref().unwrap_err().contains("has expired"), "{said:?}");
+    let (terminal, _) = ca.end("t-1", 2, |params| params.not_after = date_time_ymd(2030, 1, 1));
+    let clock = Arc::new(Clock::at(date_time_ymd(2029, 12, 31)));
+    let centre = Identity::load_by(&ca.end("centre", 1, |_| {}).0, clock.clone()).unwrap();
+    let terminal = Identity::load_by(&terminal, clock.clone()).unwrap();
+    // Whichever end judges.
+    let by_dialling = async || shake((&centre, name("t-1")), (&terminal, Some(name("centre")))).await.0;
+    let by_listening = async || shake((&terminal, name("centre")), (&centre, Some(name("t-1")))).await.1;
+    assert_eq!((by_dialling().await, by_listening().await), (Ok(()), Ok(())));
+    clock.set(date_time_ymd(2030, 1, 2));
+    for said in [by_dialling().await, by_listening().await] {
+        assert!(said.as_ref().unwrap_err().contains("has expired"), "{said:?}");
+    }
 }
 
 #[tokio::test]
