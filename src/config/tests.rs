@@ -556,11 +556,12 @@ fn certificates_that_cannot_be_used_are_named_with_their_line() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("serve.toml");
     fs::write(folder.path().join("ca.pem"), "no certificate\n").unwrap();
-    let text = "[iec104.tls]\nca = \"ca.pem\"\ncertificate = \"none.pem\"\nkey = \"\"\nmin_version = \"1.1\"\n";
+    let text = "[iec104.tls]\nca = \"ca.pem\"\ncertificate = \"none.pem\"\nkey = \"\"\nmin_version = \"1.1\"\ncheck_every_s = 0\n";
     let said = |text: &str| said(ServeConfig::parse(&file, text)).replace(&format!("{}/", folder.path().display()), "");
     assert_snapshot!(said(text), @r#"
     serve.toml:4: iec104.tls.key = "": wanted the path of a PEM file
     serve.toml:5: iec104.tls.min_version = "1.1": wanted "1.2" or "1.3"
+    serve.toml:6: iec104.tls.check_every_s = 0: wanted a whole number of seconds, 1 to 86400
     "#);
     let text = "[iec104.tls]\nca = \"ca.pem\"\ncertificate = \"none.pem\"\nkey = \"ca.pem\"\n";
     assert_snapshot!(said(text), @r#"

@@ -77,7 +77,10 @@ pub(super) fn take_files(section: &Section<'_>, folder: &Path) -> Option<Files> 
     let (ca, certificate, key) = (file("ca"), file("certificate"), file("key"));
     let crl = section.text_or("crl", None, "the path of a PEM file", |text| path(text).map(Some));
     let min_version = section.text_or("min_version", MinVersion::default(), "\"1.2\" or \"1.3\"", minimum);
-    let files = Files { ca: ca?, certificate: certificate?, key: key?, crl, min_version };
+    let every_s = Files::CHECK_EVERY.as_secs();
+    let check_every_s = section.int_or("check_every_s", every_s, "whole number of seconds", 1..=86_400);
+    let check_every = Duration::from_secs(check_every_s);
+    let files = Files { ca: ca?, certificate: certificate?, key: key?, crl, min_version, check_every };
     for fault in Identity::load(&files).err().into_iter().flatten() {
         section.fault(fault.key, &fault.why);
     }

@@ -22,6 +22,8 @@ pub enum Refusal {
     Links,
     /// Its TLS or its certificate.
     Tls,
+    /// Its certificate expired or was revoked while its link ran.
+    TlsEnded,
     /// It said nothing of use in time.
     Silent,
     /// It said too much before the start of data transfer.
@@ -34,11 +36,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Each with its name in figures.
-    pub const ALL: [(Self, &'static str); 8] = [
+    pub const ALL: [(Self, &'static str); 9] = [
         (Self::Address, "address"),
         (Self::LinksOfAddress, "links_of_address"),
         (Self::Links, "links"),
         (Self::Tls, "tls"),
+        (Self::TlsEnded, "tls_ended"),
         (Self::Silent, "silent"),
         (Self::TooMuch, "too_much"),
         (Self::Registration, "registration"),
@@ -61,6 +64,9 @@ impl Refusals {
         }
         let line = self.lines.lock().unwrap_or_else(PoisonError::into_inner).note(now, peer.to_canonical(), refusal);
         match line {
+            Some((Some(peer), count)) if refusal == Refusal::TlsEnded => {
+                tracing::warn!(%peer, why, count, "running link ended");
+            }
             Some((Some(peer), count)) => tracing::warn!(%peer, why, count, "connection refused"),
             Some((None, count)) => tracing::warn!(why, count, "connections from many addresses refused"),
             None => {}

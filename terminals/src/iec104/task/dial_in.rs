@@ -150,7 +150,7 @@ async fn register(entered: Entered, callers: Arc<Callers>, with_tls: bool) -> Re
         }
     };
     let Caller { name, registration, peers, calls } = caller;
-    if with_tls && !tls::shown_is_one_of(&wire, peers) {
+    if with_tls && !tls::is_one_of(wire.shown(), peers) {
         return Err((Refusal::Tls, format!("it registers as {name}, whose certificate it does not show")));
     }
     if let Err(error) = wire.write_all(&registration.answer).await {

@@ -105,10 +105,14 @@ where
             tracing::debug!(%peer, %error, "TCP_NODELAY");
         }
         let (tls, admit, within) = (self.tls.clone(), self.admit.clone(), self.within);
+        let refusals = Arc::clone(&self.refusals);
         self.at_the_door.spawn(async move {
             let admitting = async {
                 let wire = match tls {
-                    Some(tls) => tls.handshake(stream).await.map_err(|why| (Refusal::Tls, why))?,
+                    Some(tls) => {
+                        let shaken = tls.handshake(stream, peer.ip(), &refusals).await;
+                        Wire::Tls(Box::new(shaken.map_err(|why| (Refusal::Tls, why))?))
+                    }
                     None => Wire::Plain(stream),
                 };
                 admit(Entered { wire, peer, pass }).await

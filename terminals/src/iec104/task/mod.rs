@@ -1,7 +1,7 @@
 //! The tasks that own the sockets and the clock.
 //!
 //! Read [`LinkHandler`], then `controlling` (one station over one or several connections) and `asks` (what is asked of it),
-//! `way` and `wire` (where these come from), `door` and `dial_in` (stations that call), `controlled`.
+//! `way`, `wire` and `secured` (where these come from), `door` and `dial_in` (stations that call), `controlled`.
 
 mod asks;
 mod backoff;
@@ -9,6 +9,7 @@ mod controlled;
 mod controlling;
 mod dial_in;
 mod door;
+mod secured;
 mod switchover;
 mod way;
 mod wire;
@@ -28,6 +29,7 @@ pub use controlled::{Arrivals, Heartbeat, run_controlled, run_station};
 pub use controlling::{run_controlling, run_link};
 pub use dial_in::{Alike, Called, Caller, Callers, run_dial_in};
 pub use door::Entrance;
+pub use secured::Secured;
 pub use way::{Address, Call, Dial, Dialling, Registering, TlsAddress, Way};
 pub use wire::{Stream, Wire};
 

@@ -85,8 +85,10 @@ impl Dial<Wire> for TlsAddress {
         Box::pin(async move {
             let stream = connect(&address).await?;
             let peer = stream.peer_addr().map_or(NOBODY, |peer| peer.ip());
-            let shaken = tls.handshake(stream).await;
-            shaken.inspect_err(|why| refusals.note(now(), peer, Refusal::Tls, why))
+            let shaken = tls.handshake(stream, peer, &refusals).await;
+            shaken
+                .map(|secured| Wire::Tls(Box::new(secured)))
+                .inspect_err(|why| refusals.note(now(), peer, Refusal::Tls, why))
         })
     }
     fn address(&self) -> &str {

@@ -7,9 +7,12 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use rustls::pki_types::CertificateDer;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
+
+use super::secured::Secured;
 
 /// Most octets of one read.
 const READ_SIZE: usize = 16 * 1024;
@@ -68,7 +71,17 @@ pub enum Wire {
     /// As it is.
     Plain(TcpStream),
     /// By IEC 62351-3.
-    Tls(Box<tokio_rustls::TlsStream<TcpStream>>),
+    Tls(Box<Secured<TcpStream>>),
+}
+
+impl Wire {
+    /// The certificates of the other end, its own first; none without TLS.
+    pub(super) fn shown(&self) -> &[CertificateDer<'static>] {
+        match self {
+            Self::Plain(_) => &[],
+            Self::Tls(stream) => stream.shown(),
+        }
+    }
 }
 
 macro_rules! carried {

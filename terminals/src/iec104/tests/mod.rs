@@ -1,5 +1,6 @@
 mod access;
 mod budget;
+mod certificates;
 mod codec;
 mod controlled;
 mod elements;
@@ -9,6 +10,8 @@ mod inbox;
 mod joined;
 mod links;
 mod requests;
+mod secured;
 mod sessions;
+mod tls;
 mod transport;
 mod watched;
