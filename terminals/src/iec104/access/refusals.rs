@@ -20,8 +20,10 @@ pub enum Refusal {
     LinksOfAddress,
     /// There are as many links as are allowed.
     Links,
-    /// Its TLS or its certificate.
+    /// Its TLS or its certificate, where it came to us.
     Tls,
+    /// As that, where we dialled it.
+    TlsDialled,
     /// Its certificate expired or was revoked while its link ran.
     TlsEnded,
     /// It said nothing of use in time.
@@ -36,11 +38,12 @@ pub enum Refusal {
 
 impl Refusal {
     /// Each with its name in figures.
-    pub const ALL: [(Self, &'static str); 9] = [
+    pub const ALL: [(Self, &'static str); 10] = [
         (Self::Address, "address"),
         (Self::LinksOfAddress, "links_of_address"),
         (Self::Links, "links"),
         (Self::Tls, "tls"),
+        (Self::TlsDialled, "tls_dialled"),
         (Self::TlsEnded, "tls_ended"),
         (Self::Silent, "silent"),
         (Self::TooMuch, "too_much"),
@@ -63,12 +66,14 @@ impl Refusals {
             count.fetch_add(1, Ordering::Relaxed);
         }
         let line = self.lines.lock().unwrap_or_else(PoisonError::into_inner).note(now, peer.to_canonical(), refusal);
+        let said = match refusal {
+            Refusal::TlsDialled => "connection given up",
+            Refusal::TlsEnded => "running link ended",
+            _ => "connection refused",
+        };
         match line {
-            Some((Some(peer), count)) if refusal == Refusal::TlsEnded => {
-                tracing::warn!(%peer, why, count, "running link ended");
-            }
-            Some((Some(peer), count)) => tracing::warn!(%peer, why, count, "connection refused"),
-            Some((None, count)) => tracing::warn!(why, count, "connections from many addresses refused"),
+            Some((Some(peer), count)) => tracing::warn!(%peer, why, count, "{said}"),
+            Some((None, count)) => tracing::warn!(why, count, "{said}, of many addresses"),
             None => {}
         }
     }

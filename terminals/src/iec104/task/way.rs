@@ -88,7 +88,7 @@ impl Dial<Wire> for TlsAddress {
             let shaken = tls.handshake(stream, peer, &refusals).await;
             shaken
                 .map(|secured| Wire::Tls(Box::new(secured)))
-                .inspect_err(|why| refusals.note(now(), peer, Refusal::Tls, why))
+                .inspect_err(|why| refusals.note(now(), peer, Refusal::TlsDialled, why))
         })
     }
     fn address(&self) -> &str {

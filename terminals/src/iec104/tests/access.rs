@@ -149,6 +149,19 @@ async fn a_link_over_tls_carries_data_and_one_without_a_good_certificate_does_no
 }
 
 #[tokio::test]
+async fn a_certificate_refused_where_we_dialled_is_counted_apart_from_those_that_came_to_us() {
+    let ca = Ca::new("grid");
+    let (centre, terminal) = (identity(&ca.end("centre", 1, |_| {}).0), identity(&ca.end("t-1", 2, |_| {}).0));
+    let (address, of_station, _stop) = station(Access::default(), Some((&terminal, name("centre"))), SOON).await;
+    let (tls, of_centre) = (centre.dialling(name("t-2")).unwrap(), Arc::<Refusals>::default());
+    let (mut seen, _order, _stop) = linked(Way::dial(TlsAddress { address, tls, refusals: of_centre.clone() }));
+    until(&mut seen, Seen::Up(false)).await;
+    refused(&of_centre, "tls_dialled", 1).await;
+    refused(&of_station, "tls", 1).await;
+    assert_eq!((of_centre.counts()["tls"], of_station.counts()["tls_dialled"]), (0, 0));
+}
+
+#[tokio::test]
 async fn a_link_whose_certificates_expire_is_ended_and_counted_at_both_ends_and_does_not_come_back() {
     let (ca, clock) = (Ca::new("grid"), Arc::new(Clock::at(date_time_ymd(2029, 12, 31))));
     let end = |name, serial| {
@@ -168,7 +181,7 @@ async fn a_link_whose_certificates_expire_is_ended_and_counted_at_both_ends_and_
     until(&mut seen, Seen::Up(false)).await;
     refused(&of_centre, "tls_ended", 1).await;
     refused(&of_station, "tls_ended", 1).await;
-    refused(&of_centre, "tls", 1).await;
+    refused(&of_centre, "tls_dialled", 1).await;
     assert_eq!(of_centre.counts()["tls_ended"], 1);
 }
 
