@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use headroom_terminals::iec104::access::tls::FileFault;
 use headroom_terminals::iec104::config::TimersError;
 use headroom_terminals::iec104::task::Alike;
 use headroom_terminals::profile::ProfileError;
@@ -42,9 +41,6 @@ pub enum CentreError {
     /// Time-outs of links that contradict each other.
     #[error("section iec104: the time-outs cannot be used")]
     Timers(#[from] TimersError),
-    /// Certificates or keys that cannot be used.
-    #[error("section iec104.tls: {}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "))]
-    Certificates(Vec<FileFault>),
     /// A link wants TLS.
     #[error("a link wants TLS, but there are no certificates: wanted a table [iec104.tls]")]
     NoCertificates,

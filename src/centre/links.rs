@@ -17,7 +17,7 @@ use super::error::CentreError;
 use crate::clock::Clock;
 use crate::config::{DialInSettings, LinkEntry, Reached, Transport};
 
-/// What is ready before anything is dialled: certificates read, the socket for calls bound.
+/// What is ready before anything is dialled: certificates, the socket for calls bound.
 pub(super) struct Gate {
     identity: Option<Identity>,
     entrance: Option<Entrance>,
@@ -28,7 +28,7 @@ pub(super) struct Gate {
 impl Gate {
     pub(super) async fn open(transport: &Transport) -> Result<Self, CentreError> {
         let refusals = Arc::<Refusals>::default();
-        let identity = transport.tls.as_ref().map(Identity::load).transpose().map_err(CentreError::Certificates)?;
+        let identity = transport.tls.clone();
         let mut entrance = None;
         if let Some(DialInSettings { listen, tls, within, access }) = &transport.dial_in {
             let listener =

@@ -14,7 +14,6 @@ use headroom_sim::server::{SharedPlant, SimClock, agent, run_plant, scan_interva
 use headroom_terminals::iec104::StationConfig;
 use headroom_terminals::iec104::access::refusals::Refusals;
 use headroom_terminals::iec104::access::registration::Registration;
-use headroom_terminals::iec104::access::tls::{self, Identity};
 use headroom_terminals::iec104::task::{
     Address, Arrivals, Dial, Entrance, Heartbeat, Registering, TlsAddress, Wire, run_station,
 };
@@ -85,17 +84,12 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
 
 /// Where its connections come from, also for people.
 async fn arrivals(file: &Path, config: &TerminalConfig, t0: Duration) -> anyhow::Result<(Arrivals, String)> {
-    let identity = config.tls.as_ref().map(|(files, peers)| {
-        let identity = Identity::load(files).map_err(|faults| anyhow::anyhow!("[tls]: {}", sentences(&faults)))?;
-        anyhow::Ok((identity, peers.clone()))
-    });
-    let identity = identity.transpose()?;
-    let with = if identity.is_some() { " with TLS" } else { "" };
+    let with = if config.tls.is_some() { " with TLS" } else { "" };
     if let Some(DialSettings { address, registration, heartbeat_every }) = &config.dial {
-        let dial: Box<dyn Dial<Wire>> = match identity {
+        let dial: Box<dyn Dial<Wire>> = match &config.tls {
             None => Box::new(Address(address.clone())),
             Some((identity, peers)) => {
-                let (tls, refusals) = (identity.dialling(peers)?, Arc::<Refusals>::default());
+                let (tls, refusals) = (identity.dialling(peers.clone())?, Arc::<Refusals>::default());
                 Box::new(TlsAddress { address: address.clone(), tls, refusals })
             }
         };
@@ -106,13 +100,9 @@ async fn arrivals(file: &Path, config: &TerminalConfig, t0: Duration) -> anyhow:
     }
     let listener = TcpListener::bind(config.listen).await.map_err(|error| why_not_listening(file, config, error))?;
     let address = listener.local_addr().with_context(|| format!("listen on {}", config.listen))?;
-    let tls = identity.map(|(identity, peers)| identity.listening(Some(peers))).transpose()?;
+    let tls = config.tls.as_ref().map(|(identity, peers)| identity.listening(Some(peers.clone()))).transpose()?;
     let entrance = Entrance { access: config.access.clone(), tls, ..Entrance::open(listener, t0) };
     Ok((Arrivals::Listen(entrance), format!("listens on {address}{with}")))
-}
-
-fn sentences(faults: &[tls::FileFault]) -> String {
-    faults.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 fn profile(config: &TerminalConfig) -> anyhow::Result<Profile> {

@@ -7,7 +7,7 @@ use std::path::Path;
 use headroom_rules::model::{Inventory, NodeId, Power, RoundNo, TerminalId};
 use headroom_rules::output::AlarmCause;
 use headroom_terminals::iec104::access::guard::Access;
-use headroom_terminals::iec104::access::tls::{Files, Peer};
+use headroom_terminals::iec104::access::tls::{Identity, Peer};
 
 use super::error::ConfigErrors;
 use super::fleet::take_common_address;
@@ -31,7 +31,7 @@ pub struct NorthboundConfig {
     /// Who may connect.
     pub access: Access,
     /// Certificates of this end, and whose are let in, where the links have TLS.
-    pub tls: Option<(Files, Vec<Peer>)>,
+    pub tls: Option<(Identity, Vec<Peer>)>,
     /// What is told, by address.
     pub points: BTreeMap<u32, NorthboundPoint>,
     /// Nodes whose limits can be set, by address of the set point, short float, kW.

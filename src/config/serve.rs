@@ -11,7 +11,7 @@ use super::fleet::{Fleet, Reached};
 use super::northbound::NorthboundConfig;
 use super::reader::{Section, Source, read_file};
 use super::rules;
-use super::transport::{Transport, take_dial_in, take_files};
+use super::transport::{Transport, take_dial_in, take_identity};
 
 /// What the centre runs on. Paths stand as they are opened: those of the file are relative to its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -218,13 +218,13 @@ fn iec104(section: &Section<'_>, folder: &Path) -> (Iec104Settings, Transport) {
         section.fault(key, why);
     }
     let tls = section.section("tls").and_then(|section| {
-        let files = take_files(&section, folder);
+        let identity = take_identity(&section, folder);
         section.end();
-        files
+        identity
     });
     let dial_in = section.section("dial_in").and_then(|section| {
         let dial_in = take_dial_in(&section);
-        if dial_in.as_ref().is_some_and(|dial_in| dial_in.tls) && tls.is_none() {
+        if dial_in.as_ref().is_some_and(|dial_in| dial_in.tls) && !section.has("tls") {
             section.fault("tls", "without certificates: wanted a table [iec104.tls]");
         }
         dial_in

@@ -8,7 +8,7 @@ use headroom_rules::model::{Power, RoundNo};
 use headroom_sim::plant::LoadType;
 use headroom_terminals::iec104::access::guard::Access;
 use headroom_terminals::iec104::access::registration::Registration;
-use headroom_terminals::iec104::access::tls::{Files, Peer};
+use headroom_terminals::iec104::access::tls::{Identity, Peer};
 
 use super::error::ConfigErrors;
 use super::fleet::{KW, KW_MAX, STANDARD_PROFILE, host_port, profile_file, take_common_address, take_round_no};
@@ -110,7 +110,7 @@ pub struct TerminalConfig {
     /// Who may connect where it listens.
     pub access: Access,
     /// Its certificate, and those of the centres that are allowed; none without TLS.
-    pub tls: Option<(Files, Vec<Peer>)>,
+    pub tls: Option<(Identity, Vec<Peer>)>,
     /// Common address of its ASDUs, 1..=65534.
     pub common_address: u16,
     /// Its point map: `standard`, or a file's path relative to the configuration's folder.

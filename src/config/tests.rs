@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use headroom_rules::model::{Power, Span};
 use insta::assert_snapshot;
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::*;
 
@@ -569,10 +570,31 @@ fn certificates_that_cannot_be_used_are_named_with_their_line() {
     serve.toml:3: iec104.tls.certificate = "none.pem": cannot be read (No such file or directory (os error 2)): wanted a PEM file with a certificate
     serve.toml:4: iec104.tls.key = "ca.pem": holds no such thing: wanted a private key in PEM
     "#);
+    // Nor are they said to be missing where they are only bad.
+    let calls = format!("{text}[iec104.dial_in]\nlisten = \"127.0.0.1:1\"\ntls = true\n");
+    assert_eq!(said(&calls), said(text));
     assert_snapshot!(said("[iec104.dial_in]\nlisten = \"here\"\ntls = true\nallowed = [\"10.4.0.0/33\"]\n"), @r#"
     serve.toml:2: iec104.dial_in.listen = "here": wanted IP:PORT, as "127.0.0.1:8104"
     serve.toml:4: iec104.dial_in.allowed = ["10.4.0.0/33"]: wanted IP addresses or networks, as "10.4.0.0/16"; several stand in brackets
     "#);
+}
+
+#[test]
+fn certificates_are_read_once_with_the_file_that_names_them() {
+    let folder = tempfile::tempdir().unwrap();
+    let put = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    put("ca.pem", &ca.pem());
+    put("own.key", &key.serialize_pem());
+    put("own.pem", &CertificateParams::new(vec!["centre".to_owned()]).unwrap().signed_by(&key, &ca).unwrap().pem());
+    let text = "[iec104.tls]\nca = \"ca.pem\"\ncertificate = \"own.pem\"\nkey = \"own.key\"\n";
+    let config = ServeConfig::parse(&folder.path().join("serve.toml"), text).unwrap();
+    drop(folder);
+    let identity = config.transport.tls.unwrap();
+    assert!(identity.dialling(Vec::new()).is_ok() && identity.listening(None).is_ok());
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use headroom_terminals::iec104::access::guard::Access;
 use headroom_terminals::iec104::access::registration::Registration;
-use headroom_terminals::iec104::access::tls::{Files, Identity, MinVersion, PEER_WANTED, Peer};
+use headroom_terminals::iec104::access::tls::{FileFault, Files, Identity, MinVersion, PEER_WANTED, Peer};
 
 use super::reader::Section;
 use super::serve::ADDRESS;
@@ -14,8 +14,8 @@ use super::serve::ADDRESS;
 /// How a centre's links are protected, and where terminals call it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Transport {
-    /// Certificates; none where no link has TLS.
-    pub tls: Option<Files>,
+    /// Certificates, as read; none where no link has TLS.
+    pub tls: Option<Identity>,
     /// Where terminals dial in; none where none does.
     pub dial_in: Option<DialInSettings>,
 }
@@ -70,8 +70,8 @@ fn minimum(text: &str) -> Option<MinVersion> {
     }
 }
 
-/// Takes and checks the files of one end; the section is not ended.
-pub(super) fn take_files(section: &Section<'_>, folder: &Path) -> Option<Files> {
+/// Takes and reads the files of one end; the section is not ended.
+pub(super) fn take_identity(section: &Section<'_>, folder: &Path) -> Option<Identity> {
     let path = |text: &str| (!text.is_empty() && !text.contains('\0')).then(|| folder.join(text));
     let file = |key| section.text_as::<PathBuf>(key, "the path of a PEM file", path);
     let (ca, certificate, key) = (file("ca"), file("certificate"), file("key"));
@@ -81,10 +81,8 @@ pub(super) fn take_files(section: &Section<'_>, folder: &Path) -> Option<Files> 
     let check_every_s = section.int_or("check_every_s", every_s, "whole number of seconds", 1..=86_400);
     let check_every = Duration::from_secs(check_every_s);
     let files = Files { ca: ca?, certificate: certificate?, key: key?, crl, min_version, check_every };
-    for fault in Identity::load(&files).err().into_iter().flatten() {
-        section.fault(fault.key, &fault.why);
-    }
-    Some(files)
+    let faults = |faults: Vec<FileFault>| faults.iter().for_each(|fault| section.fault(fault.key, &fault.why));
+    Identity::load(&files).map_err(faults).ok()
 }
 
 /// Takes a list of certificates that are allowed.
@@ -106,7 +104,7 @@ pub(super) fn take_access(section: &Section<'_>, default: &Access) -> Access {
 }
 
 /// Takes `[access]` and `[tls]` of a file: who may connect, and the certificates of this end with whose are let in.
-pub(super) fn take_door(top: &Section<'_>, file: &Path) -> (Access, Option<(Files, Vec<Peer>)>) {
+pub(super) fn take_door(top: &Section<'_>, file: &Path) -> (Access, Option<(Identity, Vec<Peer>)>) {
     let access = top.section("access").map_or_else(Access::default, |section| {
         let access = take_access(&section, &Access::default());
         section.end();
@@ -114,7 +112,7 @@ pub(super) fn take_door(top: &Section<'_>, file: &Path) -> (Access, Option<(File
     });
     let tls = top.section("tls").and_then(|section| {
         let folder = file.parent().unwrap_or(Path::new(""));
-        let tls = take_files(&section, folder).zip(take_peers(&section, "peer"));
+        let tls = take_identity(&section, folder).zip(take_peers(&section, "peer"));
         section.end();
         tls
     });

@@ -17,7 +17,6 @@ use headroom_rules::input::{Origin, Request};
 use headroom_rules::model::{NodeId, Power, Timestamp};
 use headroom_rules::orders::Step;
 use headroom_rules::view::View;
-use headroom_terminals::iec104::access::tls::Identity;
 use headroom_terminals::iec104::task::{Arrivals, Entrance, run_station};
 use headroom_terminals::iec104::{
     CommandAnswer, CommandToken, CommandValue, Object, Station, StationCommand, StationConfig,
@@ -186,17 +185,11 @@ impl Running {
 /// The door of a file: bound, with its certificates.
 ///
 /// # Errors
-/// A sentence for the person who starts it: the address cannot be had, or the certificates cannot be used any more.
+/// A sentence for the person who starts it: the address cannot be had.
 pub async fn open(config: &NorthboundConfig) -> anyhow::Result<Entrance> {
     let tls = match &config.tls {
         None => None,
-        Some((files, peers)) => {
-            let identity = Identity::load(files).map_err(|faults| {
-                let faults: Vec<String> = faults.iter().map(ToString::to_string).collect();
-                anyhow::anyhow!("northbound: [tls]: {}", faults.join("; "))
-            })?;
-            Some(identity.listening(Some(peers.clone())).context("northbound: [tls]")?)
-        }
+        Some((identity, peers)) => Some(identity.listening(Some(peers.clone())).context("northbound: [tls]")?),
     };
     let listener = TcpListener::bind(config.listen).await.with_context(|| {
         format!("northbound: listen on {}: wanted another `listen` under [northbound]", config.listen)

@@ -47,8 +47,17 @@ pub struct Identity {
     trust: Arc<Trust>,
     chain: Vec<CertificateDer<'static>>,
     key: Arc<PrivateKeyDer<'static>>,
-    min_version: MinVersion,
+    files: Files,
 }
+
+/// Those that show the same certificates, read from the same files.
+impl PartialEq for Identity {
+    fn eq(&self, other: &Self) -> bool {
+        self.files == other.files && self.chain == other.chain
+    }
+}
+
+impl Eq for Identity {}
 
 impl Identity {
     /// Reads and checks the files, by the system's clock.
@@ -113,9 +122,7 @@ impl Identity {
             fault("key", &files.key, why);
         }
         match key {
-            Some(key) if faults.is_empty() => {
-                Ok(Self { trust, chain, key: Arc::new(key), min_version: files.min_version })
-            }
+            Some(key) if faults.is_empty() => Ok(Self { trust, chain, key: Arc::new(key), files: files.clone() }),
             _ => Err(faults),
         }
     }
@@ -132,7 +139,7 @@ impl Identity {
     pub fn dialling(&self, peers: Vec<Peer>) -> Result<Dialling, Error> {
         let Trust { provider, clock, .. } = &*self.trust;
         let mut config = ClientConfig::builder_with_details(Arc::clone(provider), Arc::clone(clock))
-            .with_protocol_versions(&self.min_version.versions())?
+            .with_protocol_versions(&self.files.min_version.versions())?
             .dangerous()
             .with_custom_certificate_verifier(self.verifier(Some(peers)))
             .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
@@ -149,7 +156,7 @@ impl Identity {
     pub fn listening(&self, peers: Option<Vec<Peer>>) -> Result<Listening, Error> {
         let Trust { provider, clock, .. } = &*self.trust;
         let mut config = ServerConfig::builder_with_details(Arc::clone(provider), Arc::clone(clock))
-            .with_protocol_versions(&self.min_version.versions())?
+            .with_protocol_versions(&self.files.min_version.versions())?
             .with_client_cert_verifier(self.verifier(peers))
             .with_single_cert(self.chain.clone(), self.key.clone_key())?;
         config.session_storage = Arc::new(NoServerSessionStorage {});
