@@ -1,19 +1,26 @@
-//! Ten thousand links that have nothing to say: what they cost, in user space, in the process of the centre. The
-//! stations are in another process.
+//! Links that have nothing to say, ten thousand plain ones and a thousand over TLS: what they cost, in user space, in the
+//! process of a centre. The stations are in another process.
 
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::process::{Command as Process, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use headroom_terminals::iec104::Timers;
+use headroom_terminals::iec104::access::refusals::Refusals;
+use headroom_terminals::iec104::access::tls::{Files, Identity, MinVersion, Peer};
 use headroom_terminals::iec104::apci::{self, Control};
 use headroom_terminals::iec104::apdu_flow::{Flow, Flowed};
 use headroom_terminals::iec104::asdu::{Asdu, causes, types};
+use headroom_terminals::iec104::config::RawTimers;
+use headroom_terminals::iec104::task::{Stream, TlsAddress, Way};
+use headroom_terminals::iec104::{LinkConfig, Timers};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::time::{sleep_until, timeout};
 
 use crate::links::{AtOnce, Links, unbounded};
@@ -23,8 +30,11 @@ const LINKS: u64 = 10_000;
 /// Messages of one station: the clock's confirmation, confirmation, value and termination of the interrogation,
 /// confirmation and termination of the counters.
 const MESSAGES: u64 = 6;
-/// The argument of the process with the stations.
-pub(crate) const STATIONS: &str = "stations";
+/// Links over TLS: shaking hands costs a millisecond each.
+const TLS_LINKS: u64 = 1_000;
+/// The arguments of the processes, and the names of their certificates.
+const CENTRE: &str = "centre";
+const STATIONS: &str = "stations";
 const PATIENCE: Duration = Duration::from_secs(40);
 
 /// Resident memory of this process, octets.
@@ -34,49 +44,142 @@ fn resident() -> Option<u64> {
     Some(kilobytes.parse::<u64>().ok()? * 1_024)
 }
 
+pub(crate) fn measure(report: &mut Report) {
+    let group = "idle_links_10000";
+    let plain = centre(report, group, LINKS, None);
+    if let Some(plain) = plain {
+        report.add(group, "to_12_kB_ratio", "  to 12 kB", plain / 12_000.0);
+    }
+    let group = "idle_links_over_tls_1000";
+    let folder = tempfile::tempdir().unwrap();
+    certificates(folder.path());
+    let tls = centre(report, group, TLS_LINKS, Some(folder.path()));
+    if let (Some(plain), Some(tls)) = (plain, tls) {
+        report.add(group, "to_plain_ratio", "  to that of a link without TLS", tls / plain);
+    }
+}
+
+/// Octets that a link takes in the centre's process.
+fn centre(report: &mut Report, group: &str, links: u64, folder: Option<&Path>) -> Option<f64> {
+    let said = this_program(CENTRE, links, folder).output().unwrap();
+    assert!(said.status.success(), "{}", String::from_utf8_lossy(&said.stderr));
+    let said = String::from_utf8(said.stdout).unwrap();
+    let mut figures = said.split_whitespace().map(|figure| figure.parse().unwrap());
+    let seconds = figures.next().unwrap();
+    report.add(group, "established_s", "until all are up, interrogated, acknowledged (t2 1 s), s", seconds);
+    let octets = figures.next()?;
+    report.add(group, "octets_a_link", "user-space memory of a link, octets", octets);
+    Some(octets)
+}
+
+fn this_program(part: &str, links: u64, folder: Option<&Path>) -> Process {
+    let mut process = Process::new(std::env::current_exe().unwrap());
+    process.arg(part).arg(links.to_string()).args(folder);
+    process
+}
+
+/// How many links, and the folder with the certificates where they have TLS.
+fn asked(part: &str) -> Option<(u64, Option<PathBuf>)> {
+    let mut arguments = std::env::args().skip_while(|argument| argument != part).skip(1);
+    Some((arguments.next()?.parse().unwrap(), arguments.next().map(PathBuf::from)))
+}
+
+/// The part of this process, where it was started for one.
+pub(crate) fn part() -> Option<Pin<Box<dyn Future<Output = ()>>>> {
+    if let Some((links, folder)) = asked(CENTRE) {
+        return Some(Box::pin(centre_alone(links, folder)));
+    }
+    asked(STATIONS).map(|(links, folder)| Box::pin(stations(links, folder)) as _)
+}
+
+/// A CA, and what both ends show.
+fn certificates(folder: &Path) {
+    let mut params = CertificateParams::new(Vec::new()).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    std::fs::write(folder.join("ca.pem"), ca.pem()).unwrap();
+    for name in [CENTRE, STATIONS] {
+        let key = KeyPair::generate().unwrap();
+        let certificate = CertificateParams::new(vec![name.to_owned()]).unwrap().signed_by(&key, &ca).unwrap();
+        std::fs::write(folder.join(name).with_extension("pem"), certificate.pem()).unwrap();
+        std::fs::write(folder.join(name).with_extension("key"), key.serialize_pem()).unwrap();
+    }
+}
+
+fn identity(folder: &Path, name: &str) -> Identity {
+    let file = folder.join(name);
+    let files = Files {
+        ca: folder.join("ca.pem"),
+        certificate: file.with_extension("pem"),
+        key: file.with_extension("key"),
+        crl: None,
+        min_version: MinVersion::Tls12,
+        check_every: Files::CHECK_EVERY,
+    };
+    Identity::load(&files).unwrap()
+}
+
+fn peer(name: &str) -> Vec<Peer> {
+    vec![Peer::Name(name.to_owned())]
+}
+
+/// The process of the centre, so that its allocator holds nothing that the links could take. Says how long it took, s,
+/// and what a link takes, octets.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
-pub(crate) async fn measure(report: &mut Report) {
-    let mut child = Process::new(std::env::current_exe().unwrap())
-        .arg(STATIONS)
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
+async fn centre_alone(many: u64, folder: Option<PathBuf>) {
+    let mut child =
+        this_program(STATIONS, many, folder.as_deref()).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
     let address: SocketAddr = lines.next().unwrap().unwrap().parse().unwrap();
+    let identity = folder.map(|folder| identity(&folder, CENTRE));
+    let refusals = Arc::<Refusals>::default();
     let before = resident();
     let began = Instant::now();
     let count = Arc::<AtomicU64>::default();
     let mut links = Links::new();
-    for _ in 0..LINKS {
-        links.dial(unbounded(address), AtOnce(Arc::clone(&count)));
+    // The last message of a link is acknowledged when t2 has passed: not to be waited for.
+    let timers = Timers::try_from(RawTimers { t2_s: 1, ..RawTimers::default() }).unwrap();
+    for _ in 0..many {
+        let (config, handler) = (LinkConfig { timers, ..unbounded(address) }, AtOnce(Arc::clone(&count)));
+        match &identity {
+            None => links.dial(config, handler),
+            Some(identity) => {
+                // As the centre does: each terminal has peers of its own.
+                let tls = identity.dialling(peer(STATIONS)).unwrap();
+                let dial = TlsAddress { address: config.address.clone(), tls, refusals: Arc::clone(&refusals) };
+                links.over(Way::dial(dial), config, handler);
+            }
+        }
     }
     // The stations' process says when the last message of the last one is acknowledged.
     let acknowledged = tokio::task::spawn_blocking(move || lines.next().unwrap().unwrap());
     assert_eq!(timeout(PATIENCE, acknowledged).await.expect("all links within 40 s").unwrap(), "acknowledged");
     let seconds = began.elapsed().as_secs_f64();
-    assert_eq!(count.load(Ordering::Relaxed), LINKS, "each station has one value");
-    let mut add = |key, what, value| report.add("idle_links_10000", key, what, value);
-    add("established_s", "until all are established, interrogated and acknowledged, s", seconds);
-    if let (Some(before), Some(after)) = (before, resident()) {
-        let octets = after.saturating_sub(before) as f64 / LINKS as f64;
-        add("octets_a_link", "user-space memory of a link, octets", octets);
-        add("to_12_kB_ratio", "  to 12 kB", octets / 12_000.0);
-    }
+    assert_eq!(count.load(Ordering::Relaxed), many, "each station has one value");
+    let octets = before.zip(resident()).map(|(before, after)| after.saturating_sub(before) as f64 / many as f64);
+    say(format!("{seconds} {}", octets.map(|octets| octets.to_string()).unwrap_or_default()));
     links.end().await;
     drop(child.stdin.take());
     child.wait().unwrap();
 }
 
-/// The other process: every connection is a station; ends with its standard input.
-pub(crate) async fn stations() {
+/// The process of the stations: every connection is one; ends with its standard input.
+async fn stations(links: u64, folder: Option<PathBuf>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tls = folder.map(|folder| identity(&folder, STATIONS).listening(Some(peer(CENTRE))).unwrap());
+    let refusals = Arc::<Refusals>::default();
     say(listener.local_addr().unwrap());
-    let done = Arc::<AtomicU64>::default();
+    let waiting = Arc::new(AtomicU64::new(links));
     let serving = async {
         loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(station(stream, Arc::clone(&done)));
+            let (stream, from) = listener.accept().await.unwrap();
+            let (tls, refusals, waiting) = (tls.clone(), Arc::clone(&refusals), Arc::clone(&waiting));
+            tokio::spawn(async move {
+                match tls {
+                    None => station(stream, waiting).await,
+                    Some(tls) => station(tls.handshake(stream, from.ip(), &refusals).await.unwrap(), waiting).await,
+                }
+            });
         }
     };
     let ended = tokio::task::spawn_blocking(|| std::io::stdin().lines().count());
@@ -86,19 +189,19 @@ pub(crate) async fn stations() {
     }
 }
 
-async fn station(mut stream: TcpStream, done: Arc<AtomicU64>) {
+async fn station<S: Stream>(mut stream: S, waiting: Arc<AtomicU64>) {
     let mut flow = Flow::new(Timers::default(), Instant::now());
     let mut input = Vec::new();
     let mut told = false;
     loop {
         if let Some(bytes) = flow.take_output()
-            && stream.write_all(&bytes).await.is_err()
+            && (stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err())
         {
             return;
         }
         if !told && flow.acknowledged_by_peer() == MESSAGES {
             told = true;
-            if done.fetch_add(1, Ordering::Relaxed) + 1 == LINKS {
+            if waiting.fetch_sub(1, Ordering::Relaxed) == 1 {
                 say("acknowledged");
             }
         }

@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use headroom_rules::model::{Quality, Timestamp};
 use headroom_rules::orders::Outcome;
+use headroom_terminals::iec104::task::{Address, Way, Wire, run_link};
 use headroom_terminals::iec104::{
     AckTicket, Command, CommandAnswer, LinkConfig, LinkHandler, Malformed, Object, Station, StationCommand,
-    StationConfig, Value, run_controlled, run_controlling,
+    StationConfig, Value, run_controlled,
 };
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, watch};
@@ -94,9 +95,14 @@ impl Links {
 
     /// A controlling station to it.
     pub(crate) fn dial<H: LinkHandler>(&mut self, config: LinkConfig, handler: H) {
+        self.over(Way::dial(Address(config.address.clone())), config, handler);
+    }
+
+    /// A controlling station by way of `way`.
+    pub(crate) fn over<H: LinkHandler>(&mut self, way: Way<Wire>, config: LinkConfig, handler: H) {
         let (commands, orders) = mpsc::channel(1);
         self._commands.push(commands);
-        self.tasks.push(tokio::spawn(run_controlling(config, orders, || WHEN, handler, self.stop.subscribe())));
+        self.tasks.push(tokio::spawn(run_link(config, vec![way], orders, || WHEN, handler, self.stop.subscribe())));
     }
 
     pub(crate) async fn end(self) {

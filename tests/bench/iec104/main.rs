@@ -1,5 +1,5 @@
 //! What IEC-104 costs: the codec beside the crate `iec104`, a link on loopback beside it and beside bare sockets,
-//! acknowledgement after the disk beside acknowledgement at once, and ten thousand idle links.
+//! acknowledgement after the disk beside acknowledgement at once, and idle links, plain and over TLS.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -24,12 +24,11 @@ fn run(part: impl Future<Output = ()>) {
 }
 
 fn main() {
-    if std::env::args().any(|argument| argument == idle::STATIONS) {
-        return run(idle::stations());
+    if let Some(part) = idle::part() {
+        return run(part);
     }
     let mut report = Report::new("iec104");
-    // First, while the allocator holds nothing that the links could take.
-    run(idle::measure(&mut report));
+    idle::measure(&mut report);
     codec::measure(&mut report);
     run(loopback::measure(&mut report));
     run(acks::measure(&mut report));
