@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId, Outcome};
-use crate::output::AlarmId;
+use crate::output::{AlarmCause, AlarmId};
 use crate::policy::Policy;
 
 /// One thing that happened, at a time that the centre's clock gave. The engine's time never runs backwards: an earlier
@@ -66,6 +66,15 @@ pub enum Input {
         /// What.
         request: Request,
     },
+    /// Something is wrong with the centre itself, or no longer: an alarm for its operators.
+    Trouble {
+        /// When.
+        at: Timestamp,
+        /// What.
+        cause: AlarmCause,
+        /// How it is, with figures; none when it is over.
+        detail: Option<String>,
+    },
     /// Time passed.
     Tick {
         /// The time now.
@@ -84,6 +93,7 @@ impl Input {
             | Self::Readings { at, .. }
             | Self::Outcome { at, .. }
             | Self::Request { at, .. }
+            | Self::Trouble { at, .. }
             | Self::Tick { at } => *at,
         }
     }

@@ -150,14 +150,28 @@ pub enum AlarmCause {
         /// The terminal.
         terminal: TerminalId,
     },
+    /// Inputs in the journal could not be read at a start: the engine goes on without them.
+    JournalDamaged,
+    /// The journal cannot be written: nothing is acknowledged, nothing decided.
+    JournalFailing,
+    /// The journal holds more than it should, because the store does not take it.
+    JournalOversize,
+    /// A replay came to another state than the one that was saved.
+    ReplayDiffers,
 }
 
 impl AlarmCause {
     /// How urgent it is.
     pub const fn priority(self) -> AlarmPriority {
         match self {
-            Self::OverLimit { .. } | Self::LimitFutile { .. } => AlarmPriority::High,
-            Self::LoadUnknown { .. } | Self::NoEffect { .. } | Self::CoverOpen { .. } => AlarmPriority::Medium,
+            Self::OverLimit { .. }
+            | Self::LimitFutile { .. }
+            | Self::JournalDamaged
+            | Self::JournalFailing
+            | Self::ReplayDiffers => AlarmPriority::High,
+            Self::LoadUnknown { .. } | Self::NoEffect { .. } | Self::CoverOpen { .. } | Self::JournalOversize => {
+                AlarmPriority::Medium
+            }
             Self::Warning { .. } | Self::LinkDown { .. } => AlarmPriority::Low,
         }
     }
@@ -173,6 +187,10 @@ impl fmt::Display for AlarmCause {
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::NoEffect { terminal, round } => write!(f, "{terminal}: round {round} did not respond"),
             Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
+            Self::JournalDamaged => write!(f, "journal: inputs were damaged, the centre goes on without them"),
+            Self::JournalFailing => write!(f, "journal: cannot be written, nothing is acknowledged or decided"),
+            Self::JournalOversize => write!(f, "journal: larger than configured, the store does not take it"),
+            Self::ReplayDiffers => write!(f, "journal: replayed to another state than was saved"),
         }
     }
 }

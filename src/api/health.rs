@@ -23,7 +23,7 @@ struct Public {
 ///
 /// Without its journal a centre does nothing. Without its store it limits on; only looking back has gaps for a while.
 pub(super) fn public(handle: &Handle) -> Response {
-    let journal = matches!(*handle.health.borrow(), journal::Health::Failing { .. }).then_some("failing");
+    let journal = matches!(handle.journal_health(), journal::Health::Failing { .. }).then_some("failing");
     let store = handle.backlog.borrow().failing.is_some().then_some("failing");
     let (code, status) = match (journal, store) {
         (Some(_), _) => (StatusCode::SERVICE_UNAVAILABLE, "failing"),
@@ -46,6 +46,10 @@ struct Journal {
     state: &'static str,
     since_s: Option<u64>,
     error: Option<String>,
+    /// How long the oldest batch has been waiting for the disk, ms; none while none does.
+    append_age_ms: Option<u64>,
+    /// Of its file, those in use.
+    bytes: u64,
 }
 
 #[derive(Serialize)]
@@ -72,12 +76,12 @@ struct Northbound {
 
 /// For operators.
 pub(super) fn full(handle: &Handle) -> Response {
-    let journal = match &*handle.health.borrow() {
-        journal::Health::Good => Journal { state: "good", since_s: None, error: None },
-        journal::Health::Failing { since, error } => {
-            Journal { state: "failing", since_s: Some(since.elapsed().as_secs()), error: Some(error.clone()) }
-        }
+    let (state, since_s, error) = match handle.journal_health() {
+        journal::Health::Good => ("good", None, None),
+        journal::Health::Failing { since, error } => ("failing", Some(since.elapsed().as_secs()), Some(error)),
     };
+    let append_age_ms = handle.gauge.append_age().and_then(|age| u64::try_from(age.as_millis()).ok());
+    let journal = Journal { state, since_s, error, append_age_ms, bytes: handle.gauge.bytes() };
     let backlog = handle.backlog.borrow().clone();
     let store = Store {
         stored: backlog.stored,

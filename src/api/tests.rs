@@ -173,6 +173,7 @@ impl Centre {
             questions,
             demand,
             health: healths,
+            gauge: Arc::default(),
             backlog: backlogs,
             refusals: Arc::clone(&refusals),
             refusals_above: Arc::clone(&refusals_above),
@@ -652,7 +653,7 @@ async fn health_tells_operators_the_figures() {
     let centre = Centre::start().await;
     let refused: BTreeMap<_, _> = TurnedAway::ALL.map(|(_, name)| (name, 0)).into();
     let good = json!({
-        "journal": { "state": "good", "since_s": null, "error": null },
+        "journal": { "state": "good", "since_s": null, "error": null, "append_age_ms": null, "bytes": 0 },
         "store": { "stored": 0, "waiting": 0, "readings": 0, "failing": null },
         "links": { "up": 1, "total": 2, "refused": refused },
         "northbound": { "refused": refused },

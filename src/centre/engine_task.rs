@@ -9,7 +9,7 @@ use std::time::Duration;
 use headroom_rules::input::Input;
 use headroom_rules::model::{Inventory, Timestamp};
 use headroom_rules::orders::{Action, Command, Issuer, Step};
-use headroom_rules::output::Output;
+use headroom_rules::output::{Alarm, Output};
 use headroom_rules::policy::Policy;
 use headroom_rules::view::View;
 use tokio::sync::{mpsc, watch};
@@ -19,6 +19,7 @@ use super::dispatch::Dispatcher;
 use super::figures::{Origin, Tally};
 use super::handle::Question;
 use super::machine::{Machine, apply};
+use super::recovery::Marks;
 use super::snapshots::Snapshots;
 use super::storing::{Storing, WriterGone};
 use crate::journal::{Committed, Journal, JournalError, Position};
@@ -46,15 +47,24 @@ pub(super) struct EngineTask<M> {
     /// When the next picture may be built, should anything have changed.
     pub(super) view_due: Instant,
     pub(super) changed: bool,
+    /// The alarm that the journal cannot be written, which can go no other way than this.
+    pub(super) trouble: watch::Receiver<Option<Alarm>>,
 }
 
 impl<M: Machine> EngineTask<M> {
-    /// Applies the rest of the journal. What the store has is not sent there again.
-    pub(super) async fn replay(&mut self, journal: &mut Journal, stored: Position) -> Result<(), JournalError> {
+    /// Applies the rest of the journal. What the store has is not sent there again. Gives what operators have to know where it
+    /// comes to another state than `marks` say.
+    pub(super) async fn replay(
+        &mut self,
+        journal: &mut Journal,
+        stored: Position,
+        marks: &Marks,
+    ) -> Result<Vec<String>, JournalError> {
+        let mut differences = Vec::new();
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).begin(&self.machine.view());
         let mut direct = Vec::new();
-        while self.position < journal.end() {
-            let inputs = journal.read_from(self.position, REPLAY_CHUNK).await?;
+        while self.position < journal.last_input() {
+            let inputs = journal.read_from(self.position, marks.steps(self.position, REPLAY_CHUNK)).await?;
             self.storing.settle(self.position);
             for (position, input) in inputs {
                 let is_stored = position <= stored;
@@ -69,13 +79,14 @@ impl<M: Machine> EngineTask<M> {
                 drop(tally);
                 if !is_stored && self.storing.store(Entry { position, input, outputs }).is_err() {
                     // Its task will be found ended when this one starts.
-                    return Ok(());
+                    return Ok(differences);
                 }
             }
             self.storing.settle(self.position);
+            differences.extend(marks.differs(&self.machine, self.position));
             tokio::task::yield_now().await;
         }
-        Ok(())
+        Ok(differences)
     }
 
     /// Applies what was journaled.
@@ -117,7 +128,10 @@ impl<M: Machine> EngineTask<M> {
     /// Renews the picture.
     pub(super) fn publish(&mut self) {
         let began = Instant::now();
-        let view = self.machine.view();
+        let mut view = self.machine.view();
+        if let Some(alarm) = &*self.trouble.borrow_and_update() {
+            view.alarms.insert(0, alarm.clone());
+        }
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).look(&view);
         self.view.send_replace(Arc::new(view));
         self.changed = false;
@@ -146,6 +160,7 @@ impl<M: Machine> EngineTask<M> {
                     Some(Question::Terminal(id, answer)) => drop(answer.send(self.machine.terminal(id))),
                     None => asked = false,
                 },
+                Ok(()) = self.trouble.changed() => self.changed = true,
                 () = sleep_until(self.view_due), if self.changed => self.publish(),
             }
         }

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::demand::Demand;
 use crate::clock::Clock;
-use crate::journal::{Health, Submission};
+use crate::journal::{Gauge, Health, Submission};
 use crate::store::{Backlog, StoreReader};
 
 /// An answer that takes longer than this is given up. The disk syncs in milliseconds where it works at all.
@@ -59,6 +59,8 @@ pub struct Handle {
     pub demand: Demand,
     /// Whether inputs reach the disk.
     pub health: watch::Receiver<Health>,
+    /// What the journal is at.
+    pub gauge: Arc<Gauge>,
     /// How the store keeps up.
     pub backlog: watch::Receiver<Backlog>,
     /// Connections of terminals that were turned away.
@@ -75,6 +77,12 @@ impl Handle {
     /// The newest picture.
     pub fn view(&self) -> Arc<View> {
         Arc::clone(&self.view.borrow())
+    }
+
+    /// Whether inputs reach the disk; a disk that gives no answer counts as one that refuses.
+    pub fn journal_health(&self) -> Health {
+        let told = self.health.borrow().clone();
+        if let Health::Good = told { self.gauge.hanging().unwrap_or(told) } else { told }
     }
 
     /// A terminal in full; none when it is not in the inventory.
@@ -95,8 +103,8 @@ impl Handle {
     /// # Errors
     /// The outer error when the centre cannot take it, the inner one when the engine refuses it.
     pub async fn request(&self, origin: Origin, request: Request) -> Result<Result<Reply, Refusal>, Unavailable> {
-        if let Health::Failing { error, .. } = &*self.health.borrow() {
-            return Err(Unavailable::Journal { why: error.clone() });
+        if let Health::Failing { error, .. } = self.journal_health() {
+            return Err(Unavailable::Journal { why: error });
         }
         let (reply, replied) = oneshot::channel();
         let submission = Submission {

@@ -2,7 +2,7 @@
 //!
 //! Read [`Centre::start`] for who feeds whom, then `acquisition` (links to journal), `engine_task` (journal to engine to
 //! everybody), `dispatch` (engine to links), `storing` (engine to store, through its outages), `recovery` and `snapshots`
-//! (where a start begins). [`Handle`] is what the API and others hold of a running centre.
+//! (where a start begins), `watching` (what the centre tells operators of its own disk). [`Handle`] is what the API and others hold of a running centre.
 //!
 //! ```text
 //!  links ──> submissions ──> journal::write ──> engine's task ──> store's writer
@@ -14,6 +14,8 @@
 //! for nobody, so that the circle through the links can always move.
 
 mod acquisition;
+#[cfg(test)]
+mod damage_tests;
 mod demand;
 mod dispatch;
 mod engine_task;
@@ -28,6 +30,7 @@ mod snapshots;
 mod storing;
 #[cfg(test)]
 mod tests;
+mod watching;
 
 use std::collections::BTreeMap;
 use std::future::ready;
@@ -39,6 +42,7 @@ use std::time::Duration;
 use headroom_rules::engine::Engine;
 use headroom_rules::input::Input;
 use headroom_rules::model::Span;
+use headroom_rules::output::AlarmCause;
 use headroom_rules::policy::Policy;
 use headroom_rules::view::View;
 use headroom_terminals::iec104::config::RawTimers;
@@ -56,11 +60,13 @@ use self::engine_task::EngineTask;
 use self::figures::Tally;
 use self::links::{Gate, described};
 use self::reaction::Reactions;
+use self::recovery::Beginning;
 use self::snapshots::Snapshots;
 use self::storing::Storing;
+use self::watching::Watching;
 use crate::clock::Clock;
-use crate::config::{Fleet, Iec104Settings, LinkEntry, Transport, profile_file};
-use crate::journal::{self, Committed, Control, Health, Journal, Position, Submission};
+use crate::config::{Fleet, Iec104Settings, JournalSettings, LinkEntry, Transport, profile_file};
+use crate::journal::{self, Committed, Control, Gauge, Health, Journal, Position, Side, Submission};
 use crate::sentence::sentence;
 use crate::store::{Backlog, Retention, Store, StoreReader, run_writer};
 
@@ -121,6 +127,8 @@ pub struct Parts {
     pub clock: Clock,
     /// How long the store keeps readings, in days of the supply's time.
     pub readings_keep_days: u32,
+    /// How much of the journal is kept beyond what a start needs.
+    pub journal: JournalSettings,
 }
 
 /// A running centre. Dropping it without [`Centre::stop`] is a crash: nothing acknowledged is lost.
@@ -149,21 +157,24 @@ impl Centre {
     /// Before anything is dialled: a point map that cannot be used, a data folder that cannot be written to, is in use
     /// or holds what does not belong together.
     pub async fn start(parts: Parts) -> Result<Self, CentreError> {
-        let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, readings_keep_days } = parts;
+        let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, readings_keep_days, journal: kept } =
+            parts;
         let Fleet { inventory, links: entries } = fleet;
         let profiles = profiles(&fleet_file, &entries)?;
         let timers = timers(&iec104)?;
         let mut gate = Gate::open(&transport).await?;
         // One time-out for both: an order that the engine holds for selected is selected on its link.
         let select_timeout = clock.real(policy.select_timeout);
-        let mut journal = Journal::open(&data).await?;
+        let journal = Journal::open(&data).await?;
         let store = Store::open(&data).await?;
         let store_reader = StoreReader::open(&data).await?;
         let stored = store.position();
-        let (machine, position) = recovery::begin::<Engine>(&mut journal, stored).await?;
+        let Beginning { mut journal, machine, position, marks } = recovery::begin::<Engine>(journal, stored).await?;
 
         let (entries_to, entries_from) = mpsc::channel(ENTRIES_MAX);
         let (backlog_to, backlog) = watch::channel(Backlog { stored, ..Backlog::default() });
+        let journal_keep = journal::Retention::new(clock.clone(), kept);
+        let gauge = Arc::<Gauge>::default();
         let retention = Retention { clock: clock.clone(), keep: Span::from_s(i64::from(readings_keep_days) * 86_400) };
         let store = tokio::spawn(run_writer(store, entries_from, backlog_to, retention));
 
@@ -172,6 +183,7 @@ impl Centre {
         let (committed_to, committed) = mpsc::channel(COMMITTED_MAX);
         let (questions, questions_from) = mpsc::channel(QUESTIONS_MAX);
         let (health_to, health) = watch::channel(Health::Good);
+        let (trouble_to, trouble) = watch::channel(None);
         let (view_to, view) = watch::channel(Arc::new(View::default()));
         let (unsent, unsent_from) = mpsc::unbounded_channel();
         let tally = Arc::new(Mutex::new(Tally::new(&inventory)));
@@ -198,25 +210,43 @@ impl Centre {
             view: view_to,
             view_due: Instant::now(),
             changed: true,
+            trouble,
         };
-        engine.replay(&mut journal, stored).await?;
+        let differences = engine.replay(&mut journal, stored, &marks).await?;
         // Straight into the journal: a disk that takes nothing is said here, not after the links were dialled.
-        let first = first_inputs(clock.now(), inventory, policy);
+        let now = clock.now();
+        let mut first = recovery::told(&journal, now);
+        for detail in differences {
+            tracing::error!(detail, "replay-equals-live does not hold");
+            first.extend(recovery::raised_and_over(now, AlarmCause::ReplayDiffers, detail));
+        }
+        first.extend(first_inputs(now, inventory, policy));
         let before = journal.end();
         journal.append(&first).await?;
         let received = std::time::Instant::now();
-        let positions = (before.0 + 1..).map(Position);
+        let positions = (before.plus(1).0..).map(Position);
         let first = positions.zip(first).map(|(position, input)| Committed { position, input, reply: None, received });
         engine.take(first.collect()).map_err(|_| CentreError::StoreWriterEnded)?;
         engine.publish();
 
-        let journal = tokio::spawn(journal::write(journal, submissions_from, control_from, committed_to, health_to));
+        let side = Side { health: health_to, gauge: Arc::clone(&gauge), retention: journal_keep.clone() };
+        let journal = tokio::spawn(journal::write(journal, submissions_from, control_from, committed_to, side));
         let engine = tokio::spawn(engine.run(committed, questions_from));
         let (stop_links, stopped) = watch::channel(false);
         let (error_to, last_journal_error) = watch::channel(None);
         let mut helpers = JoinSet::new();
         helpers.spawn(return_outcomes(unsent_from, submissions.clone()));
         helpers.spawn(note_errors(health.clone(), error_to));
+        let watching = Watching {
+            health: health.clone(),
+            gauge: Arc::clone(&gauge),
+            backlog: backlog.clone(),
+            keep_bytes: journal_keep.keep_bytes,
+            clock: clock.clone(),
+            submissions: submissions.clone(),
+            trouble: trouble_to,
+        };
+        helpers.spawn(watching.run());
         let rejects = Arc::<Rejects>::default();
         let mut links = JoinSet::new();
         links.spawn(tick(clock.clone(), submissions.clone(), stopped.clone()));
@@ -250,6 +280,7 @@ impl Centre {
             questions,
             demand,
             health,
+            gauge,
             backlog,
             refusals,
             refusals_above: Arc::default(),
@@ -327,8 +358,8 @@ impl Centre {
             Some(error) => format!("{why} ({error})"),
             None => why,
         };
-        let mut journal = journal.map_err(|why| match &*self.handle.health.borrow() {
-            Health::Failing { error, .. } => problems.push(because(why, Some(error))),
+        let mut journal = journal.map_err(|why| match self.handle.journal_health() {
+            Health::Failing { error, .. } => problems.push(because(why, Some(&error))),
             Health::Good => problems.push(why),
         });
         let engine = ended("engine", bounds.store, &mut self.engine, ready(())).await;
@@ -373,14 +404,7 @@ async fn ended<T>(
 
 async fn last_snapshot(journal: &mut Journal, machine: &Engine, position: Position) -> Result<(), String> {
     let bytes = snapshots::encode(machine).map_err(|error| format!("engine: its state cannot be encoded: {error}"))?;
-    let saved = async {
-        journal.save_snapshot(position, &bytes).await?;
-        match journal.older_snapshot().await? {
-            Some(older) => journal.forget_until(older).await,
-            None => Ok(()),
-        }
-    };
-    saved.await.map_err(|error| sentence(&error))
+    journal.save_snapshot(position, &bytes).await.map_err(|error| sentence(&error))
 }
 
 /// Each entry's point map, every file read once.

@@ -172,7 +172,7 @@ async fn follow<M: Machine>(
     let mut logged: Option<Instant> = None;
     loop {
         let Ok(until) = live.wait_for(|&live| live > after).await.map(|live| *live) else { return };
-        let chunk = match read(&mut reader, &folder, after, CHUNK.min(until.0 - after.0)).await {
+        let mut chunk = match read(&mut reader, &folder, after, CHUNK.min(until.0 - after.0)).await {
             Ok(chunk) => chunk,
             Err(error) => {
                 if logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
@@ -184,6 +184,8 @@ async fn follow<M: Machine>(
                 continue;
             }
         };
+        // Over a gap a chunk may reach further.
+        chunk.retain(|(position, _)| *position <= until);
         for (position, input) in chunk {
             let outputs = apply(&mut machine, &input, &mut direct);
             direct.clear();

@@ -128,6 +128,7 @@ fn bench(folder: &Path, entries_max: usize, machine: Counter, position: Position
         view: view_to,
         view_due: tokio::time::Instant::now(),
         changed: false,
+        trouble: watch::channel(None).1,
     };
     Bench { task, entries, commands, unsent, controls, backlog, view }
 }
@@ -193,12 +194,15 @@ async fn a_restart_replays_to_the_same_state_feeds_the_store_what_it_lacks_and_d
     // With the newest, with the older one, and from the beginning.
     for (stored, from) in [(25, 20), (15, 10), (5, 0)] {
         let stored = Position(stored);
-        let (machine, position) = recovery::begin::<Counter>(&mut journal, stored).await.unwrap();
+        let beginning = recovery::begin::<Counter>(journal, stored).await.unwrap();
+        let Beginning { machine, position, marks, .. } = beginning;
+        journal = beginning.journal;
         assert_eq!(position, Position(from));
         let mut bench = bench(folder.path(), 2, machine, position);
         let missing = stored.0 + 1..=30;
-        let replaying = bench.task.replay(&mut journal, stored);
-        timeout(SOON, replaying).await.unwrap().unwrap();
+        let replaying = bench.task.replay(&mut journal, stored, &marks);
+        let differences = timeout(SOON, replaying).await.unwrap().unwrap();
+        assert!(differences.is_empty(), "{differences:?}");
         assert_eq!(receive(&mut bench.entries, missing.clone().count()).await, wanted(missing));
         assert_eq!((bench.task.machine.applied, bench.task.position), (30, Position(30)));
         assert!(bench.commands.try_recv().is_err() && bench.unsent.try_recv().is_err());
@@ -209,23 +213,30 @@ async fn a_restart_replays_to_the_same_state_feeds_the_store_what_it_lacks_and_d
 }
 
 #[tokio::test]
-async fn a_snapshot_that_cannot_be_understood_falls_back_and_a_store_from_elsewhere_is_refused() {
+async fn a_snapshot_that_cannot_be_understood_falls_back_and_a_store_without_its_journal_is_refused() {
     let folder = tempfile::tempdir().unwrap();
     let mut journal = Journal::open(folder.path()).await.unwrap();
     journal.append(&ticks(1..=10)).await.unwrap();
     journal.append(&ticks(11..=30)).await.unwrap();
     journal.save_snapshot(Position(10), &encode(&Counter { applied: 10, busy: 0 }).unwrap()).await.unwrap();
     journal.save_snapshot(Position(20), b"{\"of\": \"another version\"}").await.unwrap();
-    let (machine, position) = recovery::begin::<Counter>(&mut journal, Position(30)).await.unwrap();
+    let Beginning { machine, position, journal, .. } = recovery::begin::<Counter>(journal, Position(30)).await.unwrap();
     assert_eq!((machine.applied, position), (10, Position(10)));
-    let ahead = recovery::begin::<Counter>(&mut journal, Position(31)).await.unwrap_err();
-    assert!(ahead.to_string().contains("up to position 31, but the journal ends at 30"), "{ahead}");
+    let Beginning { journal, .. } = recovery::begin::<Counter>(journal, Position(31)).await.unwrap();
+    let gap = journal.gap_at_end().unwrap();
+    assert!(gap.why.contains("up to 31, but the journal ends at 30"), "{gap:?}");
+    assert_eq!((gap.first, gap.last), (Position(31), Position(31)));
+    drop(journal);
+    let empty = Journal::open(&folder.path().join("empty")).await.unwrap();
+    let ahead = recovery::begin::<Counter>(empty, Position(31)).await.unwrap_err();
+    assert!(ahead.to_string().contains("up to position 31, but the journal ends at 0"), "{ahead}");
     // A store that was begun anew, and a journal that no longer has its beginning: the centre starts nevertheless.
+    let mut journal = Journal::open(folder.path()).await.unwrap();
     journal.forget_until(Position(10)).await.unwrap();
-    let (_, position) = recovery::begin::<Counter>(&mut journal, Position::START).await.unwrap();
+    let Beginning { position, mut journal, .. } = recovery::begin::<Counter>(journal, Position::START).await.unwrap();
     assert_eq!(position, Position(10));
     journal.save_snapshot(Position(10), b"{}").await.unwrap();
-    let error = recovery::begin::<Counter>(&mut journal, Position::START).await.unwrap_err();
+    let error = recovery::begin::<Counter>(journal, Position::START).await.unwrap_err();
     assert!(matches!(error, CentreError::Journal(JournalError::Forgotten { .. })), "{error}");
 }
 
@@ -240,8 +251,9 @@ async fn full_queues_all_around_do_not_stop_the_circle() {
     let (control, controls) = mpsc::channel(1);
     let (next, committed) = mpsc::channel(1);
     let (_, questions) = mpsc::channel(1);
-    let health = watch::channel(Health::Good).0;
-    let writing = tokio::spawn(journal::write(journal, submissions, controls, next, health));
+    let retention = journal::Retention::new(Clock::wall(), JournalSettings::default());
+    let side = Side { health: watch::channel(Health::Good).0, gauge: Arc::default(), retention };
+    let writing = tokio::spawn(journal::write(journal, submissions, controls, next, side));
     let returning = tokio::spawn(return_outcomes(bench.unsent, submit.clone()));
     let mut entries = bench.entries;
     let (finished, mut finish) = oneshot::channel();
@@ -335,6 +347,7 @@ async fn simulated(terminals: u32) -> Simulated {
         transport: Transport::default(),
         clock: Clock::from_source(clock.factor(), move || clock.now()),
         readings_keep_days: 400,
+        journal: JournalSettings::default(),
     };
     Simulated { parts, stop, running, _folder: folder }
 }

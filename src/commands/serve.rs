@@ -38,6 +38,7 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         transport: serve.transport,
         clock: Clock::wall(),
         readings_keep_days: serve.readings_keep_days,
+        journal: serve.journal,
     };
     let data = parts.data.clone();
     let served = Served::start(parts, serve.operators, listener).await?;

@@ -34,7 +34,10 @@ pub enum Kind {
 impl Kind {
     /// Each with the keys and tables that only its files have at the top.
     const MARKS: [(Self, &'static [&'static str]); 6] = [
-        (Self::Serve, &["api", "operator", "iec104", "data", "fleet", "rules", "northbound", "readings_keep_days"]),
+        (
+            Self::Serve,
+            &["api", "operator", "iec104", "data", "fleet", "rules", "northbound", "readings_keep_days", "journal"],
+        ),
         (Self::Fleet, &["node", "customer", "terminal"]),
         (Self::Rules, &["general", "limit"]),
         (Self::Northbound, &["northbound", "point", "limit_command"]),

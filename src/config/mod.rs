@@ -23,6 +23,6 @@ pub use error::{ConfigError, ConfigErrors};
 pub use fleet::{Fleet, LinkEntry, Reached, STANDARD_PROFILE, profile_file};
 pub use northbound::{NorthboundConfig, NorthboundPoint, Shows};
 pub use reader::{LABEL_WANTED, label};
-pub use serve::{Centre, Iec104Settings, OperatorEntry, ServeConfig};
+pub use serve::{Centre, Iec104Settings, JournalSettings, OperatorEntry, ServeConfig};
 pub use sim::{DialSettings, RoundEntry, SimConfig, SiteConfig, TerminalConfig};
 pub use transport::{DialInSettings, Transport};

@@ -34,6 +34,24 @@ pub struct ServeConfig {
     pub transport: Transport,
     /// How long the store keeps readings, 1..=3660 days.
     pub readings_keep_days: u32,
+    /// How much of the journal is kept.
+    pub journal: JournalSettings,
+}
+
+/// How much of the journal is kept beyond what a start needs: that and what the store lacks stay in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct JournalSettings {
+    /// Inputs older than this go, 0..=3660 days.
+    pub keep_days: u32,
+    /// The oldest go when the file holds more, 16..=1000000 MB of 10^6 bytes.
+    pub keep_mb: u32,
+}
+
+impl Default for JournalSettings {
+    /// Enough to look into what happened a while ago, on any disk.
+    fn default() -> Self {
+        Self { keep_days: 30, keep_mb: 1_000 }
+    }
 }
 
 /// A person who may use the API.
@@ -125,6 +143,7 @@ impl ServeConfig {
                 listen
             });
             let operators = operators(&top);
+            let journal = top.section("journal").map(|section| journal(&section)).unwrap_or_default();
             let (iec104, transport) = top.section("iec104").map(|section| iec104(&section, folder)).unwrap_or_default();
             let config = Self {
                 data,
@@ -141,6 +160,7 @@ impl ServeConfig {
                     "whole number of days",
                     1..=3_660,
                 ),
+                journal,
             };
             top.end();
             Some(config)
@@ -188,6 +208,16 @@ fn hex32(text: &str) -> Option<[u8; 32]> {
         *byte = u8::try_from(high << 4 | low).ok()?;
     }
     Some(bytes)
+}
+
+fn journal(section: &Section<'_>) -> JournalSettings {
+    let default = JournalSettings::default();
+    let settings = JournalSettings {
+        keep_days: section.int_or("keep_days", default.keep_days, "whole number of days", 0..=3_660),
+        keep_mb: section.int_or("keep_mb", default.keep_mb, "whole number of megabytes", 16..=1_000_000),
+    };
+    section.end();
+    settings
 }
 
 fn iec104(section: &Section<'_>, folder: &Path) -> (Iec104Settings, Transport) {

@@ -139,7 +139,7 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
 fn an_unknown_key_is_refused_with_the_known_ones() {
     assert_snapshot!(said(serve("[api]\nlissten = \"127.0.0.1:1\"\n[extra]\n")), @r#"
     serve.toml:2: api.lissten: unknown key: wanted one of listen
-    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, northbound, api, operator, iec104, readings_keep_days
+    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, northbound, api, operator, journal, iec104, readings_keep_days
     "#);
 }
 

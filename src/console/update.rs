@@ -371,7 +371,13 @@ fn open(state: &mut State) -> Vec<Effect> {
                     state.nodes.key = Some(node);
                     state.screen = Screen::Overview;
                 }
-                None => {}
+                Some(
+                    AlarmCause::JournalDamaged
+                    | AlarmCause::JournalFailing
+                    | AlarmCause::JournalOversize
+                    | AlarmCause::ReplayDiffers,
+                )
+                | None => {}
             }
         }
         Screen::Orders => {

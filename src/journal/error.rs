@@ -45,17 +45,26 @@ pub enum JournalError {
         source: sqlx::Error,
     },
     /// A batch is not what was written. Everything before it can be read.
-    #[error(
-        "{file}: the batch from position {position} on is damaged ({why}); everything before it is good: restore the \
-         file from a backup, or go on from a snapshot after it"
-    )]
+    #[error("{file}: the batch from position {position} on is damaged ({why}); everything before it is good")]
     Damaged {
         /// Which file.
         file: PathBuf,
-        /// First position of the batch.
+        /// First position of the batch; 0 where not even that can be told.
         position: Position,
         /// In which way.
         why: String,
+    },
+    /// What is damaged cannot be kept aside.
+    #[error(
+        "data folder {folder}: the journal is damaged and cannot be kept aside; make room for a second copy of it, then \
+         start again"
+    )]
+    KeepAside {
+        /// Which.
+        folder: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
     },
     /// The wanted inputs were given up by retention.
     #[error("{file}: position {wanted} is no longer kept, the oldest is {oldest}; start from a snapshot")]

@@ -1,16 +1,28 @@
 //! The journal: every input, in order, on disk before anything is made of it.
 //!
-//! Read [`Journal`] (append a batch, read from a position, snapshots), then [`fn@write`] (the group commit). [`JournalReader`] reads beside it. `record` is
-//! what an input looks like on disk.
+//! Read [`Journal`], then [`fn@write`] (the group commit). [`JournalReader`] reads beside it. `record` is what an input
+//! looks like on disk, `snapshot` a state, `files` where they are, `salvage` and `wal` what is done about damage.
+//!
+//! A journal is the inputs of one [`PartitionId`], and all that others need of it are four doors: [`Journal::append`] (a batch
+//! in, its durable position out), [`Journal::end`] (the durable position), [`Journal::read_from`] a position, and
+//! [`Journal::forget_until`] one. Positions are plain numbers that rise; whoever reads takes each as it comes and asks
+//! for what lies after it. A stream of a distributed engine has the same doors; snapshots would then lie elsewhere.
 //!
 //! **Invariants:** `durable-before-ack`: nobody is told that an input arrived before its batch is synced to disk;
-//! positions rise by one without gaps; one process at a time has a folder open.
+//! positions rise by one, but for a [`Gap`] that is on record; no position is given twice; nothing that was found
+//! damaged is deleted; one process at a time has a folder open.
 
 mod error;
+mod files;
+mod gauge;
+mod read;
 mod record;
+mod salvage;
+mod snapshot;
 mod sqlite;
 #[cfg(test)]
 mod tests;
+mod wal;
 mod writer;
 
 use std::fmt;
@@ -18,9 +30,12 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use error::JournalError;
-pub(crate) use sqlite::make_folder;
-pub use sqlite::{Journal, JournalReader, last_time};
-pub use writer::{BATCH_MAX, Committed, Control, Health, Submission, write};
+pub(crate) use files::make_folder;
+pub use gauge::Gauge;
+pub use read::{Gap, JournalReader, last_time};
+pub use snapshot::{Snapshot, StateHash};
+pub use sqlite::Journal;
+pub use writer::{BATCH_MAX, Committed, Control, Health, Kept, Retention, Side, Submission, write};
 
 /// The number of an input in its journal, rising by one from 1; 0 stands before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

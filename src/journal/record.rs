@@ -1,7 +1,7 @@
 //! An input as bytes.
 //!
 //! What comes often (readings, links, outcomes, ticks) is postcard. What comes seldom and grows with the product
-//! (the supply tree, the rules, requests) is JSON inside it: postcard cannot read back enums that carry their tag
+//! (the supply tree, the rules, requests, troubles) is JSON inside it: postcard cannot read back enums that carry their tag
 //! among their fields, and named fields may be added without a new file format.
 
 use headroom_rules::input::Input;
@@ -30,7 +30,7 @@ impl Record {
                 Self::Readings { at: *at, terminal: *terminal, readings: readings.clone() }
             }
             Input::Outcome { at, order, outcome } => Self::Outcome { at: *at, order: *order, outcome: *outcome },
-            Input::Inventory { .. } | Input::Policy { .. } | Input::Request { .. } => {
+            Input::Inventory { .. } | Input::Policy { .. } | Input::Request { .. } | Input::Trouble { .. } => {
                 Self::Json(serde_json::to_string(input).map_err(|e| e.to_string())?)
             }
         })

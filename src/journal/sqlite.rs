@@ -1,84 +1,185 @@
 //! The journal of one machine: one SQLite file, one row per batch.
 
-use std::fs::{DirBuilder, File, TryLockError};
-use std::io;
-use std::os::unix::fs::DirBuilderExt as _;
+use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use futures_util::TryStreamExt;
 use headroom_rules::input::Input;
-use headroom_rules::model::Timestamp;
-use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
-use sqlx::{Connection, Row};
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
 
-use super::{JournalError, Position, record};
+use super::files::{FILE, WAL_FILE, connect, connect_for_reading, fault, lock};
+use super::read::{Gap, gaps, read};
+use super::snapshot::Snapshot;
+use super::{BATCH_MAX, JournalError, Kept, Position, record, salvage, snapshot, wal};
 
-/// Name of the journal's file in the data folder.
-const FILE: &str = "journal.db";
-/// Held locked by the process that has the folder open.
-const LOCK_FILE: &str = "headroom.lock";
 /// Format of the file, in SQLite's `user_version`; 0 is an empty file.
-const FORMAT: i64 = 1;
+pub(super) const FORMAT: i64 = 2;
 /// Batches given up in one transaction.
 const FORGET_MAX: u32 = 256;
+/// Inputs that are checked at once.
+const CHECKED_AT_ONCE: usize = 1_024;
 
-const SCHEMA: &str = "
-CREATE TABLE IF NOT EXISTS batch (
+/// The tables of format 1, which an older file has already, then what came with 2.
+pub(super) const SCHEMA: [&str; 2] = [
+    "
+CREATE TABLE batch (
     first INTEGER PRIMARY KEY,
     count INTEGER NOT NULL,
     crc   INTEGER NOT NULL,
     bytes BLOB    NOT NULL
 );
-CREATE TABLE IF NOT EXISTS snapshot (
+CREATE TABLE snapshot (
     position INTEGER PRIMARY KEY,
     crc      INTEGER NOT NULL,
     bytes    BLOB    NOT NULL
-);
-PRAGMA user_version = 1;
-";
+);",
+    "
+ALTER TABLE batch ADD COLUMN at INTEGER;
+ALTER TABLE snapshot ADD COLUMN hash BLOB;
+ALTER TABLE snapshot ADD COLUMN program TEXT;
+CREATE TABLE gap (
+    first INTEGER PRIMARY KEY,
+    last  INTEGER NOT NULL,
+    why   TEXT    NOT NULL,
+    kept  TEXT    NOT NULL
+);",
+];
 
 /// The inputs of one data folder, in order, durable.
 #[derive(Debug)]
 pub struct Journal {
+    pub(super) folder: PathBuf,
     file: PathBuf,
     /// None after a failed write: what the file then holds is in doubt until it is opened anew.
     connection: Option<SqliteConnection>,
-    end: Position,
+    last_input: Position,
+    gaps: Vec<Gap>,
     /// Locked as long as the journal lives.
-    _lock: File,
+    lock: File,
 }
 
 impl Journal {
     /// Opens or begins the journal in `folder`, which is made if it is not there.
     ///
+    /// A file that cannot be read is kept aside, what can be read of it goes into a new one, and a [`Gap`] says so.
+    ///
     /// # Errors
-    /// When the folder cannot be written to, another process has it open, or the file is damaged or too new.
+    /// When the folder cannot be written to, another process has it open, or the file is too new.
     pub async fn open(folder: &Path) -> Result<Self, JournalError> {
         let lock = lock(folder)?;
+        salvage::finish(folder).await?;
+        let failed = |source| JournalError::Folder { folder: folder.to_owned(), source };
+        let beyond = wal::beyond(&folder.join(WAL_FILE)).map_err(failed)?;
+        // Before SQLite looks at it and writes over what it does not understand.
+        let kept = beyond.as_ref().map(|_| salvage::keep_aside(folder, &[WAL_FILE])).transpose()?;
+        let mut journal = Self::open_locked(folder, lock).await?;
+        if let (Some(beyond), Some(kept)) = (beyond, kept) {
+            let why = format!(
+                "{WAL_FILE} is damaged at frame {}: {} frames behind it, the ends of {} batches or fewer among them",
+                beyond.good + 1,
+                beyond.frames,
+                beyond.commits
+            );
+            let at_most = (beyond.commits as u64).saturating_mul(BATCH_MAX as u64);
+            let (first, last) = (journal.end().plus(1), journal.end().plus(at_most));
+            journal.add_gap(Gap { first, last, why, kept }).await?;
+        }
+        Ok(journal)
+    }
+
+    async fn open_locked(folder: &Path, lock: File) -> Result<Self, JournalError> {
         let file = folder.join(FILE);
-        let mut connection = connect(&file).await?;
-        let failed = |doing| move |source| JournalError::Database { file: folder.join(FILE), doing, source };
-        let found: i64 = sqlx::query_scalar("PRAGMA user_version")
-            .fetch_one(&mut connection)
-            .await
-            .map_err(failed("read the journal's format"))?;
-        if found > FORMAT {
-            return Err(JournalError::Newer { file, found, known: FORMAT });
+        // Not yet for writing: a file that cannot be read is kept as it is, and its log not written back into it.
+        if file.exists()
+            && let Err(JournalError::Damaged { why, .. }) = looked_at(&file).await
+        {
+            let kept = salvage::keep_aside(folder, &[FILE, WAL_FILE])?;
+            salvage::salvage(folder, kept, None, &why).await?;
         }
-        if found < FORMAT {
-            sqlx::raw_sql(SCHEMA).execute(&mut connection).await.map_err(failed("begin the journal"))?;
-        }
-        let last: Option<i64> = sqlx::query_scalar("SELECT first + count - 1 FROM batch ORDER BY first DESC LIMIT 1")
-            .fetch_optional(&mut connection)
-            .await
-            .map_err(failed("find the journal's end"))?;
-        Ok(Self { file, connection: Some(connection), end: Position::from_column(last.unwrap_or(0)), _lock: lock })
+        let (connection, last_input, gaps) = opened(&file).await?;
+        Ok(Self { folder: folder.to_owned(), file, connection: Some(connection), last_input, gaps, lock })
     }
 
     /// The last position; [`Position::START`] in an empty journal.
-    pub const fn end(&self) -> Position {
-        self.end
+    pub fn end(&self) -> Position {
+        self.gaps.last().map_or(self.last_input, |gap| gap.last.max(self.last_input))
+    }
+
+    /// The position of the last input that can be read; it lies before [`Self::end`] where a gap is the last thing.
+    pub const fn last_input(&self) -> Position {
+        self.last_input
+    }
+
+    /// The gap at the end: inputs were found damaged, and nothing was appended since.
+    pub fn gap_at_end(&self) -> Option<&Gap> {
+        self.gaps.last().filter(|gap| gap.last > self.last_input)
+    }
+
+    /// Whether all inputs after `after` can be read.
+    ///
+    /// # Errors
+    /// The first damage that there is.
+    pub async fn check(&mut self, mut after: Position) -> Result<(), JournalError> {
+        while after < self.last_input {
+            let read = self.read_from(after, CHECKED_AT_ONCE).await?;
+            let Some((last, _)) = read.last() else { break };
+            after = *last;
+        }
+        Ok(())
+    }
+
+    /// The same journal with everything before `tear` and a gap behind. The damaged file is kept aside as it is.
+    ///
+    /// # Errors
+    /// When the disk has no room for the new file. The old one is then still in its place.
+    pub async fn cut(mut self, tear: Position, why: &str) -> Result<Self, JournalError> {
+        // Before SQLite writes the log back, which it does when it is closed.
+        let kept = salvage::keep_aside(&self.folder, &[FILE, WAL_FILE])?;
+        if let Some(connection) = self.connection.take() {
+            // What it could not do does not matter any more.
+            drop(connection.close().await);
+        }
+        salvage::salvage(&self.folder, kept, Some(tear), why).await?;
+        let Self { folder, lock, .. } = self;
+        Self::open_locked(&folder, lock).await
+    }
+
+    /// Lets the gap at the end reach to `last`, or makes one, so that no position that others know is given twice. Does nothing
+    /// where the end is there or further.
+    ///
+    /// # Errors
+    /// When the file cannot be written to.
+    pub async fn skip_to(&mut self, last: Position, why: &str) -> Result<(), JournalError> {
+        if self.end() >= last {
+            return Ok(());
+        }
+        let gap = match self.gap_at_end().cloned() {
+            Some(gap) => {
+                self.gaps.pop();
+                Gap { last, ..gap }
+            }
+            None => {
+                let kept = salvage::keep_aside(&self.folder, &[FILE, WAL_FILE])?;
+                Gap { first: self.end().plus(1), last, why: why.to_owned(), kept }
+            }
+        };
+        self.add_gap(gap).await
+    }
+
+    /// Lets go of the file, its log written back.
+    pub async fn close(mut self) {
+        if let Some(connection) = self.connection.take()
+            && let Err(error) = connection.close().await
+        {
+            tracing::debug!(%error, "the journal's log was not written back; the next start does that");
+        }
+    }
+
+    async fn add_gap(&mut self, gap: Gap) -> Result<(), JournalError> {
+        let done = insert_gap(self.connection().await?, &gap).await;
+        self.settle("note a gap", done).await?;
+        self.gaps.push(gap);
+        Ok(())
     }
 
     /// Writes `inputs` as one batch and returns when they are synced to disk, with the position of the last.
@@ -87,68 +188,55 @@ impl Journal {
     /// # Errors
     /// When the disk is full or the file cannot be written to.
     pub async fn append(&mut self, inputs: &[Input]) -> Result<Position, JournalError> {
-        if inputs.is_empty() {
-            return Ok(self.end);
-        }
-        let first = self.end.plus(1);
-        let bytes = record::encode(inputs).map_err(|why| JournalError::Encode { after: self.end, why })?;
+        let Some(last) = inputs.last() else { return Ok(self.end()) };
+        let before = self.end();
+        let first = before.plus(1);
+        let bytes = record::encode(inputs).map_err(|why| JournalError::Encode { after: before, why })?;
         let crc = record::checksum(first.0, &bytes);
         let count = inputs.len() as u64;
         // A failed sync leaves it open whether the row is there. It is written anew then, never taken for durable.
-        let insert = sqlx::query("INSERT OR REPLACE INTO batch (first, count, crc, bytes) VALUES (?, ?, ?, ?)")
+        let insert = sqlx::query("INSERT OR REPLACE INTO batch (first, count, crc, bytes, at) VALUES (?, ?, ?, ?, ?)")
             .bind(first.column())
             .bind(Position(count).column())
             .bind(i64::from(crc))
-            .bind(bytes);
+            .bind(bytes)
+            .bind(last.at().get());
         let done = insert.execute(self.connection().await?).await;
         self.settle("append to the journal", done).await?;
-        self.end = self.end.plus(count);
-        Ok(self.end)
+        self.last_input = before.plus(count);
+        Ok(self.last_input)
     }
 
-    /// Up to `max` inputs after `after`, in order; fewer than `max` only at the end or before a damaged batch, which
-    /// the next call then names.
+    /// Up to `max` inputs after `after`, in order, over any gap; fewer than `max` only at the end or before a damaged
+    /// batch, which the next call then names.
     ///
     /// # Errors
     /// When the first wanted batch is damaged, missing or forgotten, or the file cannot be read.
     pub async fn read_from(&mut self, after: Position, max: usize) -> Result<Vec<(Position, Input)>, JournalError> {
-        if after >= self.end {
+        if after >= self.last_input {
             return Ok(Vec::new());
         }
-        let file = self.file.clone();
-        read(self.connection().await?, file, after, max).await
+        self.connection().await?;
+        let Some(connection) = &mut self.connection else { return Ok(Vec::new()) };
+        read(connection, &self.file, &self.gaps, after, max).await
     }
 
-    /// Keeps `bytes` as the state after the input at `at`, and of all snapshots the newest two.
+    /// Keeps `state` as the state after the input at `at`, and of all snapshots the newest two.
     ///
     /// # Errors
     /// When the disk is full or the file cannot be written to. The older snapshots are then still there.
-    pub async fn save_snapshot(&mut self, at: Position, bytes: &[u8]) -> Result<(), JournalError> {
-        let crc = record::checksum(at.0, bytes);
-        let done = save(self.connection().await?, at, crc, bytes).await;
+    pub async fn save_snapshot(&mut self, at: Position, state: &[u8]) -> Result<(), JournalError> {
+        let done = snapshot::save(self.connection().await?, at, state).await;
         self.settle("save a snapshot", done).await
     }
 
-    /// The snapshots that are whole, newest first. A damaged one is logged and passed over.
+    /// The snapshots, newest first, the damaged ones too.
     ///
     /// # Errors
     /// When the file cannot be read.
-    pub async fn snapshots(&mut self) -> Result<Vec<(Position, Vec<u8>)>, JournalError> {
-        let rows =
-            sqlx::query_as::<_, (i64, i64, Vec<u8>)>("SELECT position, crc, bytes FROM snapshot ORDER BY 1 DESC")
-                .fetch_all(self.connection().await?)
-                .await
-                .map_err(|source| self.failed("read the snapshots", source))?;
-        let mut whole = Vec::with_capacity(rows.len());
-        for (position, crc, bytes) in rows {
-            let position = Position::from_column(position);
-            if i64::from(record::checksum(position.0, &bytes)) == crc {
-                whole.push((position, bytes));
-            } else {
-                tracing::warn!(file = %self.file.display(), %position, "snapshot is damaged and passed over");
-            }
-        }
-        Ok(whole)
+    pub async fn snapshots(&mut self) -> Result<Vec<Snapshot>, JournalError> {
+        let loaded = snapshot::load(self.connection().await?).await;
+        loaded.map_err(|source| self.failed("read the snapshots", source))
     }
 
     /// The position of the oldest of the snapshots that are kept; none unless there are two. What lies at or before it
@@ -169,26 +257,42 @@ impl Journal {
     /// # Errors
     /// When the file cannot be written to.
     pub async fn forget_until(&mut self, until: Position) -> Result<(), JournalError> {
-        while self.forget_some(until).await? {}
+        while self.forget_some(until, Kept::NOTHING).await? {}
         Ok(())
     }
 
-    /// As [`Self::forget_until`], but only some of them, so that nobody waits long; whether there may be more.
+    /// As [`Self::forget_until`], but not what is `kept`, and only some of them, so that nobody waits long; whether there
+    /// may be more.
     ///
     /// # Errors
     /// When the file cannot be written to.
-    pub async fn forget_some(&mut self, until: Position) -> Result<bool, JournalError> {
+    pub async fn forget_some(&mut self, until: Position, kept: Kept) -> Result<bool, JournalError> {
+        let too_much = self.bytes().await? > kept.bytes;
+        // Only the oldest are looked at: as long as one of them stays, all behind it stay.
         let query = sqlx::query(
             "DELETE FROM batch WHERE first IN (
-                 SELECT first FROM batch
-                 WHERE first <= ?1 AND first + count - 1 <= ?1 AND first < (SELECT max(first) FROM batch)
-                 ORDER BY first LIMIT ?2)",
+                 SELECT first FROM (
+                     SELECT first, at FROM batch
+                     WHERE first <= ?1 AND first + count - 1 <= ?1 AND first < (SELECT max(first) FROM batch)
+                     ORDER BY first LIMIT ?2)
+                 WHERE ?3 OR at IS NULL OR at < ?4)",
         )
         .bind(until.column())
-        .bind(FORGET_MAX);
+        .bind(FORGET_MAX)
+        .bind(too_much)
+        .bind(kept.from.get());
         let done = query.execute(self.connection().await?).await;
         let done = self.settle("forget old batches", done).await?;
         Ok(done.rows_affected() == u64::from(FORGET_MAX))
+    }
+
+    /// Bytes of the file that are in use. The file itself stays as large as it ever was: what is free in it is used again.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn bytes(&mut self) -> Result<u64, JournalError> {
+        let used = bytes(self.connection().await?).await;
+        used.map_err(|source| self.failed("measure the journal", source))
     }
 
     /// The connection, opened anew after a failure.
@@ -215,160 +319,79 @@ impl Journal {
     }
 
     fn failed(&self, doing: &'static str, source: sqlx::Error) -> JournalError {
-        JournalError::Database { file: self.file.clone(), doing, source }
+        fault(&self.file, doing, self.end().plus(1), source)
     }
 }
 
-/// A journal's inputs for reading only, beside the one that writes them.
-#[derive(Debug)]
-pub struct JournalReader {
-    file: PathBuf,
-    connection: SqliteConnection,
+/// Of all pages but the free ones.
+pub(super) async fn bytes(connection: &mut SqliteConnection) -> Result<u64, sqlx::Error> {
+    let query = "SELECT (page_count - freelist_count) * page_size
+                 FROM pragma_page_count, pragma_freelist_count, pragma_page_size";
+    let used: i64 = sqlx::query_scalar(query).fetch_one(connection).await?;
+    Ok(u64::try_from(used).unwrap_or(0))
 }
 
-impl JournalReader {
-    /// Opens the journal in `folder`, which a [`Journal`] has open.
-    ///
-    /// # Errors
-    /// When there is none, or it cannot be read.
-    pub async fn open(folder: &Path) -> Result<Self, JournalError> {
-        let file = folder.join(FILE);
-        let options = SqliteConnectOptions::new()
-            .filename(&file)
-            .create_if_missing(false)
-            .read_only(true)
-            .busy_timeout(Duration::from_secs(5));
-        match SqliteConnection::connect_with(&options).await {
-            Ok(connection) => Ok(Self { file, connection }),
-            Err(source) => Err(JournalError::Database { file, doing: "open the journal for reading", source }),
+/// Whether what a start reads first can be read.
+async fn looked_at(file: &Path) -> Result<(), JournalError> {
+    let mut connection = connect_for_reading(file).await?;
+    let looked = async {
+        let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
+        if (1..=FORMAT).contains(&format) {
+            sqlx::query("SELECT first FROM batch ORDER BY first DESC LIMIT 1").fetch_optional(&mut connection).await?;
+            sqlx::query("SELECT position FROM snapshot").fetch_all(&mut connection).await?;
         }
-    }
-
-    /// As [`Journal::read_from`], for inputs that are known to be there.
-    ///
-    /// # Errors
-    /// Likewise, and when there is nothing after `after`.
-    pub async fn read_from(&mut self, after: Position, max: usize) -> Result<Vec<(Position, Input)>, JournalError> {
-        read(&mut self.connection, self.file.clone(), after, max).await
-    }
+        if format == FORMAT {
+            gaps(&mut connection).await?;
+        }
+        Ok::<_, sqlx::Error>(())
+    };
+    let looked = looked.await.map_err(|source| fault(file, "look into the journal", Position::START, source));
+    // Whatever it says at its end, nothing was written.
+    drop(connection.close().await);
+    looked
 }
 
-async fn read(
-    connection: &mut SqliteConnection,
-    file: PathBuf,
-    after: Position,
-    max: usize,
-) -> Result<Vec<(Position, Input)>, JournalError> {
-    let mut found = Vec::new();
-    if max == 0 {
-        return Ok(found);
+/// A file of the present format, with its end and its gaps.
+async fn opened(file: &Path) -> Result<(SqliteConnection, Position, Vec<Gap>), JournalError> {
+    let mut connection = connect(file).await?;
+    let failed = |doing| move |source| fault(file, doing, Position::START, source);
+    let found: i64 = sqlx::query_scalar("PRAGMA user_version")
+        .fetch_one(&mut connection)
+        .await
+        .map_err(failed("read the journal's format"))?;
+    if found > FORMAT {
+        return Err(JournalError::Newer { file: file.to_owned(), found, known: FORMAT });
     }
-    let mut wanted = after.plus(1);
-    // Whether a batch that ends before the wanted position was seen: what is missing then was not forgotten.
-    let mut passed = false;
-    let query = sqlx::query(
-        "SELECT first, count, crc, bytes FROM batch
-         WHERE first >= coalesce((SELECT max(first) FROM batch WHERE first <= ?1), 0) ORDER BY first",
-    )
-    .bind(wanted.column());
-    let mut rows = query.fetch(connection);
-    let failed = |source| JournalError::Database { file: file.clone(), doing: "read the journal", source };
-    while found.len() < max {
-        let Some(row) = rows.try_next().await.map_err(failed)? else { break };
-        let first = Position::from_column(row.try_get("first").map_err(failed)?);
-        let batch = check(&row, first);
-        let damaged = |why: String| JournalError::Damaged { file: file.clone(), position: first, why };
-        let inputs = match batch {
-            Ok(inputs) if first <= wanted => inputs,
-            Ok(_) | Err(_) if !found.is_empty() => break,
-            Ok(_) if passed => {
-                return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
-            }
-            // Nothing at or before the wanted position is left: retention takes the beginning.
-            Ok(_) => return Err(JournalError::Forgotten { file, wanted, oldest: first }),
-            Err(why) => return Err(damaged(why)),
-        };
-        let positions = (first.0..).map(Position);
-        found.extend(positions.zip(inputs).filter(|(position, _)| *position >= wanted).take(max - found.len()));
-        passed = true;
-        wanted = found.last().map_or(wanted, |(position, _)| position.plus(1));
+    if found < FORMAT {
+        begin(&mut connection, found).await.map_err(failed("begin the journal"))?;
     }
-    drop(rows);
-    if found.is_empty() {
-        return Err(JournalError::Damaged { file, position: wanted, why: "missing".into() });
-    }
-    Ok(found)
+    let last: Option<i64> = sqlx::query_scalar("SELECT first + count - 1 FROM batch ORDER BY first DESC LIMIT 1")
+        .fetch_optional(&mut connection)
+        .await
+        .map_err(failed("find the journal's end"))?;
+    let gaps = gaps(&mut connection).await.map_err(failed("read the journal's gaps"))?;
+    Ok((connection, Position::from_column(last.unwrap_or(0)), gaps))
 }
 
-/// The time of the last input in `folder`; none in an empty journal.
-///
-/// # Errors
-/// As [`Journal::open`], and when the last batch is damaged.
-pub async fn last_time(folder: &Path) -> Result<Option<Timestamp>, JournalError> {
-    let mut journal = Journal::open(folder).await?;
-    let before_last = Position(journal.end().0.saturating_sub(1));
-    let last = journal.read_from(before_last, 1).await?;
-    Ok(last.first().map(|(_, input)| input.at()))
-}
-
-async fn save(connection: &mut SqliteConnection, at: Position, crc: u32, bytes: &[u8]) -> Result<(), sqlx::Error> {
+/// Brings a file from format `found` to the present one, whole or not at all.
+async fn begin(connection: &mut SqliteConnection, found: i64) -> Result<(), sqlx::Error> {
+    let done = usize::try_from(found).unwrap_or(0);
     let mut transaction = connection.begin().await?;
-    sqlx::query("INSERT OR REPLACE INTO snapshot (position, crc, bytes) VALUES (?, ?, ?)")
-        .bind(at.column())
-        .bind(i64::from(crc))
-        .bind(bytes)
-        .execute(&mut *transaction)
-        .await?;
-    sqlx::query("DELETE FROM snapshot WHERE position NOT IN (SELECT position FROM snapshot ORDER BY 1 DESC LIMIT 2)")
-        .execute(&mut *transaction)
-        .await?;
+    for step in SCHEMA.iter().skip(done) {
+        sqlx::raw_sql(*step).execute(&mut *transaction).await?;
+    }
+    // As FORMAT says.
+    sqlx::raw_sql("PRAGMA user_version = 2").execute(&mut *transaction).await?;
     transaction.commit().await
 }
 
-/// The inputs of a row, or in which way it is damaged.
-fn check(row: &sqlx::sqlite::SqliteRow, first: Position) -> Result<Vec<Input>, String> {
-    let read = |e: sqlx::Error| e.to_string();
-    let (count, crc): (i64, i64) = (row.try_get("count").map_err(read)?, row.try_get("crc").map_err(read)?);
-    let bytes: &[u8] = row.try_get("bytes").map_err(read)?;
-    if i64::from(record::checksum(first.0, bytes)) != crc {
-        return Err("its checksum does not match".into());
-    }
-    let inputs = record::decode(bytes)?;
-    if Position(inputs.len() as u64).column() != count {
-        return Err(format!("it holds {} inputs, not {count}", inputs.len()));
-    }
-    Ok(inputs)
-}
-
-/// Makes the data folder for this user only: it tells how customers use power, and may hold the operator's token. One that
-/// is there already keeps the mode its owner gave it.
-pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
-    DirBuilder::new().recursive(true).mode(0o700).create(folder)
-}
-
-/// Makes the folder, tries that it can be written to, and takes it for this process.
-fn lock(folder: &Path) -> Result<File, JournalError> {
-    let failed = |source| JournalError::Folder { folder: folder.to_owned(), source };
-    make_folder(folder).map_err(failed)?;
-    let path = folder.join(LOCK_FILE);
-    let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
-    match lock.try_lock() {
-        Ok(()) => Ok(lock),
-        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { folder: folder.to_owned() }),
-        Err(TryLockError::Error(source)) => Err(failed(source)),
-    }
-}
-
-async fn connect(file: &Path) -> Result<SqliteConnection, JournalError> {
-    let options = SqliteConnectOptions::new()
-        .filename(file)
-        .create_if_missing(true)
-        .journal_mode(SqliteJournalMode::Wal)
-        .synchronous(SqliteSynchronous::Full)
-        .busy_timeout(Duration::from_secs(5));
-    SqliteConnection::connect_with(&options).await.map_err(|source| JournalError::Database {
-        file: file.to_owned(),
-        doing: "open the journal",
-        source,
-    })
+pub(super) async fn insert_gap(connection: &mut SqliteConnection, gap: &Gap) -> Result<(), sqlx::Error> {
+    sqlx::query("INSERT OR REPLACE INTO gap (first, last, why, kept) VALUES (?, ?, ?, ?)")
+        .bind(gap.first.column())
+        .bind(gap.last.column())
+        .bind(&gap.why)
+        .bind(&gap.kept)
+        .execute(connection)
+        .await?;
+    Ok(())
 }

@@ -3,12 +3,13 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use headroom_rules::input::{Input, Origin, Request};
-use headroom_rules::model::{Inventory, PointKind, Quality, Reading, RoundNo, Timestamp};
+use headroom_rules::model::{Inventory, PointKind, Quality, Reading, RoundNo, Span, Timestamp};
 use headroom_rules::orders::{Action, NotSent, OrderId, Outcome, Step};
 use tokio::sync::{mpsc, watch};
 
 use super::writer::BATCH_READINGS;
 use super::*;
+use crate::clock::Clock;
 
 fn tick(ms: i64) -> Input {
     Input::Tick { at: Timestamp::new(ms) }
@@ -53,6 +54,12 @@ fn one_of_each() -> Vec<Input> {
         },
         tick(5),
     ]
+}
+
+/// A writer's side that gives up whatever is not needed.
+fn side(health: watch::Sender<Health>) -> Side {
+    let clock = Clock::from_source(1.0, || Timestamp::new(1_000_000));
+    Side { health, gauge: Arc::default(), retention: Retention { clock, keep: Span::ZERO, keep_bytes: u64::MAX } }
 }
 
 /// What a killed process leaves: the files as they are, with nothing closed.
@@ -100,7 +107,8 @@ async fn what_was_acknowledged_is_there_after_a_kill() {
     let journal = Journal::open(folder.path()).await.unwrap();
     let (submit, submissions) = mpsc::channel(64);
     let (next, mut committed) = mpsc::channel(64);
-    let writer = tokio::spawn(write(journal, submissions, mpsc::channel(1).1, next, watch::channel(Health::Good).0));
+    let writer =
+        tokio::spawn(write(journal, submissions, mpsc::channel(1).1, next, side(watch::channel(Health::Good).0)));
     let acknowledged = Arc::new(Mutex::new(Vec::new()));
     for n in 1..=20 {
         let acknowledge = acknowledged.clone();
@@ -145,7 +153,7 @@ async fn a_full_disk_stops_acknowledgement_and_loses_nothing() {
     let received = Instant::now();
     submit.send(Submission { input: big.clone(), durable: Some(durable), reply: None, received }).await.unwrap();
     drop(submit);
-    let mut writing = Box::pin(write(journal, submissions, mpsc::channel(1).1, next, health));
+    let mut writing = Box::pin(write(journal, submissions, mpsc::channel(1).1, next, side(health)));
     tokio::select! {
         biased;
         changed = seen.changed() => changed.unwrap(),
@@ -232,12 +240,17 @@ async fn the_newest_whole_snapshot_is_taken_and_two_are_kept() {
         journal.save_snapshot(Position(n.into()), &[n; 9]).await.unwrap();
     }
     assert_eq!(journal.older_snapshot().await.unwrap(), Some(Position(2)));
-    let (second, third) = ((Position(2), vec![2; 9]), (Position(3), vec![3; 9]));
-    assert_eq!(journal.snapshots().await.unwrap(), [third, second.clone()]);
-    for (position, left) in [(3, vec![second]), (2, vec![])] {
-        let damage = sqlx::query("UPDATE snapshot SET bytes = x'00' WHERE position = ?").bind(position);
-        damage.execute(journal.connection().await.unwrap()).await.unwrap();
-        assert_eq!(journal.snapshots().await.unwrap(), left);
+    let found = journal.snapshots().await.unwrap();
+    let states: Vec<_> = found.iter().map(|found| (found.position, found.state.clone())).collect();
+    assert_eq!(states, [(Position(3), Ok(vec![3; 9])), (Position(2), Ok(vec![2; 9]))]);
+    assert_eq!(found[0].hash, Some(StateHash::of(&[3; 9])));
+    for (damage, why) in [("bytes = x'00'", "checksum"), ("hash = zeroblob(32)", "state hash")] {
+        journal.save_snapshot(Position(3), &[3; 9]).await.unwrap();
+        let damage = sqlx::AssertSqlSafe(format!("UPDATE snapshot SET {damage} WHERE position = 3"));
+        sqlx::raw_sql(damage).execute(journal.connection().await.unwrap()).await.unwrap();
+        let found = journal.snapshots().await.unwrap();
+        assert!(found[0].state.as_ref().is_err_and(|said| said.contains(why)), "{found:?}");
+        assert_eq!(found[1].state, Ok(vec![2; 9]));
     }
 }
 
@@ -261,7 +274,7 @@ async fn the_writer_keeps_snapshots_forgets_what_lies_before_the_older_and_ends_
     let (submit, submissions) = mpsc::channel(8);
     let (control, controls) = mpsc::channel(8);
     let (next, mut committed) = mpsc::channel(64);
-    let writer = tokio::spawn(write(journal, submissions, controls, next, watch::channel(Health::Good).0));
+    let writer = tokio::spawn(write(journal, submissions, controls, next, side(watch::channel(Health::Good).0)));
     for n in 1..=6 {
         let submission = Submission { input: tick(n), durable: None, reply: None, received: Instant::now() };
         submit.send(submission).await.unwrap();
@@ -273,7 +286,7 @@ async fn the_writer_keeps_snapshots_forgets_what_lies_before_the_older_and_ends_
     control.send(Control::End).await.unwrap();
     let mut journal = writer.await.unwrap();
     assert!(submit.is_closed());
-    let kept: Vec<_> = journal.snapshots().await.unwrap().into_iter().map(|(position, _)| position.0).collect();
+    let kept: Vec<_> = journal.snapshots().await.unwrap().into_iter().map(|found| found.position.0).collect();
     assert_eq!(kept, [6, 4]);
     let error = journal.read_from(Position::START, 9).await.unwrap_err();
     assert!(matches!(error, JournalError::Forgotten { oldest: Position(5), .. }), "{error}");
@@ -326,7 +339,8 @@ async fn a_batch_is_bounded_by_readings_too() {
         submit.send(Submission { input, durable: None, reply: None, received: Instant::now() }).await.unwrap();
     }
     drop(submit);
-    let writer = tokio::spawn(write(journal, submissions, mpsc::channel(1).1, next, watch::channel(Health::Good).0));
+    let writer =
+        tokio::spawn(write(journal, submissions, mpsc::channel(1).1, next, side(watch::channel(Health::Good).0)));
     let mut sizes = Vec::new();
     while let Some(batch) = committed.recv().await {
         sizes.push(batch.len());

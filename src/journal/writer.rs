@@ -1,14 +1,18 @@
 //! The group commit: whatever waits is committed at once, then acknowledged, then handed on.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headroom_rules::input::Input;
+use headroom_rules::model::{Span, Timestamp};
 use headroom_rules::output::{Refusal, Reply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use super::{Journal, Position};
+use super::{Gauge, Journal, Position};
+use crate::clock::Clock;
+use crate::config::JournalSettings;
 use crate::sentence::sentence;
 
 /// Most inputs in one batch.
@@ -19,6 +23,8 @@ pub(super) const BATCH_READINGS: usize = 50_000;
 const RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause between two tries.
 const RETRY_MAX: Duration = Duration::from_secs(5);
+/// Between two looks at how large the file is.
+const MEASURE_EVERY: Duration = Duration::from_secs(1);
 
 /// An input on its way into the journal.
 pub struct Submission {
@@ -65,11 +71,59 @@ impl fmt::Debug for Submission {
     }
 }
 
+/// How much of the journal is kept beyond what a start needs.
+#[derive(Clone, Debug)]
+pub struct Retention {
+    /// The supply's time, which inputs are dated in.
+    pub clock: Clock,
+    /// How long.
+    pub keep: Span,
+    /// How much, bytes of the file that are in use.
+    pub keep_bytes: u64,
+}
+
+/// What may stay of what is no longer needed.
+#[derive(Clone, Copy, Debug)]
+pub struct Kept {
+    /// Inputs from then on.
+    pub from: Timestamp,
+    /// As long as the file uses no more bytes than this.
+    pub bytes: u64,
+}
+
+impl Kept {
+    /// Nothing.
+    pub const NOTHING: Self = Self { from: Timestamp::new(i64::MAX), bytes: 0 };
+}
+
+impl Retention {
+    /// As a file has it.
+    pub fn new(clock: Clock, settings: JournalSettings) -> Self {
+        let keep = Span::from_s(i64::from(settings.keep_days) * 86_400);
+        Self { clock, keep, keep_bytes: u64::from(settings.keep_mb) * 1_000_000 }
+    }
+
+    fn kept(&self) -> Kept {
+        Kept { from: self.clock.now().after(-self.keep), bytes: self.keep_bytes }
+    }
+}
+
+/// What the writer has beside its queues.
+#[derive(Debug)]
+pub struct Side {
+    /// Whether inputs reach the disk.
+    pub health: watch::Sender<Health>,
+    /// What it is at.
+    pub gauge: Arc<Gauge>,
+    /// What it gives up.
+    pub retention: Retention,
+}
+
 /// What the journal is asked for beside inputs.
 #[derive(Debug)]
 pub enum Control {
-    /// Keep this as the engine's state after the input at `at`, and give up what lies before the older of the two
-    /// snapshots that are kept. When the disk refuses, the refusal is logged and the inputs stay.
+    /// Keep this as the engine's state after the input at `at`, and give up what is too old or too much of what lies before
+    /// the older of the two snapshots that are kept. When the disk refuses, the refusal is logged and the inputs stay.
     Snapshot {
         /// After which input.
         at: Position,
@@ -91,8 +145,10 @@ pub async fn write(
     mut submissions: mpsc::Receiver<Submission>,
     mut controls: mpsc::Receiver<Control>,
     next: mpsc::Sender<Vec<Committed>>,
-    health: watch::Sender<Health>,
+    side: Side,
 ) -> Journal {
+    let Side { health, gauge, retention } = side;
+    let mut measured = None;
     let mut waiting = Vec::with_capacity(BATCH_MAX);
     let mut controlled = true;
     let mut forget_until = None;
@@ -108,7 +164,7 @@ pub async fn write(
             first = submissions.recv() => {
                 let Some(first) = first else { break };
                 gather(first, &mut submissions, &mut waiting);
-                if !commit(&mut journal, &mut waiting, &next, &health).await {
+                if !commit(&mut journal, &mut waiting, &next, &health, &gauge).await {
                     tracing::error!(position = %journal.end(), "nobody takes journaled inputs any more: the journal stops");
                     break;
                 }
@@ -117,7 +173,7 @@ pub async fn write(
             () = std::future::ready(()), if forget_until.is_some() => {}
         }
         if let Some(until) = forget_until {
-            forget_until = match journal.forget_some(until).await {
+            forget_until = match journal.forget_some(until, retention.kept()).await {
                 Ok(more) => more.then_some(until),
                 Err(error) => {
                     tracing::warn!(
@@ -127,6 +183,13 @@ pub async fn write(
                     None
                 }
             };
+        }
+        if measured.is_none_or(|at: Instant| at.elapsed() >= MEASURE_EVERY) {
+            measured = Some(Instant::now());
+            match journal.bytes().await {
+                Ok(bytes) => gauge.holds(bytes),
+                Err(error) => tracing::debug!(error = sentence(&error), "the journal's size is not known"),
+            }
         }
     }
     journal
@@ -150,6 +213,7 @@ async fn commit(
     waiting: &mut Vec<Submission>,
     next: &mpsc::Sender<Vec<Committed>>,
     health: &watch::Sender<Health>,
+    gauge: &Gauge,
 ) -> bool {
     let mut inputs = Vec::with_capacity(waiting.len());
     let mut rest = Vec::with_capacity(waiting.len());
@@ -158,9 +222,11 @@ async fn commit(
         rest.push((durable, reply, received));
     }
     let before = journal.end();
+    gauge.append_began(Instant::now());
     append_until_it_succeeds(journal, &inputs, health).await;
+    gauge.append_ended();
     let mut batch = Vec::with_capacity(inputs.len());
-    let positions = (before.0 + 1..).map(Position);
+    let positions = (before.plus(1).0..).map(Position);
     for ((position, input), (durable, reply, received)) in positions.zip(inputs).zip(rest) {
         if let Some(durable) = durable {
             durable();

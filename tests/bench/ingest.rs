@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use headroom::centre::{Centre, Parts};
 use headroom::clock::Clock;
-use headroom::config::{self, Iec104Settings, LinkEntry, Transport};
+use headroom::config::{self, Iec104Settings, JournalSettings, LinkEntry, Transport};
 use headroom::journal::{Journal, Position};
 use headroom::store::{Entry, Store};
 use headroom_rules::input::Input;
@@ -126,6 +126,7 @@ async fn through_the_centre(links: u32, data: &Path, effort: Effort) -> Whole {
         transport: Transport::default(),
         clock: Clock::wall(),
         readings_keep_days: 400,
+        journal: JournalSettings::default(),
     };
     let centre = Centre::start(parts).await.unwrap();
     until("all links are up", || centre.figures().links_up == stations.len()).await;

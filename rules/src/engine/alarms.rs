@@ -22,6 +22,11 @@ impl Alarms {
         self.by_cause.get(at).map(|(_, id)| *id).ok_or(at)
     }
 
+    /// Goes on with numbers higher by `count`.
+    pub(crate) const fn skip_numbers(&mut self, count: u64) {
+        self.last = self.last.saturating_add(count);
+    }
+
     /// The cause is there. Nothing new when its alarm stands already.
     pub(crate) fn raise(
         &mut self,

@@ -45,6 +45,9 @@ const LINK_GRACE: Span = Span::from_s(60);
 /// was moved by somebody else.
 const LATE_MAX: Span = Span::from_s(600);
 
+/// Orders and alarms that may have been issued by inputs that were lost: their numbers are never given again.
+const LOST_MAX: u64 = 1_000_000;
+
 /// Changes of one terminal's switches and cover that are told in one minute. Eight rounds tripped and restored are sixteen.
 const CHANGES_MAX: u16 = 60;
 
@@ -139,6 +142,7 @@ impl Engine {
             Input::Readings { terminal, readings, .. } => self.on_readings(*terminal, readings, out),
             Input::Outcome { order, outcome, .. } => self.on_outcome(*order, *outcome, out),
             Input::Request { origin, request, .. } => self.on_request(origin, request, out),
+            Input::Trouble { cause, detail, .. } => self.on_trouble(*cause, detail.as_deref(), out),
             Input::Tick { .. } => self.on_tick(out),
         }
         let mut nodes = std::mem::take(&mut self.looking_at);
@@ -193,6 +197,16 @@ impl Engine {
         self.interrupt_orders(out);
     }
 
+    fn on_trouble(&mut self, cause: AlarmCause, detail: Option<&str>, out: &mut Vec<Output>) {
+        let Some(detail) = detail else { return self.alarms.clear(cause, self.now, out) };
+        if cause == AlarmCause::JournalDamaged {
+            // Orders and alarms of the lost inputs are in the store and at the terminals under numbers unknown here.
+            self.ledger.skip_numbers(LOST_MAX);
+            self.alarms.skip_numbers(LOST_MAX);
+        }
+        self.alarms.raise(cause, self.now, || detail.to_owned(), out);
+    }
+
     fn on_inventory(&mut self, inventory: &Inventory, out: &mut Vec<Output>) {
         let before: BTreeSet<TerminalId> = self.grid.posts.keys().copied().collect();
         self.grid.set_inventory(inventory.clone(), self.now);
@@ -239,7 +253,13 @@ impl Engine {
             | AlarmCause::Warning { node }
             | AlarmCause::LoadUnknown { node }
             | AlarmCause::LimitFutile { node } => !self.watches.contains_key(&node),
-            AlarmCause::LinkDown { .. } | AlarmCause::NoEffect { .. } | AlarmCause::CoverOpen { .. } => false,
+            AlarmCause::LinkDown { .. }
+            | AlarmCause::NoEffect { .. }
+            | AlarmCause::CoverOpen { .. }
+            | AlarmCause::JournalDamaged
+            | AlarmCause::JournalFailing
+            | AlarmCause::JournalOversize
+            | AlarmCause::ReplayDiffers => false,
         };
         self.alarms.clear_where(unwatched, self.now, out);
     }
@@ -266,7 +286,11 @@ impl Engine {
             AlarmCause::OverLimit { .. }
             | AlarmCause::Warning { .. }
             | AlarmCause::LoadUnknown { .. }
-            | AlarmCause::LimitFutile { .. } => false,
+            | AlarmCause::LimitFutile { .. }
+            | AlarmCause::JournalDamaged
+            | AlarmCause::JournalFailing
+            | AlarmCause::JournalOversize
+            | AlarmCause::ReplayDiffers => false,
             AlarmCause::NoEffect { terminal, round } => !exists(&terminal, &round),
             AlarmCause::LinkDown { terminal } | AlarmCause::CoverOpen { terminal } => {
                 !terminals.contains_key(&terminal)

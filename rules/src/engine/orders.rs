@@ -58,6 +58,11 @@ pub(super) struct Ledger {
 }
 
 impl Ledger {
+    /// Goes on with numbers higher by `count`.
+    pub(super) const fn skip_numbers(&mut self, count: u64) {
+        self.last = self.last.saturating_add(count);
+    }
+
     pub(super) fn open(&self) -> impl DoubleEndedIterator<Item = &Order> {
         self.open.values().map(|open| &open.order)
     }

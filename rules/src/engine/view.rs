@@ -41,7 +41,11 @@ impl Engine {
             AlarmCause::OverLimit { .. }
             | AlarmCause::Warning { .. }
             | AlarmCause::LoadUnknown { .. }
-            | AlarmCause::LimitFutile { .. } => false,
+            | AlarmCause::LimitFutile { .. }
+            | AlarmCause::JournalDamaged
+            | AlarmCause::JournalFailing
+            | AlarmCause::JournalOversize
+            | AlarmCause::ReplayDiffers => false,
         };
         let point = |held: &Held| PointView {
             reading: held.reading,

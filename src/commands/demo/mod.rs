@@ -20,7 +20,7 @@ use crate::centre::Parts;
 use crate::clock::Clock;
 use crate::commands::served::Served;
 use crate::commands::{logging, stop};
-use crate::config::{self, Iec104Settings, LinkEntry, Transport};
+use crate::config::{self, Iec104Settings, JournalSettings, LinkEntry, Transport};
 use crate::{api, console, journal};
 use progress::Progress;
 use report::Report;
@@ -90,6 +90,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         transport: Transport::default(),
         clock: Clock::from_source(options.time_factor, move || sim_clock.now()),
         readings_keep_days: READINGS_KEEP_DAYS,
+        journal: JournalSettings::default(),
     };
     let served = Served::start(parts, Vec::new(), listener).await?;
     let result = match options.headless_for {

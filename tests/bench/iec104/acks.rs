@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use headroom::journal::{self, Health, Journal, Submission};
+use headroom::clock::Clock;
+use headroom::config::JournalSettings;
+use headroom::journal::{self, Health, Journal, Retention, Side, Submission};
 use headroom_rules::input::Input;
 use headroom_rules::model::{TerminalId, Timestamp};
 use headroom_rules::orders::Outcome;
@@ -75,7 +77,9 @@ async fn rate(links: u16, when: When, folder: &Path, within: Duration) -> f64 {
     let (_control, controls) = mpsc::channel(1);
     let (committed_to, mut committed) = mpsc::channel(4);
     let health = watch::Sender::new(Health::Good);
-    let writer = tokio::spawn(journal::write(journal, submitted, controls, committed_to, health));
+    let retention = Retention::new(Clock::wall(), JournalSettings::default());
+    let side = Side { health, gauge: Arc::default(), retention };
+    let writer = tokio::spawn(journal::write(journal, submitted, controls, committed_to, side));
     let drain = tokio::spawn(async move { while committed.recv().await.is_some() {} });
     let count = Arc::<AtomicU64>::default();
     let profile = Arc::new(Profile::standard());

@@ -10,3 +10,4 @@ mod replay;
 mod requests;
 mod restoring;
 mod set_limits;
+mod troubles;

@@ -1,0 +1,209 @@
+//! What the centre tells operators of its own disk.
+//!
+//! While the journal cannot be written no input can tell it, so its alarm is put on the picture as it is; when it is over
+//! an input tells it, for the record.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use headroom_rules::input::Input;
+use headroom_rules::model::Timestamp;
+use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState};
+use tokio::sync::{mpsc, watch};
+use tokio::time::{MissedTickBehavior, interval};
+
+use super::recovery::raised_and_over;
+use crate::clock::Clock;
+use crate::journal::{Gauge, Health, Submission};
+use crate::store::Backlog;
+
+/// Between two looks at a disk that may have stopped answering.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// Who watches.
+#[derive(Debug)]
+pub(super) struct Watching {
+    pub(super) health: watch::Receiver<Health>,
+    pub(super) gauge: Arc<Gauge>,
+    pub(super) backlog: watch::Receiver<Backlog>,
+    pub(super) keep_bytes: u64,
+    pub(super) clock: Clock,
+    pub(super) submissions: mpsc::Sender<Submission>,
+    pub(super) trouble: watch::Sender<Option<Alarm>>,
+}
+
+impl Watching {
+    /// Until it is aborted, or nobody takes inputs any more.
+    pub(super) async fn run(mut self) {
+        let mut looks = interval(LOOK_EVERY);
+        looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut oversize = false;
+        loop {
+            let writer_gone = tokio::select! {
+                _ = looks.tick() => false,
+                changed = self.health.changed() => changed.is_err(),
+            };
+            if writer_gone || !self.look_at_the_disk().await || !self.look_at_the_size(&mut oversize).await {
+                return;
+            }
+        }
+    }
+
+    /// Whether there is still somebody to tell.
+    async fn look_at_the_disk(&mut self) -> bool {
+        let told = self.health.borrow_and_update().clone();
+        let health = if told == Health::Good { self.gauge.hanging().unwrap_or(told) } else { told };
+        let now = self.clock.now();
+        match health {
+            Health::Failing { error, .. } => {
+                self.trouble.send_if_modified(|alarm| match alarm {
+                    Some(alarm) if alarm.detail == error => false,
+                    Some(alarm) => {
+                        alarm.detail = error;
+                        true
+                    }
+                    None => {
+                        *alarm = Some(failing(now, error));
+                        true
+                    }
+                });
+                true
+            }
+            Health::Good => {
+                let Some(over) = self.trouble.send_replace(None) else { return true };
+                let lasted = now.since(over.raised_at);
+                let detail = format!("for {lasted}, since {}: {}", over.raised_at, over.detail);
+                self.tell(raised_and_over(now, AlarmCause::JournalFailing, detail)).await
+            }
+        }
+    }
+
+    /// Nothing that the store lacks is given up, however much that is; so somebody has to know while there is room.
+    async fn look_at_the_size(&self, oversize: &mut bool) -> bool {
+        let bytes = self.gauge.bytes();
+        // What was given up since the last snapshot goes with the next one.
+        let large = bytes > self.keep_bytes.saturating_add(self.keep_bytes / 4);
+        if *oversize && bytes > self.keep_bytes || *oversize == large {
+            return true;
+        }
+        *oversize = large;
+        let detail = large.then(|| {
+            let backlog = self.backlog.borrow();
+            let why = backlog.failing.as_deref().unwrap_or("it is slower than what comes in");
+            let mb = |bytes: u64| bytes / 1_000_000;
+            format!(
+                "it holds {} MB of {} (keep_mb), because the store has taken inputs up to position {} only ({why}); \
+                 nothing is given up before it is stored",
+                mb(bytes),
+                mb(self.keep_bytes),
+                backlog.stored
+            )
+        });
+        if let Some(detail) = &detail {
+            tracing::warn!(detail, "the journal is larger than configured");
+        }
+        self.tell(vec![Input::Trouble { at: self.clock.now(), cause: AlarmCause::JournalOversize, detail }]).await
+    }
+
+    async fn tell(&self, inputs: Vec<Input>) -> bool {
+        for input in inputs {
+            let submission = Submission { input, durable: None, reply: None, received: std::time::Instant::now() };
+            if self.submissions.send(submission).await.is_err() {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// It has no number: it is not the engine's, and nobody can acknowledge what cannot be journaled.
+fn failing(at: Timestamp, detail: String) -> Alarm {
+    let cause = AlarmCause::JournalFailing;
+    Alarm {
+        id: AlarmId(0),
+        cause,
+        priority: cause.priority(),
+        state: AlarmState::Unacknowledged,
+        raised_at: at,
+        changed_at: at,
+        detail,
+        acknowledged_by: None,
+        comment: String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headroom_rules::model::Timestamp;
+
+    use super::*;
+    use crate::journal::Position;
+
+    struct Bench {
+        health: watch::Sender<Health>,
+        gauge: Arc<Gauge>,
+        submitted: mpsc::Receiver<Submission>,
+        trouble: watch::Receiver<Option<Alarm>>,
+    }
+
+    fn watched() -> Bench {
+        let (health, healths) = watch::channel(Health::Good);
+        let (submissions, submitted) = mpsc::channel(8);
+        let (trouble_to, trouble) = watch::channel(None);
+        let gauge = Arc::<Gauge>::default();
+        let behind = Backlog { stored: Position(7), failing: Some("disk full".into()), ..Backlog::default() };
+        let watching = Watching {
+            health: healths,
+            gauge: Arc::clone(&gauge),
+            backlog: watch::channel(behind).1,
+            keep_bytes: 100_000_000,
+            clock: Clock::from_source(1.0, || Timestamp::new(5_000)),
+            submissions,
+            trouble: trouble_to,
+        };
+        tokio::spawn(watching.run());
+        Bench { health, gauge, submitted, trouble }
+    }
+
+    async fn told(submitted: &mut mpsc::Receiver<Submission>) -> (AlarmCause, Option<String>) {
+        match submitted.recv().await.unwrap().input {
+            Input::Trouble { cause, detail, .. } => (cause, detail),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_journal_that_cannot_be_written_is_an_alarm_at_once_and_on_record_when_it_is_over() {
+        let mut bench = watched();
+        let since = std::time::Instant::now();
+        bench.health.send_replace(Health::Failing { since, error: "database or disk is full".into() });
+        let alarm = bench.trouble.wait_for(Option::is_some).await.unwrap().clone().unwrap();
+        assert_eq!((alarm.cause, alarm.state), (AlarmCause::JournalFailing, AlarmState::Unacknowledged));
+        assert!(alarm.detail.contains("disk is full"), "{alarm:?}");
+        assert!(bench.submitted.try_recv().is_err(), "nothing can be journaled now");
+        bench.health.send_replace(Health::Good);
+        bench.trouble.wait_for(Option::is_none).await.unwrap();
+        let (cause, detail) = told(&mut bench.submitted).await;
+        assert_eq!(cause, AlarmCause::JournalFailing);
+        assert!(detail.unwrap().contains("disk is full"));
+        assert_eq!(told(&mut bench.submitted).await, (AlarmCause::JournalFailing, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_backlog_that_outgrows_the_journal_is_an_alarm_until_it_is_gone() {
+        let mut bench = watched();
+        bench.gauge.holds(126_000_000);
+        let (cause, detail) = told(&mut bench.submitted).await;
+        assert_eq!(cause, AlarmCause::JournalOversize);
+        let detail = detail.unwrap();
+        assert!(
+            detail.contains("126 MB of 100") && detail.contains("position 7") && detail.contains("disk full"),
+            "{detail}"
+        );
+        bench.gauge.holds(110_000_000);
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(bench.submitted.try_recv().is_err(), "neither again nor over");
+        bench.gauge.holds(99_000_000);
+        assert_eq!(told(&mut bench.submitted).await, (AlarmCause::JournalOversize, None));
+    }
+}

@@ -1,0 +1,90 @@
+//! The files of a data folder: their names, the lock, and how they are opened.
+
+use std::fs::{DirBuilder, File, TryLockError};
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+
+use super::{JournalError, Position};
+
+/// Name of the journal's file in the data folder.
+pub(super) const FILE: &str = "journal.db";
+/// SQLite's write-ahead log of it.
+pub(super) const WAL_FILE: &str = "journal.db-wal";
+/// SQLite's index of that; made anew whenever it is missing.
+pub(super) const SHM_FILE: &str = "journal.db-shm";
+/// Held locked by the process that has the folder open.
+const LOCK_FILE: &str = "headroom.lock";
+/// How long somebody who reads beside may hold the file.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Makes the data folder for this user only: it tells how customers use power, and may hold the operator's token. One that
+/// is there already keeps the mode its owner gave it.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(folder)
+}
+
+/// Makes the folder, tries that it can be written to, and takes it for this process.
+pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
+    let failed = |source| JournalError::Folder { folder: folder.to_owned(), source };
+    make_folder(folder).map_err(failed)?;
+    let path = folder.join(LOCK_FILE);
+    let lock = File::options().create(true).truncate(false).write(true).open(path).map_err(failed)?;
+    match lock.try_lock() {
+        Ok(()) => Ok(lock),
+        Err(TryLockError::WouldBlock) => Err(JournalError::InUse { folder: folder.to_owned() }),
+        Err(TryLockError::Error(source)) => Err(failed(source)),
+    }
+}
+
+/// A folder of its own in `folder` for what is kept aside: `damaged-1` and so on.
+pub(super) fn folder_aside(folder: &Path) -> io::Result<PathBuf> {
+    for n in 1_u32.. {
+        let aside = folder.join(format!("damaged-{n}"));
+        match DirBuilder::new().mode(0o700).create(&aside) {
+            Ok(()) => return Ok(aside),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Err(io::Error::other("no name is left for one more folder"))
+}
+
+/// For writing; every commit is synced.
+pub(super) async fn connect(file: &Path) -> Result<SqliteConnection, JournalError> {
+    let options = SqliteConnectOptions::new()
+        .filename(file)
+        .create_if_missing(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .busy_timeout(BUSY);
+    let connected = SqliteConnection::connect_with(&options).await;
+    connected.map_err(|source| fault(file, "open the journal", Position::START, source))
+}
+
+/// For reading only, beside whoever writes.
+pub(super) async fn connect_for_reading(file: &Path) -> Result<SqliteConnection, JournalError> {
+    let options =
+        SqliteConnectOptions::new().filename(file).create_if_missing(false).read_only(true).busy_timeout(BUSY);
+    let connected = SqliteConnection::connect_with(&options).await;
+    connected.map_err(|source| fault(file, "open the journal for reading", Position::START, source))
+}
+
+/// What SQLite says, told apart: a damaged file from a disk that refuses. `wanted` is the position that was sought.
+pub(super) fn fault(file: &Path, doing: &'static str, wanted: Position, source: sqlx::Error) -> JournalError {
+    if is_damage(&source) {
+        let why = format!("cannot {doing}: {source}");
+        return JournalError::Damaged { file: file.to_owned(), position: wanted, why };
+    }
+    JournalError::Database { file: file.to_owned(), doing, source }
+}
+
+/// SQLITE_CORRUPT and SQLITE_NOTADB, the extended codes of them included.
+fn is_damage(error: &sqlx::Error) -> bool {
+    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
+    matches!(code.map(|code| code & 0xFF), Some(11 | 26))
+}
