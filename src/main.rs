@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::commands::{capture, demo, replay, serve, simulate, terminal, token as new_token};
+use headroom::commands::{capture, demo, journal, replay, serve, simulate, terminal, token as new_token};
+use headroom::journal::Position;
 use headroom::printable::printable;
 use headroom::{config, console};
 use headroom_rules::model::TerminalId;
@@ -59,6 +60,9 @@ enum Command {
     Capture(Capture),
     /// What a centre would have done on a capture: its rules and its fleet, nothing sent, nothing kept
     Replay(Replay),
+    /// Looks into the journal of a data folder, beside a running centre or without one; changes nothing
+    #[command(subcommand)]
+    Journal(Journal),
     /// Makes a token for an operator
     Token {
         /// The operator's name, as the audit log shows it
@@ -124,6 +128,34 @@ struct Replay {
     #[arg(long = "port", value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
     ports: Vec<u16>,
     /// One JSON object on each line
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Journal {
+    /// Reads all of it: exit code 0 when it is whole, 1 when something is damaged, with each position
+    Verify(Folder),
+    /// The inputs as readable lines, in their order
+    Dump {
+        #[command(flatten)]
+        folder: Folder,
+        /// The first position
+        #[arg(long, value_name = "POSITION", default_value_t = 1)]
+        from: u64,
+        /// The last position; the end of the journal unless set
+        #[arg(long, value_name = "POSITION")]
+        to: Option<u64>,
+    },
+    /// Positions, times, inputs by kind, snapshots with their hashes, and what retention may give up
+    Stats(Folder),
+}
+
+#[derive(Args)]
+struct Folder {
+    /// The data folder, as `data` in serve.toml
+    folder: PathBuf,
+    /// JSON instead of lines
     #[arg(long)]
     json: bool,
 }
@@ -228,6 +260,16 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Replay(Replay { file, config, map, ports, json }) => {
             replay::run(replay::Options { file, config, map, ports, json })
+        }
+        Command::Journal(asked) => {
+            let (ask, Folder { folder, json }) = match asked {
+                Journal::Verify(folder) => (journal::Ask::Verify, folder),
+                Journal::Stats(folder) => (journal::Ask::Stats, folder),
+                Journal::Dump { folder, from, to } => {
+                    (journal::Ask::Dump { from: Position(from), to: Position(to.unwrap_or(u64::MAX)) }, folder)
+                }
+            };
+            journal::run(ask, folder, json).await
         }
         Command::Token { name } => new_token::run(&name),
         Command::Console(Console { url, token_file, once, json, size }) => {

@@ -33,6 +33,24 @@ pub enum JournalError {
         /// The newest known one.
         known: i64,
     },
+    /// The file was written by an earlier version, and nobody may change it now.
+    #[error(
+        "{file}: written by an older version (format {found}, wanted {known}); a centre that starts on it brings it up to date"
+    )]
+    Older {
+        /// Which.
+        file: PathBuf,
+        /// Format of the file.
+        found: i64,
+        /// The one that is read.
+        known: i64,
+    },
+    /// There is no journal.
+    #[error("data folder {folder}: no journal.db there; name the folder that `data` in serve.toml names")]
+    Absent {
+        /// Which.
+        folder: PathBuf,
+    },
     /// SQLite refused.
     #[error("{file}: cannot {doing}; check that the disk has room and that the file may be written to")]
     Database {

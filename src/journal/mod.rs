@@ -2,6 +2,7 @@
 //!
 //! Read [`Journal`], then [`fn@write`] (the group commit). [`JournalReader`] reads beside it. `record` is what an input
 //! looks like on disk, `snapshot` a state, `files` where they are, `salvage` and `wal` what is done about damage.
+//! `inspect` is for people who look into it.
 //!
 //! A journal is the inputs of one [`PartitionId`], and all that others need of it are four doors: [`Journal::append`] (a batch
 //! in, its durable position out), [`Journal::end`] (the durable position), [`Journal::read_from`] a position, and
@@ -15,6 +16,7 @@
 mod error;
 mod files;
 mod gauge;
+mod inspect;
 mod read;
 mod record;
 mod salvage;
@@ -32,6 +34,8 @@ use serde::{Deserialize, Serialize};
 pub use error::JournalError;
 pub(crate) use files::make_folder;
 pub use gauge::Gauge;
+pub(crate) use inspect::kind;
+pub use inspect::{Finding, Inspector, SnapshotStats, Stats};
 pub use read::{Gap, JournalReader, last_time};
 pub use snapshot::{Snapshot, StateHash};
 pub use sqlite::Journal;

@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep};
 use crate::program::{PATIENCE, Program};
 
 /// Between two looks at something that tells nobody of its change.
-const LOOK_EVERY: Duration = Duration::from_millis(50);
+pub(crate) const LOOK_EVERY: Duration = Duration::from_millis(50);
 
 /// A folder with a centre's files.
 pub(crate) struct Site {

@@ -1,7 +1,11 @@
-//! `durable-before-ack` and `stored-exactly-once` against a process that is killed.
+//! `durable-before-ack` and `stored-exactly-once` against a process that is killed, and `replay-equals-live` over all its
+//! lives.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 
+use headroom::journal::{Inspector, Position, StateHash};
+use headroom_rules::engine::Engine;
 use headroom_rules::model::Timestamp;
 use tokio::sync::watch;
 use tokio::time::timeout;
@@ -11,41 +15,83 @@ use crate::program::PATIENCE;
 use crate::station::{Sample, Station};
 
 const LINKS: u16 = 8;
-/// After so many acknowledgements since its start the centre is killed: with the very first one, and ever deeper in the
-/// flow.
-const KILLED_AFTER: [u64; 5] = [1, 50, 700, 3_000, 8_000];
-/// And after so many more it may end by itself.
+/// Of this century, as the wire's times are.
+const FROM: Timestamp = Timestamp::new(1_780_300_800_000);
+/// After so many more acknowledgements than the last kill it may end by itself.
 const ENDS_AFTER: u64 = 800;
 
-async fn acknowledged(total: &watch::Sender<u64>, count: u64) {
+/// Until `total` is `count` or more.
+pub(crate) async fn acknowledged(total: &watch::Sender<u64>, count: u64) {
     let mut seen = total.subscribe();
     let reached = timeout(PATIENCE, seen.wait_for(|total| *total >= count)).await;
     reached.unwrap_or_else(|_| panic!("{count} acknowledgements never came, only {}", *total.borrow())).unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_centre_that_is_killed_again_and_again_under_load_has_all_that_it_acknowledged() {
+/// Stations that never stop, as many as there are links, and what they have acknowledged together.
+pub(crate) async fn endless(links: u16) -> (Vec<Station>, watch::Sender<u64>) {
     let total = watch::Sender::new(0);
-    // Of this century, as the wire's times are.
-    let from = Timestamp::new(1_780_300_800_000);
     let mut stations = Vec::new();
-    for common_address in 1..=LINKS {
-        stations.push(Station::endless(common_address, from, total.clone()).await);
+    for common_address in 1..=links {
+        stations.push(Station::endless(common_address, FROM, total.clone()).await);
     }
+    (stations, total)
+}
+
+pub(crate) fn site_of(stations: &[Station]) -> Site {
     let addresses: Vec<_> = stations.iter().map(Station::address).collect();
-    let site = Site::new(&feeders(&addresses), "");
-    for more in KILLED_AFTER {
+    Site::new(&feeders(&addresses), "")
+}
+
+/// Moments to kill at, in acknowledgements since the start: none at all, the very first one, and ever deeper in the flow.
+struct Moments(u64);
+
+impl Iterator for Moments {
+    type Item = u64;
+
+    /// SplitMix64.
+    fn next(&mut self) -> Option<u64> {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^= z >> 31;
+        // As often between 1 and 2 as between 1024 and 2048.
+        let magnitude = z % 13;
+        Some(if magnitude == 12 { 0 } else { (1 << magnitude) + (z >> 8) % (1 << magnitude) })
+    }
+}
+
+async fn killed_again_and_again(moments: impl Iterator<Item = u64>) {
+    let (stations, total) = endless(LINKS).await;
+    let site = site_of(&stations);
+    let mut kills = 0;
+    for more in moments {
         let before = *total.borrow();
         let centre = site.start().await;
         acknowledged(&total, before + more).await;
         centre.program.kill().await;
+        kills += 1;
     }
     let before = *total.borrow();
     let centre = site.start().await;
     acknowledged(&total, before + ENDS_AFTER).await;
     let (status, said) = centre.stop("TERM").await;
     assert_eq!(status.code(), Some(0), "{said:#?}");
+    let again = stored_exactly_once(&site, &stations).await;
+    assert!(again > 0, "no kill caught anything on its way: that was no load");
+    same_state_as_without_a_stop(&site.data()).await;
+    eprintln!("{kills} kills, {} acknowledged, {again} sent again", *total.borrow());
+}
 
+/// All that was acknowledged is in the store, and once; how many were sent again.
+pub(crate) async fn stored_exactly_once(site: &Site, stations: &[Station]) -> u32 {
+    let (again, lost) = stored_once(site, stations).await;
+    assert!(lost.is_empty(), "{} acknowledged are lost, the first: {:?}", lost.len(), &lost[..lost.len().min(5)]);
+    again
+}
+
+/// Nothing is in the store twice that was not sent twice; how many were sent again, and what was acknowledged and is not there.
+pub(crate) async fn stored_once(site: &Site, stations: &[Station]) -> (u32, Vec<(String, i64, i64)>) {
     let rows = site.readings().await;
     let places: BTreeSet<_> = rows.iter().map(|row| (row.position, row.place)).collect();
     assert_eq!(places.len(), rows.len(), "a place of the journal is in the store once");
@@ -53,27 +99,51 @@ async fn a_centre_that_is_killed_again_and_again_under_load_has_all_that_it_ackn
     for row in &rows {
         *stored.entry((row.terminal.clone(), row.source_time.unwrap(), row.value)).or_default() += 1;
     }
-    let (mut all, mut again, mut lost) = (0, 0, Vec::new());
-    for (n, station) in (1..).zip(&stations) {
+    let (mut again, mut lost) = (0, Vec::new());
+    for (n, station) in (1..).zip(stations) {
         let known = station.known();
         let key = |sample: &Sample| (format!("T-{n}"), sample.at.get(), i64::from(sample.kw) * 1_000);
         lost.extend(known.acknowledged.iter().map(key).filter(|key| !stored.contains_key(key)));
-        all += known.acknowledged.len();
         for (sample, times) in &known.sent {
             // Sent again means that it may be there again, and nothing else does.
             let found = stored.remove(&key(sample)).unwrap_or(0);
             assert!(found <= *times, "T-{n}: {sample:?} was sent {times} times and is stored {found} times");
             again += times - 1;
         }
-        assert!(known.links > 1, "T-{n} was never reached again");
     }
-    assert!(
-        lost.is_empty(),
-        "of {all} acknowledged, {} are lost, the first: {:?}",
-        lost.len(),
-        &lost[..lost.len().min(5)]
-    );
     assert!(stored.is_empty(), "stored but never sent: {stored:?}");
-    assert!(again > 0, "no kill caught anything on its way: that was no load");
-    eprintln!("{all} acknowledged, {again} sent again, {} stored", rows.len());
+    (again, lost)
+}
+
+/// The state that the last life ended with is the one that a single engine comes to over the whole journal.
+async fn same_state_as_without_a_stop(data: &Path) {
+    let mut journal = Inspector::open(data).await.unwrap();
+    let stats = journal.stats().await.unwrap();
+    assert!(stats.damaged.is_empty() && stats.gaps.is_empty(), "{stats:?}");
+    let last = &stats.snapshots[0];
+    assert_eq!(Some(last.position), stats.last, "it was saved at the end");
+    let (mut engine, mut out, mut next) = (Engine::new(), Vec::new(), 1);
+    let whole = journal.dump(Position::START, last.position, |position, input| {
+        assert_eq!(position, Position(next), "nothing of it was given up");
+        next += 1;
+        engine.apply(input, &mut out);
+        out.clear();
+        true
+    });
+    whole.await.unwrap();
+    let state = serde_json::to_vec(&engine).unwrap();
+    assert_eq!(Some(StateHash::of(&state).to_string()), last.hash, "replay-equals-live");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_centre_that_is_killed_again_and_again_under_load_has_all_that_it_acknowledged() {
+    killed_again_and_again([1, 50, 700, 3_000, 8_000].into_iter().chain(Moments(7).take(3))).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+#[ignore = "takes minutes: ops/test runs it"]
+async fn a_centre_that_is_killed_two_hundred_times_under_load_has_all_that_it_acknowledged() {
+    let seed = std::env::var("HEADROOM_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(2_026);
+    eprintln!("HEADROOM_TEST_SEED={seed}");
+    killed_again_and_again(Moments(seed).take(200)).await;
 }
