@@ -243,6 +243,29 @@ async fn with_both_snapshots_damaged_and_the_beginning_given_up_the_engine_begin
 }
 
 #[tokio::test]
+async fn damage_of_free_pages_is_found_by_the_first_append_which_then_goes_into_a_new_file() {
+    let left = killed().await;
+    let mut journal = Journal::open(left.path()).await.unwrap();
+    journal.forget_until(Position(120)).await.unwrap();
+    journal.close().await;
+    let path = left.path().join(DATABASE);
+    let bytes = fs::read(&path).unwrap();
+    let free = usize::try_from(u32::from_be_bytes(*bytes[32..].first_chunk().unwrap())).unwrap();
+    assert!(free > 0, "the list of free pages begins somewhere");
+    overwrite(&path, (free - 1) * 4_096, &[0xFF; 4_096]);
+    let mut inspector = crate::journal::Inspector::open(left.path()).await.unwrap();
+    assert!(!inspector.verify().await.unwrap().is_empty(), "verify finds it too");
+    let journal = Journal::open(left.path()).await.unwrap();
+    let Beginning { journal, .. } = recovery::begin::<Counter>(journal, Position(END)).await.unwrap();
+    // Enough to need a page.
+    let inputs: Vec<_> = (1..200).map(input).collect();
+    let (mut journal, before, first) = recovery::begin_anew(journal, Timestamp::new(0), inputs).await.unwrap();
+    assert!(before > Position(END) && first.len() == 2 + 199, "{before} {}", first.len());
+    assert_eq!(journal.read_from(Position(120), usize::MAX).await.unwrap().len(), 120 + 2 + 199, "nothing was lost");
+    assert!(!kept(left.path()).is_empty());
+}
+
+#[tokio::test]
 async fn a_salvage_that_was_killed_is_ended_or_begun_anew() {
     let left = killed().await;
     let new = left.path().join("journal.db.new");

@@ -215,14 +215,13 @@ impl Centre {
         let differences = engine.replay(&mut journal, stored, &marks).await?;
         // Straight into the journal: a disk that takes nothing is said here, not after the links were dialled.
         let now = clock.now();
-        let mut first = recovery::told(&journal, now);
+        let mut inputs = Vec::new();
         for detail in differences {
             tracing::error!(detail, "replay-equals-live does not hold");
-            first.extend(recovery::raised_and_over(now, AlarmCause::ReplayDiffers, detail));
+            inputs.extend(recovery::raised_and_over(now, AlarmCause::ReplayDiffers, detail));
         }
-        first.extend(first_inputs(now, inventory, policy));
-        let before = journal.end();
-        journal.append(&first).await?;
+        inputs.extend(first_inputs(now, inventory, policy));
+        let (journal, before, first) = recovery::begin_anew(journal, now, inputs).await?;
         let received = std::time::Instant::now();
         let positions = (before.plus(1).0..).map(Position);
         let first = positions.zip(first).map(|(position, input)| Committed { position, input, reply: None, received });
@@ -372,6 +371,9 @@ impl Centre {
             && let Err(why) = last_snapshot(journal, &machine, position).await
         {
             problems.push(why);
+        }
+        if let Ok(journal) = journal {
+            journal.close().await;
         }
         if problems.is_empty() { Ok(self.figures()) } else { Err(StopError { problems }) }
     }

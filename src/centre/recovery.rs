@@ -137,6 +137,30 @@ async fn choose<M: Machine>(journal: &mut Journal, stored: Position) -> Result<(
     }
 }
 
+/// Appends what every start tells the engine, `inputs`, and before it what operators have to know of damage; gives what was
+/// appended and the position before it. The first append finds damage that nobody reads: that of free pages.
+pub(super) async fn begin_anew(
+    mut journal: Journal,
+    at: Timestamp,
+    inputs: Vec<Input>,
+) -> Result<(Journal, Position, Vec<Input>), CentreError> {
+    let before = journal.end();
+    let mut first = told(&journal, at);
+    first.extend_from_slice(&inputs);
+    match journal.append(&first).await {
+        Ok(_) => Ok((journal, before, first)),
+        Err(JournalError::Damaged { position, why, .. }) => {
+            let mut journal = journal.cut(position, &why).await?;
+            let before = journal.end();
+            let mut first = told(&journal, at);
+            first.extend(inputs);
+            journal.append(&first).await?;
+            Ok((journal, before, first))
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// What operators have to know of the journal's damage: once, at the start that found it.
 pub(super) fn told(journal: &Journal, at: Timestamp) -> Vec<Input> {
     let Some(gap) = journal.gap_at_end() else { return Vec::new() };

@@ -10,6 +10,7 @@ use headroom_rules::model::Timestamp;
 use serde_json::json;
 
 use crate::journal::{Finding, Inspector, Position, Stats, kind};
+use crate::printable::printable;
 
 /// Readings of one input that a line names; the rest is counted.
 const READINGS_NAMED: usize = 3;
@@ -89,7 +90,11 @@ fn verified(folder: &Path, damaged: &[Finding], as_json: bool) -> String {
     if damaged.is_empty() {
         return format!("{}: whole\n", folder.display());
     }
-    damaged.iter().map(|Finding { position, what }| format!("position {position}: {what}\n")).collect()
+    let line = |Finding { position, what }: &Finding| match *position {
+        Position::START => format!("{what}\n"),
+        position => format!("position {position}: {what}\n"),
+    };
+    damaged.iter().map(line).collect()
 }
 
 fn dump_line(out: &mut impl Write, position: Position, input: &Input, as_json: bool) -> io::Result<()> {
@@ -97,7 +102,8 @@ fn dump_line(out: &mut impl Write, position: Position, input: &Input, as_json: b
         let line = json!({ "position": position, "at": input.at(), "kind": kind(input), "input": input });
         return writeln!(out, "{line}");
     }
-    writeln!(out, "{position:>10}  {}  {:<9} {}", input.at(), kind(input), what(input))
+    let line = format!("{position:>10}  {}  {:<9} {}", input.at(), kind(input), what(input));
+    writeln!(out, "{}", printable(line.trim_end()))
 }
 
 /// An input in a line, without its kind and time.
@@ -149,22 +155,26 @@ fn shown(folder: &Path, stats: &Stats) -> String {
         }
         None => lines.push(("positions", "none: the journal is empty".to_owned())),
     }
-    let mb = |bytes: u64| format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10);
-    lines.push(("batches", format!("{} with {}", stats.batches, mb(stats.batch_bytes))));
-    lines.push(("in use", format!("{} of the file", mb(stats.used_bytes))));
-    let may_go = format!("{} batches with {}, before the older snapshot", stats.free_batches, mb(stats.free_bytes));
+    lines.push(("batches", format!("{} with {}", stats.batches, size(stats.batch_bytes))));
+    lines.push(("in use", format!("{} of the file", size(stats.used_bytes))));
+    let may_go = format!("{} batches with {}, before the older snapshot", stats.free_batches, size(stats.free_bytes));
     lines.push(("may go", may_go));
     lines.push(("inputs", format!("{} with {} readings", stats.inputs, stats.readings)));
     lines.extend(stats.kinds.iter().map(|(kind, count)| ("", format!("{count:>10} {kind}"))));
     for snapshot in &stats.snapshots {
         let hash = snapshot.hash.as_deref().and_then(|hash| hash.get(..16)).unwrap_or("unknown");
-        let size = snapshot.bytes.map_or_else(|| "DAMAGED".to_owned(), |bytes| format!("{bytes} bytes"));
-        lines.push(("snapshot", format!("at {}, {size}, state {hash}", snapshot.position)));
+        let bytes = snapshot.bytes.map_or_else(|| "DAMAGED".to_owned(), |bytes| size(bytes as u64));
+        lines.push(("snapshot", format!("at {}, {bytes}, state {hash}", snapshot.position)));
     }
     for gap in &stats.gaps {
         lines.push(("lost", format!("{} to {}, kept in {}: {}", gap.first, gap.last, gap.kept, gap.why)));
     }
-    lines.extend(stats.damaged.iter().map(|found| ("DAMAGED", format!("from {}: {}", found.position, found.what))));
+    lines.extend(
+        verified(folder, &stats.damaged, false)
+            .lines()
+            .filter(|_| !stats.damaged.is_empty())
+            .map(|line| ("DAMAGED", line.to_owned())),
+    );
     let mut text = String::new();
     for (name, value) in lines {
         for (n, part) in wrapped(&value, COLUMNS - 12).into_iter().enumerate() {
@@ -172,6 +182,13 @@ fn shown(folder: &Path, stats: &Stats) -> String {
         }
     }
     text
+}
+
+fn size(bytes: u64) -> String {
+    match bytes {
+        ..1_000_000 => format!("{}.{} kB", bytes / 1_000, bytes / 100 % 10),
+        _ => format!("{}.{} MB", bytes / 1_000_000, bytes / 100_000 % 10),
+    }
 }
 
 /// Lines of at most `columns`, cut at blanks where there are any.

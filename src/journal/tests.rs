@@ -5,6 +5,8 @@ use std::time::Instant;
 use headroom_rules::input::{Input, Origin, Request};
 use headroom_rules::model::{Inventory, PointKind, Quality, Reading, RoundNo, Span, Timestamp};
 use headroom_rules::orders::{Action, NotSent, OrderId, Outcome, Step};
+use sqlx::Connection as _;
+use sqlx::sqlite::SqliteConnection;
 use tokio::sync::{mpsc, watch};
 
 use super::writer::BATCH_READINGS;
@@ -347,4 +349,75 @@ async fn a_batch_is_bounded_by_readings_too() {
     }
     assert_eq!(sizes, [2, 2, 1]);
     assert_eq!(writer.await.unwrap().end(), Position(5));
+}
+
+/// Forty batches of ten kilobytes, one a minute.
+async fn aged(folder: &Path) -> Journal {
+    let mut journal = Journal::open(folder).await.unwrap();
+    for minute in 1_i64..=40 {
+        let input = Input::Request {
+            at: Timestamp::new(minute * 60_000),
+            origin: Origin { operator: "w".repeat(10_000), from: String::new() },
+            request: Request::Cancel { order: OrderId(1) },
+        };
+        journal.append(&[input]).await.unwrap();
+    }
+    journal
+}
+
+async fn oldest(journal: &mut Journal) -> u64 {
+    match journal.read_from(Position::START, 1).await {
+        Ok(read) => read[0].0.0,
+        Err(JournalError::Forgotten { oldest, .. }) => oldest.0,
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[tokio::test]
+async fn old_inputs_go_by_age_but_none_that_a_start_may_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = aged(folder.path()).await;
+    let kept = |minute: i64| Kept { from: Timestamp::new(minute * 60_000), bytes: u64::MAX };
+    assert!(!journal.forget_some(Position(30), kept(11)).await.unwrap());
+    assert_eq!(oldest(&mut journal).await, 11);
+    journal.forget_some(Position(30), kept(60)).await.unwrap();
+    assert_eq!(oldest(&mut journal).await, 31, "however old it is");
+}
+
+#[tokio::test]
+async fn the_oldest_inputs_go_by_size_but_none_that_a_start_may_need() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut journal = aged(folder.path()).await;
+    let all = journal.bytes().await.unwrap();
+    assert!((400_000..800_000).contains(&all), "{all}");
+    let kept = |bytes| Kept { from: Timestamp::new(0), bytes };
+    journal.forget_some(Position(30), kept(all)).await.unwrap();
+    assert_eq!(oldest(&mut journal).await, 1, "there is room");
+    journal.forget_some(Position(30), kept(all - 1)).await.unwrap();
+    assert_eq!(oldest(&mut journal).await, 31);
+    assert!(journal.bytes().await.unwrap() < all / 2);
+    assert_eq!(journal.read_from(Position(30), 99).await.unwrap().len(), 10);
+}
+
+#[tokio::test]
+async fn a_journal_of_format_1_is_brought_up_to_date_with_all_that_is_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = sqlx::sqlite::SqliteConnectOptions::new().filename(folder.path().join("journal.db"));
+    let mut old = SqliteConnection::connect_with(&options.create_if_missing(true)).await.unwrap();
+    sqlx::raw_sql(sqlite::SCHEMA[0]).execute(&mut old).await.unwrap();
+    sqlx::raw_sql("PRAGMA user_version = 1").execute(&mut old).await.unwrap();
+    let bytes = record::encode(&ticks(1..4)).unwrap();
+    let insert = sqlx::query("INSERT INTO batch (first, count, crc, bytes) VALUES (1, 3, ?, ?)");
+    insert.bind(i64::from(record::checksum(1, &bytes))).bind(bytes).execute(&mut old).await.unwrap();
+    let insert = sqlx::query("INSERT INTO snapshot (position, crc, bytes) VALUES (2, ?, x'0707')");
+    insert.bind(i64::from(record::checksum(2, &[7, 7]))).execute(&mut old).await.unwrap();
+    old.close().await.unwrap();
+    let error = Inspector::open(folder.path()).await.unwrap_err();
+    assert!(error.to_string().contains("older version (format 1, wanted 2)"), "{error}");
+    let mut journal = Journal::open(folder.path()).await.unwrap();
+    assert_eq!(journal.append(&[tick(4)]).await.unwrap(), Position(4));
+    assert_eq!(inputs(journal.read_from(Position::START, 9).await.unwrap()), ticks(1..5));
+    let snapshots = journal.snapshots().await.unwrap();
+    assert_eq!((&snapshots[0].state, snapshots[0].hash), (&Ok(vec![7, 7]), None));
+    assert!(Inspector::open(folder.path()).await.unwrap().verify().await.unwrap().is_empty());
 }

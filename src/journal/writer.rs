@@ -10,7 +10,7 @@ use headroom_rules::output::{Refusal, Reply};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::sleep;
 
-use super::{Gauge, Journal, Position};
+use super::{Gauge, Journal, JournalError, Position};
 use crate::clock::Clock;
 use crate::config::JournalSettings;
 use crate::sentence::sentence;
@@ -266,6 +266,9 @@ async fn append_until_it_succeeds(journal: &mut Journal, inputs: &[Input], healt
                     health.send_replace(Health::Good);
                 }
                 return;
+            }
+            Err(error @ JournalError::Damaged { .. }) => {
+                format!("{}; start the centre again: it keeps the file aside and goes on", sentence(&error))
             }
             Err(error) => sentence(&error),
         };
