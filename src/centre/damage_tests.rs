@@ -7,6 +7,8 @@ use headroom_rules::input::Input;
 use headroom_rules::model::{PointKind, Quality, Reading, Timestamp};
 use headroom_rules::output::AlarmCause;
 use proptest::prelude::*;
+use sqlx::Connection as _;
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
 
 use super::machine::Machine as _;
@@ -263,6 +265,24 @@ async fn damage_of_free_pages_is_found_by_the_first_append_which_then_goes_into_
     assert!(before > Position(END) && first.len() == 2 + 199, "{before} {}", first.len());
     assert_eq!(journal.read_from(Position(120), usize::MAX).await.unwrap().len(), 120 + 2 + 199, "nothing was lost");
     assert!(!kept(left.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_last_batch_that_lies_about_its_length_or_its_place_is_not_believed() {
+    for lie in ["count = 0", "count = 1000000000000", "first = 1000000000000", "first = -7", "bytes = x'00'"] {
+        let left = killed().await;
+        let path = left.path().join(DATABASE);
+        Journal::open(left.path()).await.unwrap().close().await;
+        let mut database = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&path)).await.unwrap();
+        let damage = sqlx::AssertSqlSafe(format!("UPDATE batch SET {lie} WHERE first = {}", END - 5));
+        sqlx::raw_sql(damage).execute(&mut database).await.unwrap();
+        database.close().await.unwrap();
+        let damage = Damage { file: fs::read(&path).unwrap(), at_the_end: false };
+        // Where the row went to the other end, the store alone knows that there was one.
+        let Beginning { journal, machine, .. } = start(left.path(), Some(damage), Position(END)).await;
+        assert_eq!(machine, machine_at(END - 6), "{lie}");
+        assert!(journal.end() < Position(10_000), "{lie}: {}", journal.end());
+    }
 }
 
 #[tokio::test]

@@ -109,7 +109,8 @@ pub(super) async fn read(
             Ok(_) if passed => return Err(damaged(wanted, "missing".into())),
             // Nothing at or before the wanted position is left: retention takes the beginning.
             Ok(_) => return Err(JournalError::Forgotten { file: file.to_owned(), wanted, oldest: first }),
-            Err(why) => return Err(damaged(first, why)),
+            // What its row says of its place may be damaged as well; all before the wanted position was good.
+            Err(why) => return Err(damaged(wanted, why)),
         };
         let positions = (first.0..).map(Position);
         found.extend(positions.zip(inputs).filter(|(position, _)| *position >= wanted).take(max - found.len()));

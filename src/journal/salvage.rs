@@ -12,9 +12,9 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use sqlx::{Connection as _, Row as _};
 
 use super::files::{FILE, SHM_FILE, WAL_FILE, connect_for_reading, folder_aside};
-use super::read::Gap;
+use super::read::{Gap, check};
 use super::sqlite::{FORMAT, SCHEMA, insert_gap};
-use super::{BATCH_MAX, JournalError, Position};
+use super::{BATCH_MAX, JournalError, Position, record};
 
 /// The new file, until it is whole and takes the old one's place.
 const NEW_FILE: &str = "journal.db.new";
@@ -137,7 +137,7 @@ struct Copied {
     known_end: Position,
 }
 
-/// Copies rows as they are, those with a wrong sum too: whoever reads finds them damaged. Only what cannot be written is an error.
+/// Copies what is whole. Of the rest not even its place is believed. Only what cannot be written is an error.
 async fn copy(from: &Path, to: &mut SqliteConnection, tear: Option<Position>) -> Result<Copied, sqlx::Error> {
     let mut copied = Copied::default();
     let Ok(mut from) = connect_for_reading(from).await else { return Ok(copied) };
@@ -151,27 +151,28 @@ async fn copy(from: &Path, to: &mut SqliteConnection, tear: Option<Position>) ->
     ] {
         let mut rows = sqlx::query(query).bind(before).bind(reached).fetch(&mut from);
         while let Ok(Some(row)) = rows.try_next().await {
-            let Ok((first, count)) = places(&row) else { break };
-            copied.end = copied.end.max(Position::from_column(first.saturating_add(count).saturating_sub(1)));
+            let Some((first, end)) = whole(&row) else { continue };
+            copied.end = copied.end.max(end);
             copy_batch(&row, &mut to).await?;
             reached = reached.max(first);
         }
     }
     copied.known_end = copied.end;
-    let last = sqlx::query("SELECT first, count FROM batch ORDER BY first DESC LIMIT 1").fetch_optional(&mut from);
-    if let Ok(Some(row)) = last.await
-        && let Ok((first, count)) = places(&row)
-    {
-        copied.known_end = copied.known_end.max(Position::from_column(first.saturating_add(count)));
+    let mut rows = sqlx::query("SELECT * FROM batch ORDER BY first DESC").fetch(&mut from);
+    while let Ok(Some(row)) = rows.try_next().await {
+        if let Some((_, end)) = whole(&row) {
+            copied.known_end = copied.known_end.max(end);
+            break;
+        }
     }
+    drop(rows);
     let positions = sqlx::query_scalar("SELECT position FROM snapshot ORDER BY 1").fetch_all(&mut from).await;
     for position in positions.unwrap_or_default() {
-        copied.known_end = copied.known_end.max(Position::from_column(position));
         let row = sqlx::query("SELECT * FROM snapshot WHERE position = ?").bind(position).fetch_one(&mut from).await;
-        if position < before
-            && let Ok(row) = row
+        if let Ok(row) = row
+            && copy_snapshot(&row, before, &mut to).await?
         {
-            copy_snapshot(&row, &mut to).await?;
+            copied.known_end = copied.known_end.max(Position::from_column(position));
         }
     }
     if let Ok(known) = super::read::gaps(&mut from).await {
@@ -184,33 +185,36 @@ async fn copy(from: &Path, to: &mut SqliteConnection, tear: Option<Position>) ->
     Ok(copied)
 }
 
-fn places(row: &SqliteRow) -> Result<(i64, i64), sqlx::Error> {
-    Ok((row.try_get("first")?, row.try_get("count")?))
+/// Where a batch begins and ends that is whole.
+fn whole(row: &SqliteRow) -> Option<(i64, Position)> {
+    let first: i64 = row.try_get("first").ok()?;
+    let inputs = check(row, Position::from_column(first)).ok()?;
+    Some((first, Position::from_column(first.checked_sub(1)?).plus(inputs.len() as u64)))
 }
 
 async fn copy_batch(row: &SqliteRow, to: &mut SqliteConnection) -> Result<(), sqlx::Error> {
-    let (first, count) = places(row)?;
-    // A column of another type than ours is damage as well, and stands for a batch that can be found no more.
-    let (Ok(crc), Ok(bytes)) = (row.try_get::<i64, _>("crc"), row.try_get::<Vec<u8>, _>("bytes")) else {
-        return Ok(());
-    };
     sqlx::query("INSERT OR IGNORE INTO batch (first, count, crc, bytes, at) VALUES (?, ?, ?, ?, ?)")
-        .bind(first)
-        .bind(count)
-        .bind(crc)
-        .bind(bytes)
+        .bind(row.try_get::<i64, _>("first")?)
+        .bind(row.try_get::<i64, _>("count")?)
+        .bind(row.try_get::<i64, _>("crc")?)
+        .bind(row.try_get::<Vec<u8>, _>("bytes")?)
         .bind(row.try_get::<Option<i64>, _>("at").ok().flatten())
         .execute(to)
         .await?;
     Ok(())
 }
 
-async fn copy_snapshot(row: &SqliteRow, to: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+/// Copies a snapshot from before `before`; whether it is whole. A damaged one goes along: a replay has to come to its hash.
+async fn copy_snapshot(row: &SqliteRow, before: i64, to: &mut SqliteConnection) -> Result<bool, sqlx::Error> {
     let (Ok(position), Ok(crc), Ok(bytes)) =
         (row.try_get::<i64, _>("position"), row.try_get::<i64, _>("crc"), row.try_get::<Vec<u8>, _>("bytes"))
     else {
-        return Ok(());
+        return Ok(false);
     };
+    let whole = i64::from(record::checksum(Position::from_column(position).0, &bytes)) == crc;
+    if position >= before {
+        return Ok(whole);
+    }
     sqlx::query("INSERT OR IGNORE INTO snapshot (position, crc, bytes, hash, program) VALUES (?, ?, ?, ?, ?)")
         .bind(position)
         .bind(crc)
@@ -219,7 +223,7 @@ async fn copy_snapshot(row: &SqliteRow, to: &mut SqliteConnection) -> Result<(),
         .bind(row.try_get::<Option<String>, _>("program").ok().flatten())
         .execute(to)
         .await?;
-    Ok(())
+    Ok(whole)
 }
 
 /// Copies `old` with the first page of `new`, of the same tables, told how many pages there are and that none is free.

@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::input::Input;
-use sqlx::Connection as _;
 use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection as _, Row as _};
 
 use super::files::{FILE, WAL_FILE, connect, connect_for_reading, fault, lock};
-use super::read::{Gap, gaps, read};
+use super::read::{Gap, check, gaps, read};
 use super::snapshot::Snapshot;
 use super::{BATCH_MAX, JournalError, Kept, Position, record, salvage, snapshot, wal};
 
@@ -334,10 +334,15 @@ pub(super) async fn bytes(connection: &mut SqliteConnection) -> Result<u64, sqlx
 /// Whether what a start reads first can be read.
 async fn looked_at(file: &Path) -> Result<(), JournalError> {
     let mut connection = connect_for_reading(file).await?;
+    let mut last_batch = None;
     let looked = async {
         let format: i64 = sqlx::query_scalar("PRAGMA user_version").fetch_one(&mut connection).await?;
         if (1..=FORMAT).contains(&format) {
-            sqlx::query("SELECT first FROM batch ORDER BY first DESC LIMIT 1").fetch_optional(&mut connection).await?;
+            let last = sqlx::query("SELECT first, count, crc, bytes FROM batch ORDER BY first DESC LIMIT 1");
+            if let Some(row) = last.fetch_optional(&mut connection).await? {
+                // The end is where it says, so it has to be whole.
+                last_batch = check(&row, Position::from_column(row.try_get("first")?)).err();
+            }
             sqlx::query("SELECT position FROM snapshot").fetch_all(&mut connection).await?;
         }
         if format == FORMAT {
@@ -348,7 +353,14 @@ async fn looked_at(file: &Path) -> Result<(), JournalError> {
     let looked = looked.await.map_err(|source| fault(file, "look into the journal", Position::START, source));
     // Whatever it says at its end, nothing was written.
     drop(connection.close().await);
-    looked
+    looked?;
+    match last_batch {
+        Some(why) => {
+            let why = format!("the last batch: {why}");
+            Err(JournalError::Damaged { file: file.to_owned(), position: Position::START, why })
+        }
+        None => Ok(()),
+    }
 }
 
 /// A file of the present format, with its end and its gaps.
