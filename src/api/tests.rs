@@ -662,7 +662,13 @@ async fn health_tells_operators_the_figures() {
     let since = Instant::now().checked_sub(Duration::from_secs(90)).unwrap();
     centre.health.send_replace(Health::Failing { since, error: "disk full".into() });
     let failing = Some("disk full".into());
-    centre.backlog.send_replace(Backlog { stored: Position(41), waiting: 5, readings: 99, failing });
+    centre.backlog.send_replace(Backlog {
+        stored: Position(41),
+        waiting: 5,
+        readings: 99,
+        failing,
+        ..Backlog::default()
+    });
     let (status, health) = centre.get("/api/v1/health").await;
     assert_eq!(status, StatusCode::OK);
     assert_eq!(health["store"], json!({ "stored": 41, "waiting": 5, "readings": 99, "failing": "disk full" }));

@@ -68,7 +68,7 @@ use crate::clock::Clock;
 use crate::config::{Fleet, Iec104Settings, JournalSettings, LinkEntry, Transport, profile_file};
 use crate::journal::{self, Committed, Control, Gauge, Health, Journal, Position, Side, Submission};
 use crate::sentence::sentence;
-use crate::store::{Backlog, Retention, Store, StoreReader, run_writer};
+use crate::store::{Backlog, Store, StoreReader, StoreSettings, run_writer};
 
 pub(crate) use acquisition::readings;
 pub use demand::{Demand, NotAsked, NotRead, Wanted};
@@ -125,8 +125,8 @@ pub struct Parts {
     pub transport: Transport,
     /// The supply's time.
     pub clock: Clock,
-    /// How long the store keeps readings, in days of the supply's time.
-    pub readings_keep_days: u32,
+    /// Where the store is, and how long it keeps what.
+    pub store: StoreSettings,
     /// How much of the journal is kept beyond what a start needs.
     pub journal: JournalSettings,
 }
@@ -157,8 +157,7 @@ impl Centre {
     /// Before anything is dialled: a point map that cannot be used, a data folder that cannot be written to, is in use
     /// or holds what does not belong together.
     pub async fn start(parts: Parts) -> Result<Self, CentreError> {
-        let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, readings_keep_days, journal: kept } =
-            parts;
+        let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, store, journal: kept } = parts;
         let Fleet { inventory, links: entries } = fleet;
         let profiles = profiles(&fleet_file, &entries)?;
         let timers = timers(&iec104)?;
@@ -166,17 +165,23 @@ impl Centre {
         // One time-out for both: an order that the engine holds for selected is selected on its link.
         let select_timeout = clock.real(policy.select_timeout);
         let journal = Journal::open(&data).await?;
-        let store = Store::open(&data).await?;
-        let store_reader = StoreReader::open(&data).await?;
-        let stored = store.position();
-        let Beginning { mut journal, machine, position, marks } = recovery::begin::<Engine>(journal, stored).await?;
+        let mut store_writer = Store::begin(&store, &data).await?;
+        let store_reader = StoreReader::begin(&store, &data).await?;
+        let known = store_writer.position();
+        // Every snapshot is of what was stored: where a server does not say, the newest one does.
+        let assumed = known.unwrap_or(journal.end());
+        let Beginning { mut journal, machine, position, marks } = recovery::begin::<Engine>(journal, assumed).await?;
+        let stored = known.unwrap_or(position);
+        // What was not found to lie before a snapshot that is beyond the store is gone, and so is what lay in a gap; the log
+        // has said so.
+        let forgotten = known.map_or(Position::START, |known| known.max(position)).max(journal.last_gap());
+        store_writer.belongs_to(journal.end(), forgotten);
 
         let (entries_to, entries_from) = mpsc::channel(ENTRIES_MAX);
         let (backlog_to, backlog) = watch::channel(Backlog { stored, ..Backlog::default() });
         let journal_keep = journal::Retention::new(clock.clone(), kept);
         let gauge = Arc::<Gauge>::default();
-        let retention = Retention { clock: clock.clone(), keep: Span::from_s(i64::from(readings_keep_days) * 86_400) };
-        let store = tokio::spawn(run_writer(store, entries_from, backlog_to, retention));
+        let store = tokio::spawn(run_writer(store_writer, entries_from, backlog_to, clock.clone()));
 
         let (submissions, submissions_from) = mpsc::channel(SUBMISSIONS_MAX);
         let (control, control_from) = mpsc::channel(2);
@@ -367,7 +372,7 @@ impl Centre {
         let store = store.map_err(|why| problems.push(because(why, self.handle.backlog.borrow().failing.as_ref())));
         self.helpers.shutdown().await;
         if let (Ok(journal), Ok((machine, position)), Ok(store)) = (&mut journal, engine, store)
-            && store.position() == position
+            && store.position() == Some(position)
             && let Err(why) = last_snapshot(journal, &machine, position).await
         {
             problems.push(why);

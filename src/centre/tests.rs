@@ -346,7 +346,7 @@ async fn simulated(terminals: u32) -> Simulated {
         iec104: Iec104Settings::default(),
         transport: Transport::default(),
         clock: Clock::from_source(clock.factor(), move || clock.now()),
-        readings_keep_days: 400,
+        store: StoreSettings::default(),
         journal: JournalSettings::default(),
     };
     Simulated { parts, stop, running, _folder: folder }

@@ -37,7 +37,7 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         iec104: serve.iec104,
         transport: serve.transport,
         clock: Clock::wall(),
-        readings_keep_days: serve.readings_keep_days,
+        store: serve.store,
         journal: serve.journal,
     };
     let data = parts.data.clone();

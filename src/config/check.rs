@@ -36,7 +36,18 @@ impl Kind {
     const MARKS: [(Self, &'static [&'static str]); 6] = [
         (
             Self::Serve,
-            &["api", "operator", "iec104", "data", "fleet", "rules", "northbound", "readings_keep_days", "journal"],
+            &[
+                "api",
+                "operator",
+                "iec104",
+                "data",
+                "fleet",
+                "rules",
+                "northbound",
+                "readings_keep_days",
+                "store",
+                "journal",
+            ],
         ),
         (Self::Fleet, &["node", "customer", "terminal"]),
         (Self::Rules, &["general", "limit"]),

@@ -14,6 +14,7 @@ mod reader;
 pub mod rules;
 mod serve;
 mod sim;
+mod store;
 #[cfg(test)]
 mod tests;
 mod transport;

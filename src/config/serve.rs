@@ -11,7 +11,9 @@ use super::fleet::{Fleet, Reached};
 use super::northbound::NorthboundConfig;
 use super::reader::{Section, Source, read_file};
 use super::rules;
+use super::store;
 use super::transport::{Transport, take_dial_in, take_identity};
+use crate::store::StoreSettings;
 
 /// What the centre runs on. Paths stand as they are opened: those of the file are relative to its folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,8 +34,8 @@ pub struct ServeConfig {
     pub iec104: Iec104Settings,
     /// How they are protected, and where terminals call.
     pub transport: Transport,
-    /// How long the store keeps readings, 1..=3660 days.
-    pub readings_keep_days: u32,
+    /// Where the store is, and how long it keeps what.
+    pub store: StoreSettings,
     /// How much of the journal is kept.
     pub journal: JournalSettings,
 }
@@ -114,7 +116,6 @@ impl Default for Iec104Settings {
 }
 
 const LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 8104);
-const READINGS_KEEP_DAYS: u32 = 400;
 
 impl ServeConfig {
     /// Reads one file, not those that it names.
@@ -145,23 +146,8 @@ impl ServeConfig {
             let operators = operators(&top);
             let journal = top.section("journal").map(|section| journal(&section)).unwrap_or_default();
             let (iec104, transport) = top.section("iec104").map(|section| iec104(&section, folder)).unwrap_or_default();
-            let config = Self {
-                data,
-                fleet,
-                rules,
-                northbound,
-                listen,
-                operators,
-                iec104,
-                transport,
-                readings_keep_days: top.int_or(
-                    "readings_keep_days",
-                    READINGS_KEEP_DAYS,
-                    "whole number of days",
-                    1..=3_660,
-                ),
-                journal,
-            };
+            let store = store::take(&top, folder);
+            let config = Self { data, fleet, rules, northbound, listen, operators, iec104, transport, store, journal };
             top.end();
             Some(config)
         })

@@ -6,6 +6,7 @@ use insta::assert_snapshot;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
 use super::*;
+use crate::store::Place;
 
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("ops/examples")
@@ -139,8 +140,29 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
 fn an_unknown_key_is_refused_with_the_known_ones() {
     assert_snapshot!(said(serve("[api]\nlissten = \"127.0.0.1:1\"\n[extra]\n")), @r#"
     serve.toml:2: api.lissten: unknown key: wanted one of listen
-    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, northbound, api, operator, journal, iec104, readings_keep_days
+    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, northbound, api, operator, journal, iec104, readings_keep_days, store
     "#);
+}
+
+#[test]
+fn a_store_on_a_server_keeps_its_password_out_of_every_fault_and_dump() {
+    let good = "readings_keep_days = 500\n[store]\nurl = \"postgres://li:s3cret@db:5433/grid\"\nchunk_hours = 6\n";
+    let settings = serve(good).unwrap().store;
+    let Place::Server(server) = &settings.place else { panic!("{settings:?}") };
+    assert_eq!((server.url.shown().as_str(), &server.password_file), ("postgres://li@db:5433/grid", &None));
+    assert_eq!((settings.readings_keep, settings.minutes_keep), (Span::from_s(43_200_000), Span::from_s(43_200_000)));
+    assert!(!format!("{settings:?}").contains("s3cret"));
+    let bad = "[store]\nurl = \"postgres://li:s3cret@db/grid\"\npassword_file = \"p\"\nminutes_keep_days = 7\n";
+    assert_snapshot!(said(serve(bad)), @r#"
+    serve.toml:3: store.password_file = "p": beside a password in url: wanted one of them
+    serve.toml:4: store.minutes_keep_days = 7: what it is made of is kept for 400 days: wanted as many
+    "#);
+    let said = said(serve("[store]\nurl = \"mysql://li:s3cret@db/grid\"\n"));
+    assert!(
+        said.starts_with("serve.toml:2: store.url: wanted a URL as \"postgres://") && !said.contains("s3cret"),
+        "{said}"
+    );
+    assert!(serve("[store]\npassword_file = \"p\"\n").is_err(), "a password for nobody");
 }
 
 #[test]

@@ -128,6 +128,11 @@ impl Journal {
         Ok(())
     }
 
+    /// The end of the last gap; nothing at or before it is missed.
+    pub fn last_gap(&self) -> Position {
+        self.gaps.last().map_or(Position::START, |gap| gap.last)
+    }
+
     /// The same journal with everything before `tear` and a gap behind. The damaged file is kept aside as it is.
     ///
     /// # Errors

@@ -2,48 +2,110 @@
 
 use std::path::PathBuf;
 
-/// Why the store could not be opened, written or read.
+use crate::journal::Position;
+
+/// Why the store could not be opened, written or read. `store` is a file, or a server's URL without its password.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The file was written by a later version.
+    /// The tables were made by a later version.
     #[error(
-        "{file}: written by a newer version (has migration {migration}, which this program does not know); use that version"
+        "{store}: written by a newer version (has migration {migration}, which this program does not know); use that version"
     )]
     Newer {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        store: String,
         /// Number of the unknown migration.
         migration: i64,
     },
     /// The tables could not be brought to this version.
-    #[error(
-        "{file}: cannot bring the tables to this version; check that the disk has room and that this user may write to the file"
-    )]
+    #[error("{store}: cannot bring the tables to this version; {advice}")]
     Migrate {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        store: String,
+        /// What to do.
+        advice: &'static str,
         /// Why.
         #[source]
         source: Box<sqlx::migrate::MigrateError>,
     },
-    /// SQLite refused.
-    #[error(
-        "{file}: cannot {doing}; check that the disk has room and that this user may write to the file and its folder"
-    )]
+    /// The engine refused, or was not reached.
+    #[error("{store}: cannot {doing}; {advice}")]
     Database {
-        /// Which file.
-        file: PathBuf,
+        /// Which.
+        store: String,
         /// What was being done.
         doing: &'static str,
+        /// What to do.
+        advice: &'static str,
         /// Why.
         #[source]
         source: sqlx::Error,
     },
-    /// A stored row cannot be understood.
-    #[error("{file}: {what} cannot be read")]
-    Row {
-        /// Which file.
+    /// A server gave no answer.
+    #[error("{store}: no answer within {within_s} s, so it was hung up; check that the server and the way to it work")]
+    Silent {
+        /// Which.
+        store: String,
+        /// How long was waited.
+        within_s: u64,
+    },
+    /// The file with the password cannot be read.
+    #[error("{store}: the password's file {file} cannot be read; check password_file under [store]")]
+    Password {
+        /// Which.
+        store: String,
+        /// The file.
         file: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Two centres on one database.
+    #[error(
+        "{store}: another centre writes to this database; stop it, or give this one a database of its own (url under \
+         [store])"
+    )]
+    Taken {
+        /// Which.
+        store: String,
+    },
+    /// The position moved by somebody else's hand.
+    #[error("{store}: the stored position moved while it was written; it is read anew")]
+    Moved {
+        /// Which.
+        store: String,
+    },
+    /// The store knows inputs that the journal does not.
+    #[error(
+        "{store}: it has everything up to position {stored}, but the journal ended at {journaled}: they do not belong \
+         together; restore the journal from the same backup, or give the centre an empty database (url under [store])"
+    )]
+    Ahead {
+        /// Which.
+        store: String,
+        /// Where the store stands.
+        stored: Position,
+        /// Where the journal ended.
+        journaled: Position,
+    },
+    /// The store lacks inputs that are not being offered.
+    #[error(
+        "{store}: it has everything up to position {stored}, and what comes begins after {after}; start the centre again: \
+         it then feeds the store from the journal"
+    )]
+    Gap {
+        /// Which.
+        store: String,
+        /// Where the store stands.
+        stored: Position,
+        /// Where the entries begin.
+        after: Position,
+    },
+    /// A stored row cannot be understood.
+    #[error("{store}: {what} cannot be read")]
+    Row {
+        /// Which.
+        store: String,
         /// Which row.
         what: String,
         /// Why.
@@ -59,4 +121,10 @@ pub enum StoreError {
         #[source]
         source: serde_json::Error,
     },
+}
+
+impl StoreError {
+    pub(super) const fn encode(what: &'static str, source: serde_json::Error) -> Self {
+        Self::Encode { what, source }
+    }
 }

@@ -1,77 +1,134 @@
-//! Looking things up, beside the writer.
+//! Looking things up, beside the writer: the same answers from every engine.
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::Duration;
+use std::path::Path;
 
-use futures_util::TryStreamExt;
-use headroom_rules::model::{PointKind, Quality, TerminalId, Timestamp};
+use headroom_rules::model::{PointKind, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Order, OrderId};
 use headroom_rules::output::{Alarm, Audit};
 use serde::de::DeserializeOwned;
-use sqlx::Row;
-use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions, SqliteRow};
 
-use super::{FILE, StoreError, StoredEvent, TrendPoint};
+use super::instant::Instant;
+use super::look::{self, EnergyPeriod, Gap, History, LastValue, ReadingColumns, StateKind, StoredReading};
+use super::postgres::PgRows;
+use super::rollup::{At, Bucket, Resolution};
+use super::settings::Place;
+use super::sqlite::SqliteRows;
+use super::thinned::Thinned;
+use super::{StoreError, StoreSettings, StoredEvent, TrendPoint};
 use crate::journal::Position;
 
-/// Most readers at the same time; others wait their turn.
-const READERS_MAX: u32 = 4;
+/// Most periods of energy, and most gaps, in one answer.
+const ANSWERS_MAX: usize = 10_000;
 
 /// The store for reading only. Copies share their connections.
 #[derive(Clone, Debug)]
-pub struct StoreReader {
-    file: Arc<PathBuf>,
-    pool: SqlitePool,
+pub struct StoreReader(Rows);
+
+#[derive(Clone, Debug)]
+enum Rows {
+    Sqlite(SqliteRows),
+    Postgres(PgRows),
+}
+
+/// Asks whichever engine it is.
+macro_rules! ask {
+    ($self:ident.$question:ident($($what:expr),*)) => {
+        match &$self.0 {
+            Rows::Sqlite(rows) => rows.$question($($what),*).await,
+            Rows::Postgres(rows) => rows.$question($($what),*).await,
+        }
+    };
 }
 
 impl StoreReader {
-    /// Opens the store in `folder`, which a [`Store`](super::Store) has open or had open before.
+    /// Opens the store that [`Store::begin`](super::Store::begin) opens with the same settings.
+    ///
+    /// # Errors
+    /// When there is no store in the folder, or it cannot be read. A server is only reached when it is asked something.
+    pub async fn begin(settings: &StoreSettings, folder: &Path) -> Result<Self, StoreError> {
+        Ok(Self(match &settings.place {
+            Place::Folder => Rows::Sqlite(SqliteRows::open(folder).await?),
+            Place::Server(server) => Rows::Postgres(PgRows::new(server)),
+        }))
+    }
+
+    /// Opens the SQLite store in `folder`, which a [`Store`](super::Store) has open or had open before.
     ///
     /// # Errors
     /// When there is no store, or it cannot be read.
     pub async fn open(folder: &Path) -> Result<Self, StoreError> {
-        let file = Arc::new(folder.join(FILE));
-        let options = SqliteConnectOptions::new()
-            .filename(&*file)
-            .create_if_missing(false)
-            .read_only(true)
-            .busy_timeout(Duration::from_secs(5));
-        let pool =
-            SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(options).await.map_err(|source| {
-                StoreError::Database { file: file.to_path_buf(), doing: "open the store for reading", source }
-            })?;
-        Ok(Self { file, pool })
+        Self::begin(&StoreSettings::default(), folder).await
     }
 
     /// Everything up to here is stored.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the store cannot be read.
     pub async fn position(&self) -> Result<Position, StoreError> {
-        let position = sqlx::query_scalar("SELECT position FROM journal_position").fetch_one(&self.pool).await;
-        position.map(Position::from_column).map_err(self.failed("read the stored position"))
+        ask!(self.position()).map(Position::from_column)
     }
 
     /// How many readings are stored.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the store cannot be read.
     pub async fn count_readings(&self) -> Result<u64, StoreError> {
-        let count: i64 = sqlx::query_scalar("SELECT count(*) FROM reading")
-            .fetch_one(&self.pool)
-            .await
-            .map_err(self.failed("count the readings"))?;
-        Ok(u64::try_from(count).unwrap_or(0))
+        ask!(self.count_readings()).map(|count| u64::try_from(count).unwrap_or(0))
+    }
+
+    /// The newest reading of each point of one terminal, or of all. One whose time is impossible is none.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn last_values(&self, terminal: Option<TerminalId>) -> Result<Vec<LastValue>, StoreError> {
+        Ok(ask!(self.last_values(terminal))?.into_iter().filter_map(look::last_value).collect())
+    }
+
+    /// The readings of a point at or after `from` and before `to`, in the order of their times; those of impossible
+    /// times are not among them.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn readings(
+        &self,
+        terminal: TerminalId,
+        point: PointKind,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<StoredReading>, StoreError> {
+        let mut readings = Vec::new();
+        if let Some(id) = ask!(self.point_id(terminal, point))? {
+            ask!(self.readings(id, from.into(), to.into(), |row| readings.push(look::reading(row))))?;
+        }
+        Ok(readings)
+    }
+
+    /// The readings of a point that arrived at or after `from` and before `to` with a source time that cannot be true.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn set_aside(
+        &self,
+        terminal: TerminalId,
+        point: PointKind,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<StoredReading>, StoreError> {
+        let mut readings = Vec::new();
+        if let Some(id) = ask!(self.point_id(terminal, point))? {
+            ask!(self.set_aside(id, from.into(), to.into(), |row| readings.push(look::reading(row))))?;
+        }
+        Ok(readings)
     }
 
     /// The values of a point at or after `from` and before `to`, ascending in time, at most `max_points` of them.
     ///
     /// When there are more, the time is cut into equal parts; of each stay its lowest and highest value that may
-    /// decide, and the first one that may not, so that neither peaks nor bad quality vanish.
+    /// decide, and the first one that may not, so that neither peaks nor bad quality vanish. Where the time is long
+    /// enough for that, they come from rollups, each at its own time all the same.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the store cannot be read.
     pub async fn trend(
         &self,
         terminal: TerminalId,
@@ -80,166 +137,228 @@ impl StoreReader {
         to: Timestamp,
         max_points: usize,
     ) -> Result<Vec<TrendPoint>, StoreError> {
-        let failed = || self.failed("read a trend");
-        let point_id: Option<i64> = sqlx::query_scalar(
-            "SELECT point.id FROM point JOIN terminal ON terminal.id = terminal_id WHERE code = ? AND kind = ?",
-        )
-        .bind(terminal.as_str())
-        .bind(point.code())
-        .fetch_optional(&self.pool)
-        .await
-        .map_err(failed())?;
-        let Some(point_id) = point_id.filter(|_| from < to) else { return Ok(Vec::new()) };
-        let mut rows = sqlx::query_as::<_, (i64, i64, u8)>(
-            "SELECT at, value, quality FROM reading WHERE point_id = ? AND at >= ? AND at < ?
-             ORDER BY at, position, place",
-        )
-        .bind(point_id)
-        .bind(from.get())
-        .bind(to.get())
-        .fetch(&self.pool);
+        let id = ask!(self.point_id(terminal, point))?.filter(|_| from < to);
+        let Some(id) = id else { return Ok(Vec::new()) };
         let mut trend = Thinned::new(from, to, max_points);
-        while let Some((at, value, quality)) = rows.try_next().await.map_err(failed())? {
-            trend.push(TrendPoint { at: Timestamp::new(at), value, quality: Quality::from_bits(quality) });
+        match Resolution::for_parts(from, to, max_points / 3) {
+            None => {
+                let each = |row: ReadingColumns| trend.push(trend_point(row, false));
+                ask!(self.readings(id, from.into(), to.into(), each))?;
+            }
+            Some(resolution) => {
+                for bucket in self.buckets_of(id, resolution, resolution.start(from), to).await? {
+                    let good = [bucket.low, bucket.high.filter(|high| Some(*high) != bucket.low)];
+                    let good = good.into_iter().flatten().map(|at| (at, Default::default()));
+                    for (At { at, value }, quality) in
+                        good.chain(bucket.bad).filter(|(at, _)| at.at >= from && at.at < to)
+                    {
+                        trend.push(TrendPoint { at, value, quality, doubtful_time: false });
+                    }
+                }
+            }
         }
+        let each = |row: ReadingColumns| trend.push(trend_point(row, true));
+        ask!(self.set_aside(id, from.into(), to.into(), each))?;
         Ok(trend.finish())
     }
 
-    /// The `limit` newest orders, newest first.
+    /// The rollups of a point that begin at or after `from` and before `to`, in UTC.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub async fn orders(&self, limit: u32) -> Result<Vec<Order>, StoreError> {
-        let rows = sqlx::query("SELECT id, json FROM \"order\" ORDER BY id DESC LIMIT ?").bind(limit);
-        let rows = rows.fetch_all(&self.pool).await.map_err(self.failed("read the orders"))?;
-        rows.iter().map(|row| self.parse(row, "order")).collect()
+    /// When the store cannot be read.
+    pub async fn buckets(
+        &self,
+        terminal: TerminalId,
+        point: PointKind,
+        resolution: Resolution,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        match ask!(self.point_id(terminal, point))? {
+            Some(id) => self.buckets_of(id, resolution, from, to).await,
+            None => Ok(Vec::new()),
+        }
+    }
+
+    async fn buckets_of(
+        &self,
+        id: i32,
+        resolution: Resolution,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Vec<Bucket>, StoreError> {
+        let rows = ask!(self.buckets(id, resolution, from.into(), to.into()))?;
+        Ok(rows.into_iter().map(Bucket::from).collect())
+    }
+
+    /// The highest value of a point at or after `from` and before `to` that may decide, and when it first was.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn peak(
+        &self,
+        terminal: TerminalId,
+        point: PointKind,
+        from: Timestamp,
+        to: Timestamp,
+    ) -> Result<Option<At>, StoreError> {
+        let Some(id) = ask!(self.point_id(terminal, point))? else { return Ok(None) };
+        let mut peak: Option<At> = None;
+        let mut take = |at: At| {
+            if peak.is_none_or(|peak| at.value > peak.value) {
+                peak = Some(at);
+            }
+        };
+        for (resolution, from, to) in look::pieces(from, to) {
+            match resolution {
+                None => {
+                    let each = |row: ReadingColumns| {
+                        let reading = look::reading(row);
+                        if reading.quality.decides() {
+                            take(At { at: reading.at, value: reading.value });
+                        }
+                    };
+                    ask!(self.readings(id, from.into(), to.into(), each))?;
+                }
+                Some(resolution) => {
+                    let buckets = self.buckets_of(id, resolution, from, to).await?;
+                    buckets.iter().filter_map(|bucket| bucket.high).for_each(&mut take);
+                }
+            }
+        }
+        Ok(peak)
+    }
+
+    /// What a terminal's register of imported energy says of each `period` from `from` on and before `to`, at most
+    /// 10,000 of them. Exact to the quarter of an hour where `from` and `period` are whole quarters, else to the minute;
+    /// so days may begin at midnight of any time zone.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn energy(
+        &self,
+        terminal: TerminalId,
+        from: Timestamp,
+        to: Timestamp,
+        period: Span,
+    ) -> Result<Vec<EnergyPeriod>, StoreError> {
+        let length = period.get().max(1);
+        let periods = usize::try_from(to.since(from).get() / length).unwrap_or(0).min(ANSWERS_MAX);
+        let Some(id) = ask!(self.point_id(terminal, PointKind::ImportEnergy))? else {
+            return Ok(look::energy(None, &[], from, period, periods));
+        };
+        let whole = |resolution: &Resolution| {
+            let span = resolution.span().get();
+            length % span == 0 && from.get().rem_euclid(span) == 0
+        };
+        let resolution = Resolution::ALL.into_iter().rev().find(whole).unwrap_or(Resolution::Minute);
+        // Where the register stood before; a day back at least, for meters that are read once a day.
+        let back = Span::new(length.max(Resolution::Day.span().get()));
+        let before = self.buckets_of(id, resolution, from.after(-back), from).await?;
+        let before = before.iter().rev().find_map(|bucket| bucket.last).map(|at| at.value);
+        let buckets = self.buckets_of(id, resolution, from, to).await?;
+        Ok(look::energy(before, &buckets, from, period, periods))
+    }
+
+    /// The stretches of more than `longest` without a reading of a point, between `from` and `to`; at most the first
+    /// 10,000.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn gaps(
+        &self,
+        terminal: TerminalId,
+        point: PointKind,
+        from: Timestamp,
+        to: Timestamp,
+        longest: Span,
+    ) -> Result<Vec<Gap>, StoreError> {
+        let mut gaps = Vec::new();
+        let mut after = from;
+        let mut until = |at: Timestamp| {
+            if at.since(after) > longest && gaps.len() < ANSWERS_MAX {
+                gaps.push(Gap { after, until: at });
+            }
+            after = at;
+        };
+        if let Some(id) = ask!(self.point_id(terminal, point))? {
+            let each = |(at, ..): ReadingColumns| until(at.timestamp());
+            ask!(self.readings(id, from.into(), to.into(), each))?;
+        }
+        until(to);
+        Ok(gaps)
+    }
+
+    /// Orders, newest first.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn orders(&self, history: &History) -> Result<Vec<Order>, StoreError> {
+        self.parse_all("order", ask!(self.states(StateKind::Order, history))?)
     }
 
     /// One order.
     ///
     /// # Errors
-    /// When the file cannot be read.
+    /// When the store cannot be read.
     pub async fn order(&self, id: OrderId) -> Result<Option<Order>, StoreError> {
-        let row = sqlx::query("SELECT id, json FROM \"order\" WHERE id = ?").bind(Position(id.0).column());
-        let row = row.fetch_optional(&self.pool).await.map_err(self.failed("read an order"))?;
-        row.map(|row| self.parse(&row, "order")).transpose()
+        let row = ask!(self.order(Position(id.0).column()))?;
+        row.map(|(id, json)| self.parse("order", id, &json)).transpose()
     }
 
-    /// The `limit` newest alarms, newest first.
+    /// Alarms, newest first.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub async fn alarms(&self, limit: u32) -> Result<Vec<Alarm>, StoreError> {
-        let rows = sqlx::query("SELECT id, json FROM alarm ORDER BY id DESC LIMIT ?").bind(limit);
-        let rows = rows.fetch_all(&self.pool).await.map_err(self.failed("read the alarms"))?;
-        rows.iter().map(|row| self.parse(row, "alarm")).collect()
+    /// When the store cannot be read.
+    pub async fn alarms(&self, history: &History) -> Result<Vec<Alarm>, StoreError> {
+        self.parse_all("alarm", ask!(self.states(StateKind::Alarm, history))?)
     }
 
-    /// Of the events at or after `from` the `limit` newest, newest first.
+    /// Events, newest first.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub async fn events(&self, from: Timestamp, limit: u32) -> Result<Vec<StoredEvent>, StoreError> {
-        let rows = sqlx::query(
-            "SELECT position AS id, at, source_time, kind, subject, text, json FROM event
-             WHERE at >= ? ORDER BY at DESC, position DESC, place DESC LIMIT ?",
-        );
-        let rows = rows.bind(from.get()).bind(limit);
-        let rows = rows.fetch_all(&self.pool).await.map_err(self.failed("read the events"))?;
-        let failed = || self.failed("read the events");
-        let event = |row: &SqliteRow| {
+    /// When the store cannot be read.
+    pub async fn events(&self, history: &History) -> Result<Vec<StoredEvent>, StoreError> {
+        let rows = ask!(self.events(history))?;
+        let event = |(position, at, source_time, kind, subject, text, json)| {
+            let (at, source_time): (Instant, Option<Instant>) = (at, source_time);
+            let json: String = json;
             Ok(StoredEvent {
-                position: Position::from_column(row.try_get("id").map_err(failed())?),
-                at: Timestamp::new(row.try_get("at").map_err(failed())?),
-                source_time: row.try_get::<Option<i64>, _>("source_time").map_err(failed())?.map(Timestamp::new),
-                kind: row.try_get("kind").map_err(failed())?,
-                subject: row.try_get("subject").map_err(failed())?,
-                text: row.try_get("text").map_err(failed())?,
-                what: self.parse(row, "event")?,
+                position: Position::from_column(position),
+                at: at.timestamp(),
+                source_time: source_time.map(Instant::timestamp),
+                kind,
+                subject,
+                text,
+                what: self.parse("event", position, &json)?,
             })
         };
-        rows.iter().map(event).collect()
+        rows.into_iter().map(event).collect()
     }
 
-    /// The `limit` newest entries of the audit log, newest first.
+    /// Entries of the audit log, newest first.
     ///
     /// # Errors
-    /// When the file cannot be read.
-    pub async fn audit(&self, limit: u32) -> Result<Vec<Audit>, StoreError> {
-        let rows = sqlx::query("SELECT position AS id, json FROM audit ORDER BY position DESC, place DESC LIMIT ?");
-        let rows = rows.bind(limit).fetch_all(&self.pool).await.map_err(self.failed("read the audit log"))?;
-        rows.iter().map(|row| self.parse(row, "audit entry")).collect()
+    /// When the store cannot be read.
+    pub async fn audit(&self, history: &History) -> Result<Vec<Audit>, StoreError> {
+        self.parse_all("audit entry", ask!(self.audit(history))?)
     }
 
-    fn parse<T: DeserializeOwned>(&self, row: &SqliteRow, what: &str) -> Result<T, StoreError> {
-        let failed = || self.failed("read a row");
-        let id: i64 = row.try_get("id").map_err(failed())?;
-        let json: &str = row.try_get("json").map_err(failed())?;
-        serde_json::from_str(json).map_err(|source| StoreError::Row {
-            file: self.file.to_path_buf(),
-            what: format!("{what} {id}"),
-            source,
-        })
+    fn parse_all<T: DeserializeOwned>(&self, what: &str, rows: Vec<(i64, String)>) -> Result<Vec<T>, StoreError> {
+        rows.into_iter().map(|(id, json)| self.parse(what, id, &json)).collect()
     }
 
-    fn failed(&self, doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError {
-        let file = self.file.to_path_buf();
-        move |source| StoreError::Database { file, doing, source }
+    fn parse<T: DeserializeOwned>(&self, what: &str, id: i64, json: &str) -> Result<T, StoreError> {
+        let store = match &self.0 {
+            Rows::Sqlite(rows) => &rows.store,
+            Rows::Postgres(rows) => &rows.store,
+        };
+        let what = || format!("{what} {id}");
+        serde_json::from_str(json).map_err(|source| StoreError::Row { store: store.clone(), what: what(), source })
     }
 }
 
-/// Keeps every value while they fit, and from then on only the extremes of each part of the time.
-struct Thinned {
-    from: i64,
-    /// Length of the whole time, ms; above 0.
-    length: i128,
-    max: usize,
-    all: Vec<TrendPoint>,
-    /// By part: lowest, highest, first of bad quality. None while all fit.
-    parts: Option<Vec<[Option<TrendPoint>; 3]>>,
-}
-
-impl Thinned {
-    fn new(from: Timestamp, to: Timestamp, max: usize) -> Self {
-        let length = (i128::from(to.get()) - i128::from(from.get())).max(1);
-        Self { from: from.get(), length, max: max.max(3), all: Vec::new(), parts: None }
-    }
-
-    fn push(&mut self, point: TrendPoint) {
-        if self.parts.is_none() && self.all.len() < self.max {
-            self.all.push(point);
-            return;
-        }
-        let mut parts = self.parts.take().unwrap_or_else(|| vec![[None; 3]; self.max / 3]);
-        for point in self.all.drain(..).chain([point]) {
-            let part = (i128::from(point.at.get()) - i128::from(self.from)) * parts.len() as i128 / self.length;
-            let Some([lowest, highest, bad]) = usize::try_from(part).ok().and_then(|part| parts.get_mut(part)) else {
-                continue;
-            };
-            if !point.quality.decides() {
-                bad.get_or_insert(point);
-                continue;
-            }
-            if lowest.is_none_or(|lowest| point.value < lowest.value) {
-                *lowest = Some(point);
-            }
-            if highest.is_none_or(|highest| point.value > highest.value) {
-                *highest = Some(point);
-            }
-        }
-        self.parts = Some(parts);
-    }
-
-    fn finish(self) -> Vec<TrendPoint> {
-        let Some(parts) = self.parts else { return self.all };
-        let mut points = Vec::with_capacity(self.max);
-        for [lowest, highest, bad] in parts {
-            // One value that is both lowest and highest is one point.
-            let highest = highest.filter(|highest| Some(*highest) != lowest);
-            let mut part: Vec<_> = [lowest, highest, bad].into_iter().flatten().collect();
-            part.sort_by_key(|point| point.at);
-            points.extend(part);
-        }
-        points
-    }
+fn trend_point(row: ReadingColumns, doubtful_time: bool) -> TrendPoint {
+    let reading = look::reading(row);
+    TrendPoint { at: reading.at, value: reading.value, quality: reading.quality, doubtful_time }
 }

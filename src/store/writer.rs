@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use headroom_rules::input::Input;
-use headroom_rules::model::Span;
+use headroom_rules::model::Timestamp;
 use tokio::sync::{mpsc, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -28,22 +27,15 @@ const FORGET_EVERY: Duration = Duration::from_secs(86_400);
 /// The first time comes this long after the start, so that a centre started anew each day gives them up too.
 const FORGET_FIRST: Duration = Duration::from_secs(60);
 
-/// How long readings are kept.
-#[derive(Clone, Debug)]
-pub struct Retention {
-    /// The supply's time, which readings are dated in.
-    pub clock: Clock,
-    /// How long.
-    pub keep: Span,
-}
-
 /// How the store keeps up.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Backlog {
     /// Everything up to here is stored.
     pub stored: Position,
-    /// Entries that wait, the batch being written included.
+    /// Entries that wait in memory, the batch being written included; of a longer outage, the rest is in the journal.
     pub waiting: usize,
+    /// When the oldest input that is tried in vain came in; none while the store keeps up.
+    pub oldest: Option<Timestamp>,
     /// Readings stored since the start.
     pub readings: u64,
     /// Why the store takes nothing at the moment, in a sentence with its causes.
@@ -52,62 +44,74 @@ pub struct Backlog {
 
 /// Stores entries until every sender is gone and the last one is stored, then gives the store back.
 ///
-/// On an error the batch is kept and tried again (250 ms, doubling to 5 s) for as long as it takes. Meanwhile
-/// `entries` fills up. Whoever feeds it must not let the engine wait there: what does not fit can be read again from
+/// On an error the batch is kept and tried again (after 250 ms, doubling to 5 s, and up to a half more by chance, so
+/// that not everybody who lost a server comes back at once) for as long as it takes. Meanwhile `entries` fills up. Whoever feeds it must not let the engine wait there: what does not fit can be read again from
 /// the journal after [`Backlog::stored`].
 ///
-/// Readings older than `retention` says are given up once a day of real time, between two batches.
+/// What is older than the store's settings say by `clock`, the supply's time, is given up once a day of real time,
+/// between two batches.
 pub async fn run_writer(
     mut store: Store,
     mut entries: mpsc::Receiver<Entry>,
     backlog: watch::Sender<Backlog>,
-    retention: Retention,
+    clock: Clock,
 ) -> Store {
     let mut next_forget = Instant::now() + FORGET_FIRST;
-    backlog.send_modify(|backlog| backlog.stored = store.position());
+    let mut readings_stored = 0;
     while let Some(batch) = collect(&mut entries).await {
+        let waiting = |entries: &mpsc::Receiver<Entry>| batch.len() + entries.len();
+        backlog.send_modify(|backlog| backlog.waiting = waiting(&entries));
         let mut pause = RETRY_FIRST;
-        let mut failing = false;
-        backlog.send_modify(|backlog| backlog.waiting = batch.len() + entries.len());
-        loop {
+        let mut failing = None;
+        let count = loop {
             match store.write(&batch).await {
-                Ok(count) => {
-                    if failing {
-                        tracing::info!(position = %store.position(), "the store takes entries again");
-                    }
-                    backlog.send_modify(|backlog| {
-                        backlog.stored = store.position();
-                        backlog.waiting = entries.len();
-                        backlog.readings += count.readings;
-                        backlog.failing = None;
-                    });
-                    break;
-                }
+                Ok(count) => break count,
                 Err(error) => {
                     let error = sentence(&error);
-                    if !failing {
+                    if failing.as_ref() != Some(&error) {
                         tracing::error!(%error, "the store takes nothing: entries wait, the journal has them");
                     }
-                    failing = true;
+                    failing = Some(error);
                     backlog.send_modify(|backlog| {
-                        backlog.waiting = batch.len() + entries.len();
-                        backlog.failing = Some(error);
+                        backlog.waiting = waiting(&entries);
+                        backlog.oldest = batch.first().map(|entry| entry.input.at());
+                        backlog.failing.clone_from(&failing);
                     });
-                    sleep(pause).await;
+                    sleep(jittered(pause, chance())).await;
                     pause = (pause * 2).min(RETRY_MAX);
                 }
             }
+        };
+        let stored = store.position().unwrap_or_default();
+        if failing.is_some() {
+            tracing::info!(position = %stored, "the store takes entries again");
         }
+        readings_stored += count.readings;
+        // While it catches up, the age of what was just stored is as good as any.
+        let last = batch.last().map(|entry| entry.input.at()).filter(|_| !entries.is_empty());
+        let readings = readings_stored;
+        backlog.send_replace(Backlog { stored, waiting: entries.len(), oldest: last, readings, failing: None });
         if Instant::now() >= next_forget {
             next_forget = Instant::now() + FORGET_EVERY;
-            let before = retention.clock.now().after(-retention.keep);
-            match store.forget_readings_before(before).await {
-                Ok(count) => tracing::info!(count, %before, "old readings were given up"),
-                Err(error) => tracing::warn!(error = sentence(&error), "old readings stay for another day"),
+            match store.forget(clock.now()).await {
+                Ok(count) => tracing::info!(count, "what was old was given up"),
+                Err(error) => tracing::warn!(error = sentence(&error), "what is old stays for another day"),
             }
         }
     }
     store
+}
+
+/// `pause` and up to a half more.
+fn jittered(pause: Duration, chance: u8) -> Duration {
+    pause + pause * u32::from(chance) / 510
+}
+
+/// 0 where the system has no randomness to give, which is no reason to stop.
+fn chance() -> u8 {
+    let mut byte = [0];
+    let _ = getrandom::fill(&mut byte);
+    byte[0]
 }
 
 /// The next batch; none when every sender is gone.
@@ -124,5 +128,5 @@ async fn collect(entries: &mut mpsc::Receiver<Entry>) -> Option<Vec<Entry>> {
 }
 
 fn readings_of(entry: &Entry) -> usize {
-    if let Input::Readings { readings, .. } = &entry.input { readings.len() } else { 0 }
+    entry.input.readings()
 }

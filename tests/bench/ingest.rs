@@ -19,7 +19,7 @@ use headroom::centre::{Centre, Parts};
 use headroom::clock::Clock;
 use headroom::config::{self, Iec104Settings, JournalSettings, LinkEntry, Transport};
 use headroom::journal::{Journal, Position};
-use headroom::store::{Entry, Store};
+use headroom::store::{Entry, Store, StoreSettings};
 use headroom_rules::input::Input;
 use headroom_sim::fleet::Fleet;
 use headroom_sim::scenario::Scenario;
@@ -125,7 +125,7 @@ async fn through_the_centre(links: u32, data: &Path, effort: Effort) -> Whole {
         iec104: Iec104Settings { objects_per_s: 1_000_000, objects_burst: 1_000_000, ..Iec104Settings::default() },
         transport: Transport::default(),
         clock: Clock::wall(),
-        readings_keep_days: 400,
+        store: StoreSettings::default(),
         journal: JournalSettings::default(),
     };
     let centre = Centre::start(parts).await.unwrap();

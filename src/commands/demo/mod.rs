@@ -21,6 +21,7 @@ use crate::clock::Clock;
 use crate::commands::served::Served;
 use crate::commands::{logging, stop};
 use crate::config::{self, Iec104Settings, JournalSettings, LinkEntry, Transport};
+use crate::store::StoreSettings;
 use crate::{api, console, journal};
 use progress::Progress;
 use report::Report;
@@ -44,7 +45,6 @@ pub struct Options {
     pub headless_for: Option<Duration>,
 }
 
-const READINGS_KEEP_DAYS: u32 = 400;
 const DAY_S: i64 = 86_400;
 
 /// Runs until the operator quits the console, the time is up, or the process is told to stop.
@@ -89,7 +89,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         iec104: settings(options.time_factor),
         transport: Transport::default(),
         clock: Clock::from_source(options.time_factor, move || sim_clock.now()),
-        readings_keep_days: READINGS_KEEP_DAYS,
+        store: StoreSettings::default(),
         journal: JournalSettings::default(),
     };
     let served = Served::start(parts, Vec::new(), listener).await?;

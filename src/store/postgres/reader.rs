@@ -1,0 +1,40 @@
+//! Looking things up in PostgreSQL, beside the writer.
+
+use std::sync::Arc;
+
+use sqlx::postgres::PgPool;
+use tokio::sync::OnceCell;
+
+use super::connect::{advice, pool};
+use crate::store::queries::queries;
+use crate::store::settings::Server;
+
+/// The tables for reading. Copies share their connections, which are made when they are wanted.
+#[derive(Clone, Debug)]
+pub(in crate::store) struct PgRows {
+    pub(in crate::store) store: String,
+    server: Server,
+    pool: Arc<OnceCell<PgPool>>,
+}
+
+impl PgRows {
+    pub(in crate::store) fn new(server: &Server) -> Self {
+        Self { store: server.url.shown(), server: server.clone(), pool: Arc::default() }
+    }
+
+    async fn pool(&self) -> Result<&PgPool, StoreError> {
+        self.pool.get_or_try_init(|| pool(&self.server)).await
+    }
+
+    fn failed(&self, doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
+        let store = self.store.clone();
+        move |source| StoreError::Database { store, doing, advice: advice(&source), source }
+    }
+}
+
+queries!(
+    PgRows,
+    "at, delay_ms, nth",
+    "at, CASE WHEN timed THEN at + coalesce(ahead_ms, 0) * INTERVAL '1 millisecond' END AS source_time,
+     at + delay_ms * INTERVAL '1 millisecond' AS arrived_at"
+);

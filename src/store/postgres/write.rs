@@ -1,0 +1,331 @@
+//! What goes into PostgreSQL in one transaction: readings by binary COPY, the rest as arrays.
+
+use headroom_rules::model::{PointKind, TerminalId};
+use sqlx::Connection as _;
+use sqlx::postgres::PgConnection;
+
+use crate::store::batch::{Batch, Points, ReadingRow, StateRow, new_points};
+use crate::store::instant::Instant;
+use crate::store::rollup::{At, Part};
+use crate::store::sqlite::MERGE;
+use crate::store::{Entry, StoreError, StoreSettings};
+
+const COPY: &str =
+    "COPY reading (at, value, delay_ms, ahead_ms, point_id, quality, cause, nth, timed) FROM STDIN (FORMAT binary)";
+/// PostgreSQL, COPY, "Binary Format": the signature, no flags, no extension.
+const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
+const COPY_END: [u8; 2] = (-1_i16).to_be_bytes();
+const COLUMNS: i16 = 9;
+/// A row with every value: lengths of four octets before each.
+const ROW_MAX: usize = 2 + 9 * 4 + 4 * 8 + 4 + 3 * 2 + 1;
+
+/// Why a transaction did not come about.
+pub(super) enum Failure {
+    Database(sqlx::Error),
+    Entry(StoreError),
+    /// Somebody else stored, or we did and were not told.
+    Moved,
+}
+
+impl From<sqlx::Error> for Failure {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Database(error)
+    }
+}
+
+/// All points of the database.
+pub(super) async fn points(connection: &mut PgConnection) -> Result<Points, sqlx::Error> {
+    let query = "SELECT code, kind, point.id FROM point JOIN terminal ON terminal.id = terminal_id";
+    let rows: Vec<(String, i16, i32)> = sqlx::query_as(query).persistent(false).fetch_all(connection).await?;
+    let point = |(code, kind, id): (String, i16, i32)| {
+        let kind = u16::try_from(kind).ok().and_then(PointKind::from_code)?;
+        Some(((code.parse::<TerminalId>().ok()?, kind), id))
+    };
+    // Others are of a later version, and no entry of ours is theirs.
+    Ok(rows.into_iter().filter_map(point).collect())
+}
+
+pub(super) async fn write_all(
+    connection: &mut PgConnection,
+    points: &mut Points,
+    entries: &[Entry],
+    settings: &StoreSettings,
+    (from, to): (i64, i64),
+    roll_up: bool,
+) -> Result<Batch, Failure> {
+    let mut transaction = connection.begin().await?;
+    // First, so that a transaction of ours whose end nobody told us of is waited for here.
+    let moved = sqlx::query("UPDATE journal_position SET position = $1 WHERE position = $2")
+        .bind(to)
+        .bind(from)
+        .persistent(false)
+        .execute(&mut *transaction)
+        .await?;
+    if moved.rows_affected() != 1 {
+        return Err(Failure::Moved);
+    }
+    for (terminal, kind) in new_points(entries, points) {
+        let id = point_id(&mut transaction, terminal, kind).await?;
+        points.insert((terminal, kind), id);
+    }
+    let batch = Batch::of(entries, points, settings).map_err(Failure::Entry)?;
+    if !batch.readings.is_empty() {
+        let mut copy = transaction.copy_in_raw(COPY).await?;
+        copy.send(copied(&batch.readings)).await?;
+        copy.finish().await?;
+        last_values(&mut transaction, &batch).await?;
+    }
+    if roll_up {
+        roll_ups(&mut transaction, &batch.parts()).await?;
+    }
+    set_aside(&mut transaction, &batch.set_aside).await?;
+    events(&mut transaction, &batch).await?;
+    states(&mut transaction, ALARMS, &batch.alarms).await?;
+    states(&mut transaction, ORDERS, &batch.orders).await?;
+    audits(&mut transaction, &batch).await?;
+    transaction.commit().await?;
+    Ok(batch)
+}
+
+async fn point_id(connection: &mut PgConnection, terminal: TerminalId, kind: PointKind) -> Result<i32, sqlx::Error> {
+    let kind = i16::try_from(kind.code()).unwrap_or(i16::MAX);
+    sqlx::query("INSERT INTO terminal (code) VALUES ($1) ON CONFLICT DO NOTHING")
+        .bind(terminal.as_str())
+        .persistent(false)
+        .execute(&mut *connection)
+        .await?;
+    sqlx::query_scalar(
+        "INSERT INTO point (terminal_id, kind) SELECT id, $2 FROM terminal WHERE code = $1
+         ON CONFLICT (terminal_id, kind) DO UPDATE SET kind = excluded.kind RETURNING id",
+    )
+    .bind(terminal.as_str())
+    .bind(kind)
+    .persistent(false)
+    .fetch_one(connection)
+    .await
+}
+
+/// Rows in the binary format of COPY, in the order of the columns of [`COPY`].
+fn copied(rows: &[ReadingRow]) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(COPY_HEAD.len() + rows.len() * ROW_MAX + COPY_END.len());
+    bytes.extend_from_slice(COPY_HEAD);
+    for row in rows {
+        bytes.extend_from_slice(&COLUMNS.to_be_bytes());
+        field(&mut bytes, Instant(row.at).micros().to_be_bytes());
+        field(&mut bytes, row.value.to_be_bytes());
+        field(&mut bytes, row.arrived_at.saturating_sub(row.at).to_be_bytes());
+        match row.source_time.map(|source| source.saturating_sub(row.at)).filter(|ahead| *ahead != 0) {
+            Some(ahead) => field(&mut bytes, ahead.to_be_bytes()),
+            None => bytes.extend_from_slice(&(-1_i32).to_be_bytes()),
+        }
+        field(&mut bytes, row.point_id.to_be_bytes());
+        field(&mut bytes, i16::from(row.quality.bits()).to_be_bytes());
+        field(&mut bytes, i16::from(row.cause).to_be_bytes());
+        field(&mut bytes, row.nth.to_be_bytes());
+        field(&mut bytes, [u8::from(row.source_time.is_some())]);
+    }
+    bytes.extend_from_slice(&COPY_END);
+    bytes
+}
+
+fn field<const LENGTH: usize>(bytes: &mut Vec<u8>, value: [u8; LENGTH]) {
+    const { assert!(LENGTH <= 8) };
+    #[allow(clippy::cast_possible_truncation, reason = "at most 8")]
+    bytes.extend_from_slice(&(LENGTH as u32).to_be_bytes());
+    bytes.extend_from_slice(&value);
+}
+
+async fn last_values(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    let rows: Vec<&ReadingRow> = batch.last_values().collect();
+    sqlx::query(
+        "INSERT INTO last_value (point_id, at, source_time, arrived_at, value, quality, cause)
+         SELECT * FROM unnest($1::int4[], $2::timestamptz[], $3::timestamptz[], $4::timestamptz[], $5::int8[],
+             $6::int2[], $7::int2[])
+         ON CONFLICT (point_id) DO UPDATE SET at = excluded.at, source_time = excluded.source_time,
+             arrived_at = excluded.arrived_at, value = excluded.value, quality = excluded.quality,
+             cause = excluded.cause
+         WHERE (excluded.at, excluded.arrived_at) >= (last_value.at, last_value.arrived_at)",
+    )
+    .bind(column(&rows, |row| row.point_id))
+    .bind(column(&rows, |row| Instant(row.at)))
+    .bind(column(&rows, |row| row.source_time.map(Instant)))
+    .bind(column(&rows, |row| Instant(row.arrived_at)))
+    .bind(column(&rows, |row| row.value))
+    .bind(column(&rows, |row| i16::from(row.quality.bits())))
+    .bind(column(&rows, |row| i16::from(row.cause)))
+    .persistent(false)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn roll_ups(connection: &mut PgConnection, parts: &[Part]) -> Result<(), sqlx::Error> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let insert = format!(
+        "INSERT INTO rollup SELECT * FROM unnest($1::int2[], $2::int4[], $3::timestamptz[], $4::int8[], $5::int8[],
+             $6::int8[], $7::int8[], $8::timestamptz[], $9::int8[], $10::timestamptz[], $11::int8[], $12::timestamptz[],
+             $13::int8[], $14::timestamptz[], $15::int8[], $16::timestamptz[], $17::int2[], $18::int8[], $19::int8[],
+             $20::int8[], $21::int8[], $22::int8[]) {MERGE}"
+    );
+    let mut query = sqlx::query(sqlx::AssertSqlSafe(insert))
+        .bind(column(parts, |part| part.resolution.code()))
+        .bind(column(parts, |part| part.point_id))
+        .bind(column(parts, |part| Instant::from(part.start)))
+        .bind(column(parts, |part| part.readings))
+        .bind(column(parts, |part| part.good))
+        .bind(column(parts, Part::sum));
+    let values: [fn(&Part) -> Option<At>; 5] =
+        [|part| part.low, |part| part.high, |part| part.first, |part| part.last, |part| part.bad.map(|(at, _)| at)];
+    for value in values {
+        query = query
+            .bind(column(parts, |part| value(part).map(|at| at.value)))
+            .bind(column(parts, |part| value(part).map(|at| Instant::from(at.at))));
+    }
+    query
+        .bind(column(parts, |part| part.bad.map(|(_, quality)| i16::from(quality.bits()))))
+        .bind(column(parts, |part| part.marks.invalid))
+        .bind(column(parts, |part| part.marks.not_topical))
+        .bind(column(parts, |part| part.marks.substituted))
+        .bind(column(parts, |part| part.marks.blocked))
+        .bind(column(parts, |part| part.marks.overflow))
+        .persistent(false)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn set_aside(connection: &mut PgConnection, rows: &[ReadingRow]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO set_aside (position, place, point_id, source_time, arrived_at, value, quality, cause)
+         SELECT * FROM unnest($1::int8[], $2::int8[], $3::int4[], $4::timestamptz[], $5::timestamptz[], $6::int8[],
+             $7::int2[], $8::int2[])",
+    )
+    .bind(column(rows, |row| row.position))
+    .bind(column(rows, |row| row.place))
+    .bind(column(rows, |row| row.point_id))
+    .bind(column(rows, |row| row.source_time.map(Instant)))
+    .bind(column(rows, |row| Instant(row.arrived_at)))
+    .bind(column(rows, |row| row.value))
+    .bind(column(rows, |row| i16::from(row.quality.bits())))
+    .bind(column(rows, |row| i16::from(row.cause)))
+    .persistent(false)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+async fn events(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    let rows = &batch.events;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO event (position, place, at, source_time, kind, subject, text, json)
+         SELECT * FROM unnest($1::int8[], $2::int8[], $3::timestamptz[], $4::timestamptz[], $5::text[], $6::text[],
+             $7::text[], $8::text[])",
+    )
+    .bind(column(rows, |row| row.position))
+    .bind(column(rows, |row| row.place))
+    .bind(column(rows, |row| Instant::from(row.at)))
+    .bind(column(rows, |row| row.source_time.map(Instant::from)))
+    .bind(column(rows, |row| row.kind.clone()))
+    .bind(column(rows, |row| row.subject.clone()))
+    .bind(column(rows, |row| row.text.clone()))
+    .bind(column(rows, |row| row.json.clone()))
+    .persistent(false)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+const ALARMS: &str = "INSERT INTO alarm SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::timestamptz[],
+        $5::timestamptz[], $6::text[])
+    ON CONFLICT (id) DO UPDATE SET subject = excluded.subject, state = excluded.state, began_at = excluded.began_at,
+        changed_at = excluded.changed_at, json = excluded.json";
+const ORDERS: &str = "INSERT INTO \"order\" SELECT * FROM unnest($1::int8[], $2::text[], $3::text[], $4::timestamptz[],
+        $5::timestamptz[], $6::text[])
+    ON CONFLICT (id) DO UPDATE SET subject = excluded.subject, state = excluded.state, began_at = excluded.began_at,
+        changed_at = excluded.changed_at, json = excluded.json";
+
+async fn states(connection: &mut PgConnection, insert: &'static str, rows: &[StateRow]) -> Result<(), sqlx::Error> {
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(insert)
+        .bind(column(rows, |row| row.id))
+        .bind(column(rows, |row| row.subject.clone()))
+        .bind(column(rows, |row| row.state.clone()))
+        .bind(column(rows, |row| Instant::from(row.began_at)))
+        .bind(column(rows, |row| Instant::from(row.changed_at)))
+        .bind(column(rows, |row| row.json.clone()))
+        .persistent(false)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn audits(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
+    let rows = &batch.audits;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    sqlx::query(
+        "INSERT INTO audit (position, place, at, who, json)
+         SELECT * FROM unnest($1::int8[], $2::int8[], $3::timestamptz[], $4::text[], $5::text[])",
+    )
+    .bind(column(rows, |row| row.position))
+    .bind(column(rows, |row| row.place))
+    .bind(column(rows, |row| Instant::from(row.at)))
+    .bind(column(rows, |row| row.who.clone()))
+    .bind(column(rows, |row| row.json.clone()))
+    .persistent(false)
+    .execute(connection)
+    .await?;
+    Ok(())
+}
+
+fn column<R, T>(rows: &[R], value: impl Fn(&R) -> T) -> Vec<T> {
+    rows.iter().map(value).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use headroom_rules::model::Quality;
+
+    use super::*;
+
+    #[test]
+    fn a_row_is_copied_field_by_field_as_postgresql_documents_it() {
+        let row = ReadingRow {
+            point_id: 5,
+            at: 946_684_800_001,
+            arrived_at: 946_684_800_004,
+            source_time: Some(946_684_800_001),
+            value: -2,
+            quality: Quality::INVALID,
+            cause: 3,
+            nth: 1,
+            ..ReadingRow::default()
+        };
+        let wanted = [
+            COPY_HEAD,
+            &[0, 9],                                     // fields
+            &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0x03, 0xE8], // at: 1 ms after 2000, in µs
+            &[0, 0, 0, 8, 255, 255, 255, 255, 255, 255, 255, 254],
+            &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0, 3], // delay
+            &[255, 255, 255, 255],                 // ahead: null
+            &[0, 0, 0, 4, 0, 0, 0, 5],
+            &[0, 0, 0, 2, 0, 0x80],
+            &[0, 0, 0, 2, 0, 3],
+            &[0, 0, 0, 2, 0, 1],
+            &[0, 0, 0, 1, 1], // timed
+            &[255, 255],      // the end
+        ];
+        assert_eq!(copied(&[row]), wanted.concat());
+    }
+}

@@ -1,0 +1,134 @@
+//! SQLite: the one writer of the store in a data folder. `write` is what goes into a transaction, `reader` what comes
+//! out.
+
+mod reader;
+mod write;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use headroom_rules::model::{Span, Timestamp};
+use sqlx::Connection;
+use sqlx::migrate::{MigrateError, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
+
+use super::batch::{Batch, Points};
+use super::instant::Instant;
+use super::{Entry, StoreError, StoreSettings};
+use crate::journal::Position;
+
+pub(super) use reader::SqliteRows;
+pub(super) use write::MERGE;
+
+static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
+
+/// Name of the store's file in the data folder.
+const FILE: &str = "headroom.db";
+const ADVICE: &str = "check that the disk has room and that this user may write to the file and its folder";
+
+/// The store of one data folder, for writing. There is one at a time: the journal's lock on the folder sees to that.
+#[derive(Debug)]
+pub(super) struct SqliteStore {
+    file: PathBuf,
+    /// None after a failed write: position and points are then read anew.
+    connection: Option<SqliteConnection>,
+    points: Points,
+}
+
+impl SqliteStore {
+    pub(super) fn new(folder: &Path) -> Self {
+        Self { file: folder.join(FILE), connection: None, points: Points::new() }
+    }
+
+    /// Opens or begins the file where it is not open, and gives the stored position then.
+    pub(super) async fn reach(&mut self) -> Result<Option<Position>, StoreError> {
+        if self.connection.is_some() {
+            return Ok(None);
+        }
+        let options = SqliteConnectOptions::new()
+            .filename(&self.file)
+            .create_if_missing(true)
+            .journal_mode(SqliteJournalMode::Wal)
+            .synchronous(SqliteSynchronous::Normal)
+            .busy_timeout(Duration::from_secs(5));
+        let mut connection = SqliteConnection::connect_with(&options).await.map_err(self.failed("open the store"))?;
+        self.migrate(&mut connection).await?;
+        let position: i64 = sqlx::query_scalar("SELECT position FROM journal_position")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(self.failed("read the stored position"))?;
+        self.points.clear();
+        self.connection = Some(connection);
+        Ok(Some(Position::from_column(position)))
+    }
+
+    async fn migrate(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
+        // Not `run`: with its `Acquire` the compiler cannot see that the writer's task may change its thread.
+        let mut done = MIGRATIONS.run_direct(None, connection, false).await;
+        if let Err(MigrateError::ExecuteMigration(..) | MigrateError::Execute(_)) = done {
+            // SQLite has no lock for this: where somebody else was faster, there is nothing left to do now.
+            done = MIGRATIONS.run_direct(None, connection, false).await;
+        }
+        done.map_err(|source| match source {
+            MigrateError::VersionMissing(migration) => StoreError::Newer { store: self.shown(), migration },
+            source => StoreError::Migrate { store: self.shown(), advice: ADVICE, source: Box::new(source) },
+        })?;
+        write::roll_up_what_was_there(connection).await.map_err(self.failed("make rollups of what is stored"))
+    }
+
+    pub(super) async fn write(
+        &mut self,
+        entries: &[Entry],
+        settings: &StoreSettings,
+        last: Position,
+    ) -> Result<Batch, StoreError> {
+        let Some(connection) = &mut self.connection else {
+            return Err(self.failed("store readings and events")(sqlx::Error::PoolClosed));
+        };
+        let done = write::write_all(connection, &mut self.points, entries, settings, last).await;
+        done.map_err(|failure| {
+            self.hang_up();
+            match failure {
+                write::Failure::Entry(error) => error,
+                write::Failure::Database(source) => self.failed("store readings and events")(source),
+            }
+        })
+    }
+
+    /// The next write opens the file anew.
+    pub(super) fn hang_up(&mut self) {
+        self.points.clear();
+        self.connection = None;
+    }
+
+    pub(super) async fn forget(&mut self, settings: &StoreSettings, now: Timestamp) -> Result<u64, StoreError> {
+        let Some(connection) = &mut self.connection else { return Ok(0) };
+        let store = self.file.display().to_string();
+        let failed = |source| StoreError::Database { store, doing: "forget what is old", advice: ADVICE, source };
+        let before = |keep: Span| Instant::from(now.after(-keep));
+        write::forget(
+            connection,
+            before(settings.readings_keep),
+            before(settings.minutes_keep),
+            before(settings.rollups_keep),
+            before(settings.events_keep),
+        )
+        .await
+        .map_err(failed)
+    }
+
+    pub(super) fn shown(&self) -> String {
+        self.file.display().to_string()
+    }
+
+    /// The connection, for tests that damage what lies behind it.
+    #[cfg(test)]
+    pub(super) fn connection(&mut self) -> &mut SqliteConnection {
+        self.connection.as_mut().unwrap()
+    }
+
+    fn failed(&self, doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
+        let store = self.shown();
+        move |source| StoreError::Database { store, doing, advice: ADVICE, source }
+    }
+}
