@@ -7,6 +7,7 @@ use headroom_rules::model::{PointKind, Quality, TerminalId, Timestamp};
 use headroom_rules::output::{Alarm, AlarmCause, Audit, Event, Output};
 use serde::Serialize;
 
+use super::load::{self, LoadPart};
 use super::rollup::{self, Part};
 use super::{Entry, StoreError, StoreSettings, WriteCount};
 use crate::journal::Position;
@@ -77,6 +78,7 @@ pub(super) struct Batch {
     pub(super) alarms: Vec<StateRow>,
     pub(super) orders: Vec<StateRow>,
     pub(super) audits: Vec<AuditRow>,
+    pub(super) loads: Vec<LoadPart>,
     pub(super) count: WriteCount,
 }
 
@@ -99,6 +101,7 @@ impl Batch {
         let mut batch = Self::default();
         let mut alarms = BTreeMap::new();
         let mut orders = BTreeMap::new();
+        let mut minutes = Vec::new();
         for entry in entries {
             let position = entry.position.column();
             if let Input::Readings { at, terminal, readings } = &entry.input {
@@ -123,7 +126,8 @@ impl Batch {
             }
             for (place, output) in (0..).zip(&entry.outputs) {
                 match output {
-                    Output::Command(_) | Output::Load(_) | Output::Reply(_) => {}
+                    Output::Command(_) | Output::Reply(_) => {}
+                    Output::Load(minute) => minutes.push(minute),
                     Output::Event(event) => batch.events.push(event_row(position, place, event)?),
                     Output::Alarm(alarm) => {
                         batch.count.alarms += 1;
@@ -162,6 +166,8 @@ impl Batch {
                 row.nth = i16::try_from(n).unwrap_or(i16::MAX);
             }
         }
+        batch.count.loads = minutes.len() as u64;
+        batch.loads = load::parts(minutes);
         batch.alarms = alarms.into_values().collect();
         batch.orders = orders.into_values().collect();
         let count = |rows: usize| rows as u64;

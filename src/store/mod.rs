@@ -12,6 +12,7 @@
 mod batch;
 mod error;
 mod instant;
+mod load;
 mod look;
 mod postgres;
 mod queries;
@@ -36,6 +37,7 @@ use postgres::PgStore;
 use sqlite::SqliteStore;
 
 pub use error::StoreError;
+pub use load::{LoadSummary, NodeLoad};
 pub use look::{EnergyPeriod, Gap, History, LastValue, StoredReading};
 pub use reader::StoreReader;
 pub use rollup::{At, Bucket, Marks, Resolution};
@@ -66,6 +68,8 @@ pub struct WriteCount {
     pub alarms: u64,
     /// Orders that are new or changed, counted once for each change.
     pub orders: u64,
+    /// Minutes of nodes' loads.
+    pub loads: u64,
     /// New entries of the audit log.
     pub audits: u64,
     /// Entries passed over because they were stored before.

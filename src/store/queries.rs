@@ -6,9 +6,10 @@
 macro_rules! queries {
     ($rows:ident, $order:literal, $reading:literal) => {
         use futures_util::TryStreamExt as _;
-        use headroom_rules::model::{PointKind, TerminalId};
+        use headroom_rules::model::{NodeId, PointKind, TerminalId};
 
         use crate::store::instant::Instant;
+        use crate::store::load::LoadColumns;
         use crate::store::look::{BucketRow, EventColumns, LastRow, ReadingColumns, StateKind};
         use crate::store::rollup::Resolution;
         use crate::store::{History, StoreError};
@@ -95,6 +96,23 @@ macro_rules! queries {
                              ORDER BY start";
                 let query = sqlx::query_as(query).bind(resolution.code()).bind(point_id).bind(from).bind(to);
                 query.persistent(false).fetch_all(self.pool().await?).await.map_err(self.failed("read a trend"))
+            }
+
+            /// A node's loads, of stretches that begin from `from` on and before `to`, in their order.
+            pub(in crate::store) async fn loads(
+                &self,
+                node: NodeId,
+                resolution: Resolution,
+                from: Instant,
+                to: Instant,
+            ) -> Result<Vec<LoadColumns>, StoreError> {
+                let query = "SELECT start, low, high, high_at,
+                             CAST(round(sum * 1.0 / nullif(known_ms, 0)) AS bigint) AS mean, last, known_ms, over_ms,
+                             limit_w FROM load WHERE node = $1 AND resolution = $2 AND start >= $3 AND start < $4
+                             ORDER BY start";
+                let query = sqlx::query_as(query).bind(node.to_string()).bind(resolution.code()).bind(from).bind(to);
+                let query = query.persistent(false).fetch_all(self.pool().await?);
+                query.await.map_err(self.failed("read a node's load"))
             }
 
             /// Of one terminal, or of all.

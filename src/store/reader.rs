@@ -2,12 +2,13 @@
 
 use std::path::Path;
 
-use headroom_rules::model::{PointKind, Span, TerminalId, Timestamp};
+use headroom_rules::model::{NodeId, PointKind, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Order, OrderId};
 use headroom_rules::output::{Alarm, Audit};
 use serde::de::DeserializeOwned;
 
 use super::instant::Instant;
+use super::load::{LoadSummary, NodeLoad, node_load};
 use super::look::{self, EnergyPeriod, Gap, History, LastValue, ReadingColumns, StateKind, StoredReading};
 use super::postgres::PgRows;
 use super::rollup::{At, Bucket, Resolution};
@@ -227,6 +228,37 @@ impl StoreReader {
             }
         }
         Ok(peak)
+    }
+
+    /// A node's load curve, of stretches that begin at or after `from` and before `to`: in minutes, or in the coarsest
+    /// resolution in which it still has `points_min` of them. Stretches in which the load was never known are missing.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn load_curve(
+        &self,
+        node: NodeId,
+        from: Timestamp,
+        to: Timestamp,
+        points_min: usize,
+    ) -> Result<Vec<NodeLoad>, StoreError> {
+        let resolution = Resolution::for_parts(from, to, points_min).unwrap_or(Resolution::Minute);
+        let rows = ask!(self.loads(node, resolution, from.into(), to.into()))?;
+        Ok(rows.into_iter().map(node_load).collect())
+    }
+
+    /// A node's peak, energy and time above its limit, in the minutes that begin at or after `from` and before `to`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn load_summary(&self, node: NodeId, from: Timestamp, to: Timestamp) -> Result<LoadSummary, StoreError> {
+        let mut summary = LoadSummary::default();
+        for (resolution, from, to) in look::pieces(from, to) {
+            // The ends begin in minutes that began before, or in none.
+            let rows = ask!(self.loads(node, resolution.unwrap_or(Resolution::Minute), from.into(), to.into()))?;
+            rows.into_iter().map(node_load).for_each(|load| summary.add(&load));
+        }
+        Ok(summary)
     }
 
     /// What a terminal's register of imported energy says of each `period` from `from` on and before `to`, at most

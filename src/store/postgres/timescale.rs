@@ -249,12 +249,13 @@ pub(super) async fn forget(
     let mut forgotten = aside.persistent(false).execute(&mut *connection).await?.rows_affected();
     for resolution in Resolution::ALL {
         let keep = if resolution == Resolution::Minute { settings.minutes_keep } else { settings.rollups_keep };
-        sqlx::query("DELETE FROM rollup WHERE resolution = $1 AND start < $2")
-            .bind(resolution.code())
-            .bind(before(keep))
-            .persistent(false)
-            .execute(&mut *connection)
-            .await?;
+        for delete in [
+            "DELETE FROM rollup WHERE resolution = $1 AND start < $2",
+            "DELETE FROM load WHERE resolution = $1 AND start < $2",
+        ] {
+            let delete = sqlx::query(delete).bind(resolution.code()).bind(before(keep)).persistent(false);
+            delete.execute(&mut *connection).await?;
+        }
     }
     match edition {
         Edition::Community => {}

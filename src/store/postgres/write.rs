@@ -6,6 +6,7 @@ use sqlx::postgres::PgConnection;
 
 use crate::store::batch::{Batch, Points, ReadingRow, StateRow, new_points};
 use crate::store::instant::Instant;
+use crate::store::load::{self, LoadPart};
 use crate::store::rollup::{At, Part};
 use crate::store::sqlite::MERGE;
 use crate::store::{Entry, StoreError, StoreSettings};
@@ -78,6 +79,7 @@ pub(super) async fn write_all(
     if roll_up {
         roll_ups(&mut transaction, &batch.parts()).await?;
     }
+    loads(&mut transaction, &batch.loads).await?;
     set_aside(&mut transaction, &batch.set_aside).await?;
     events(&mut transaction, &batch).await?;
     states(&mut transaction, ALARMS, &batch.alarms).await?;
@@ -190,6 +192,34 @@ async fn roll_ups(connection: &mut PgConnection, parts: &[Part]) -> Result<(), s
         .bind(column(parts, |part| part.marks.substituted))
         .bind(column(parts, |part| part.marks.blocked))
         .bind(column(parts, |part| part.marks.overflow))
+        .persistent(false)
+        .execute(connection)
+        .await?;
+    Ok(())
+}
+
+async fn loads(connection: &mut PgConnection, parts: &[LoadPart]) -> Result<(), sqlx::Error> {
+    if parts.is_empty() {
+        return Ok(());
+    }
+    let insert = format!(
+        "INSERT INTO load SELECT * FROM unnest($1::text[], $2::int2[], $3::timestamptz[], $4::int8[], $5::int8[],
+             $6::timestamptz[], $7::int8[], $8::int8[], $9::timestamptz[], $10::int8[], $11::int8[], $12::int8[]) {}",
+        load::MERGE
+    );
+    sqlx::query(sqlx::AssertSqlSafe(insert))
+        .bind(column(parts, |part| part.node.to_string()))
+        .bind(column(parts, |part| part.resolution.code()))
+        .bind(column(parts, |part| Instant::from(part.start)))
+        .bind(column(parts, |part| part.low))
+        .bind(column(parts, |part| part.high))
+        .bind(column(parts, |part| Instant::from(part.high_at)))
+        .bind(column(parts, |part| part.sum))
+        .bind(column(parts, |part| part.last))
+        .bind(column(parts, |part| Instant::from(part.last_at)))
+        .bind(column(parts, |part| part.known_ms))
+        .bind(column(parts, |part| part.over_ms))
+        .bind(column(parts, |part| part.limit))
         .persistent(false)
         .execute(connection)
         .await?;

@@ -8,12 +8,13 @@ use sqlx::{Connection as _, QueryBuilder};
 use crate::journal::Position;
 use crate::store::batch::{Batch, EventRow, Points, ReadingRow, StateRow, new_points};
 use crate::store::instant::Instant;
+use crate::store::load::{self, LoadPart};
 use crate::store::rollup::{Part, parts};
 use crate::store::{Entry, StoreError, StoreSettings};
 
 /// Rows of one insert of readings; with nine columns far below SQLite's limit of 32766 values.
 const ROWS_PER_INSERT: usize = 500;
-/// Of rollups, with 22 columns.
+/// Of rollups, with 22 columns, and of loads, with 12.
 const PARTS_PER_INSERT: usize = 100;
 
 /// Why a transaction did not come about.
@@ -49,6 +50,9 @@ pub(super) async fn write_all(
     }
     for chunk in batch.parts().chunks(PARTS_PER_INSERT) {
         roll_up(&mut transaction, chunk).await?;
+    }
+    for chunk in batch.loads.chunks(PARTS_PER_INSERT) {
+        loads(&mut transaction, chunk).await?;
     }
     for row in batch.last_values() {
         last_value(&mut transaction, row).await?;
@@ -200,6 +204,19 @@ pub(in crate::store) const MERGE: &str = "ON CONFLICT (resolution, point_id, sta
     substituted = rollup.substituted + excluded.substituted, blocked = rollup.blocked + excluded.blocked,
     overflow = rollup.overflow + excluded.overflow";
 
+async fn loads(connection: &mut SqliteConnection, parts: &[LoadPart]) -> Result<(), sqlx::Error> {
+    let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO load ");
+    insert.push_values(parts, |mut values, part| {
+        values.push_bind(part.node.to_string()).push_bind(part.resolution.code()).push_bind(Instant::from(part.start));
+        values.push_bind(part.low).push_bind(part.high).push_bind(Instant::from(part.high_at)).push_bind(part.sum);
+        values.push_bind(part.last).push_bind(Instant::from(part.last_at));
+        values.push_bind(part.known_ms).push_bind(part.over_ms).push_bind(part.limit);
+    });
+    insert.push(" ").push(load::MERGE);
+    insert.build().persistent(parts.len() == PARTS_PER_INSERT).execute(connection).await?;
+    Ok(())
+}
+
 async fn event(connection: &mut SqliteConnection, row: &EventRow) -> Result<(), sqlx::Error> {
     sqlx::query(
         "INSERT INTO event (position, place, at, source_time, kind, subject, text, json) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -278,6 +295,10 @@ pub(super) async fn forget(
             let query = "DELETE FROM rollup WHERE resolution = ? AND point_id = ? AND start < ?";
             sqlx::query(query).bind(resolution).bind(point).bind(before).execute(&mut *connection).await?;
         }
+    }
+    for (resolution, before) in [(1, minutes), (2, rollups), (3, rollups), (4, rollups)] {
+        let query = "DELETE FROM load WHERE resolution = ? AND start < ?";
+        sqlx::query(query).bind(resolution).bind(before).execute(&mut *connection).await?;
     }
     sqlx::query("DELETE FROM event WHERE at < ?").bind(events).execute(&mut *connection).await?;
     Ok(forgotten)

@@ -1,7 +1,7 @@
 use headroom_rules::input::Input;
-use headroom_rules::model::{PointKind, Quality, Reading, Span, Timestamp};
+use headroom_rules::model::{Energy, PointKind, Power, Quality, Reading, Span, Timestamp};
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
-use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Event, Happening, Output};
+use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Event, Happening, LoadMinute, Output};
 
 use super::bed::{Bed, T0, entries, entry, power, readings, t, terminal, trend};
 use crate::journal::Position;
@@ -47,6 +47,7 @@ promises! {
     a_long_trend_comes_from_rollups_and_keeps_peaks_and_bad_quality,
     a_peak_is_found_with_its_time_and_not_beyond_the_ends,
     energy_is_what_the_register_rose_in_each_period_and_a_reset_is_said,
+    a_node_has_its_curve_its_peak_and_its_time_above_the_limit,
     gaps_are_stretches_without_a_reading_at_the_ends_too,
     what_is_old_is_given_up_and_what_came_lately_is_not,
     orders_alarms_and_events_are_filtered_by_time_and_by_whom_they_are_about,
@@ -343,6 +344,63 @@ async fn energy_is_what_the_register_rose_in_each_period_and_a_reset_is_said(bed
     );
     let whole = reader.energy(terminal(), t(0), t(2 * hour), Span::new(2 * hour)).await.unwrap();
     assert_eq!(whole[0].wh, Some(1_200));
+}
+
+async fn a_node_has_its_curve_its_peak_and_its_time_above_the_limit(bed: Bed) {
+    let mut store = bed.store().await;
+    let minute = 60_000;
+    let node = "F-1".parse().unwrap();
+    let of = |n: i64, known_s, over_s| LoadMinute {
+        node,
+        from: t(n * minute),
+        min: Power::from_kw(90),
+        max: Power::from_kw(if n == 70 { 500 } else { 110 }),
+        mean: Power::from_kw(100),
+        last: Power::from_kw(105),
+        known: Span::from_s(known_s),
+        over: Span::from_s(over_s),
+        limit: (n != 119).then_some(Power::from_kw(400)),
+    };
+    let mut outputs: Vec<Output> =
+        (0..120).filter(|n| *n != 30).map(|n| Output::Load(of(n, 60, i64::from(n == 70) * 20))).collect();
+    // A minute that a restart cut in two, in one batch and in the next.
+    outputs.push(Output::Load(of(120, 10, 0)));
+    outputs.push(Output::Load(of(120, 20, 5)));
+    let tick = |position, outputs| Entry { position: Position(position), input: Input::Tick { at: t(0) }, outputs };
+    let written = store.write(&[tick(1, outputs)]).await.unwrap();
+    assert_eq!(written.loads, 121);
+    store
+        .write(&[tick(2, vec![Output::Load(LoadMinute { max: Power::from_kw(130), ..of(120, 15, 0) })])])
+        .await
+        .unwrap();
+    let reader = bed.reader().await;
+    let curve = reader.load_curve(node, t(0), t(121 * minute), 100).await.unwrap();
+    assert_eq!((curve.len(), curve[0].start, curve[0].known), (120, t(0), Span::from_s(60)));
+    assert_eq!((curve[118].limit, curve[30].start), (None, t(31 * minute)), "limit in force, and what was not known");
+    let cut = curve[119];
+    assert_eq!(
+        (cut.start, cut.known, cut.over, cut.high),
+        (t(120 * minute), Span::from_s(45), Span::from_s(5), Power::from_kw(130))
+    );
+    let hours = reader.load_curve(node, t(0), t(180 * minute), 3).await.unwrap();
+    assert_eq!(hours.iter().map(|hour| hour.start).collect::<Vec<_>>(), [t(0), t(60 * minute), t(120 * minute)]);
+    assert_eq!(
+        (hours[1].high, hours[1].high_at, hours[1].over),
+        (Power::from_kw(500), t(70 * minute), Span::from_s(20))
+    );
+    assert_eq!((hours[1].mean, hours[0].known), (Power::from_kw(100), Span::from_s(59 * 60)));
+    let summary = reader.load_summary(node, t(0), t(121 * minute)).await.unwrap();
+    assert_eq!(summary.peak, Some((Power::from_kw(500), t(70 * minute))));
+    assert_eq!((summary.known, summary.over), (Span::from_s(119 * 60 + 45), Span::from_s(25)));
+    assert_eq!(summary.energy, Energy::new(199_583), "100 kW over 7185 s, each piece rounded down");
+    let part = reader.load_summary(node, t(60 * minute), t(70 * minute + 1)).await.unwrap();
+    assert_eq!(
+        (part.known, part.over),
+        (Span::from_s(11 * 60), Span::from_s(20)),
+        "the minute that begins in it counts"
+    );
+    let nobody = reader.load_summary("F-2".parse().unwrap(), t(0), t(minute)).await.unwrap();
+    assert_eq!((nobody.peak, nobody.known), (None, Span::new(0)));
 }
 
 async fn gaps_are_stretches_without_a_reading_at_the_ends_too(bed: Bed) {
