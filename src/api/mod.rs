@@ -25,6 +25,7 @@ mod asking;
 mod auth;
 mod door;
 mod health;
+mod looking;
 mod params;
 mod reading;
 mod routes;

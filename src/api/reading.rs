@@ -9,16 +9,15 @@ use warp::reply::Response;
 use super::Api;
 use super::answer::{Fault, json_text, ok};
 use super::door::Caller;
+use super::looking::history;
 use super::params::Params;
-use crate::store::{self, History};
+use crate::store;
 
 /// Most points of a trend; more than a screen can show.
 const TREND_POINTS_MAX: usize = 2_000;
 const TREND_S: i64 = 3_600;
 /// 31 days.
 const TREND_S_MAX: i64 = 31 * 86_400;
-const LIMIT: u32 = 100;
-const LIMIT_MAX: u32 = 1_000;
 
 /// Pairs of key and value as they stand in an address.
 pub(super) type Pairs = Vec<(String, String)>;
@@ -76,24 +75,22 @@ pub(super) async fn trend(api: &Api, id: &str, pairs: Pairs) -> Result<Response,
 }
 
 pub(super) async fn orders(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
-    let orders = api.handle.store.orders(&newest(pairs)?).await?;
+    let orders = api.handle.store.orders(&history(pairs)?).await?;
     Ok(ok(&json!({ "orders": orders })))
 }
 
 pub(super) async fn alarms(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
-    let alarms = api.handle.store.alarms(&newest(pairs)?).await?;
+    let alarms = api.handle.store.alarms(&history(pairs)?).await?;
     Ok(ok(&json!({ "alarms": alarms })))
 }
 
 pub(super) async fn events(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
-    let params = Params::parse(pairs, &["limit", "from"])?;
-    let from = Timestamp::new(params.number("from", i64::MIN, &(i64::MIN..=i64::MAX))?);
-    let events = api.handle.store.events(&History { from, ..History::newest(limit(&params)?) }).await?;
+    let events = api.handle.store.events(&history(pairs)?).await?;
     Ok(ok(&json!({ "events": events })))
 }
 
 pub(super) async fn audit(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
-    let audit = api.handle.store.audit(&newest(pairs)?).await?;
+    let audit = api.handle.store.audit(&history(pairs)?).await?;
     Ok(ok(&json!({ "audit": audit })))
 }
 
@@ -102,14 +99,6 @@ pub(super) fn point(params: &Params) -> Result<Option<PointKind>, Fault> {
     let code = params.number("point", 0, &(1..=u16::MAX))?;
     let unknown = || Fault::bad_request(format!("point = {code}: no such point; wanted a code as 1, active power"));
     if code == 0 { Ok(None) } else { PointKind::from_code(code).ok_or_else(unknown).map(Some) }
-}
-
-fn newest(pairs: Pairs) -> Result<History, Fault> {
-    Ok(History::newest(limit(&Params::parse(pairs, &["limit"])?)?))
-}
-
-fn limit(params: &Params) -> Result<u32, Fault> {
-    params.number("limit", LIMIT, &(1..=LIMIT_MAX))
 }
 
 pub(super) fn terminal_id(text: &str) -> Result<TerminalId, Fault> {

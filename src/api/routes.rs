@@ -12,7 +12,7 @@ use warp::{Filter, Rejection};
 use super::answer::{Fault, settle};
 use super::door::Caller;
 use super::reading::Pairs;
-use super::{Api, asking, health, reading};
+use super::{Api, asking, health, looking, reading};
 
 const READS: &str = "GET, HEAD, OPTIONS";
 const ASKS: &str = "POST, OPTIONS";
@@ -61,6 +61,26 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(api.clone())
         .and(pairs)
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(reading::trend(&api, &id, pairs).await) });
+    let load = warp::path!("api" / "v1" / "nodes" / String / "load")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::load(&api, &id, pairs).await) });
+    let peak = warp::path!("api" / "v1" / "terminals" / String / "peak")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::peak(&api, &id, pairs).await) });
+    let energy = warp::path!("api" / "v1" / "terminals" / String / "energy")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::energy(&api, &id, pairs).await) });
+    let gaps = warp::path!("api" / "v1" / "terminals" / String / "gaps")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::gaps(&api, &id, pairs).await) });
     let orders = warp::path!("api" / "v1" / "orders")
         .and(only(Method::GET, READS))
         .and(api.clone())
@@ -94,7 +114,19 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
 
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = orders.or(alarms).unify().or(events).unify().or(audit).unify();
-    seen.boxed().or(read).unify().or(requests).unify().or(stored.boxed()).unify().recover(turned_away).unify().boxed()
+    let looked = load.or(peak).unify().or(energy).unify().or(gaps).unify();
+    seen.boxed()
+        .or(looked.boxed())
+        .unify()
+        .or(read)
+        .unify()
+        .or(requests)
+        .unify()
+        .or(stored.boxed())
+        .unify()
+        .recover(turned_away)
+        .unify()
+        .boxed()
 }
 
 /// Stands behind a path, so that a wrong method can be told from a wrong address.

@@ -5,9 +5,11 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use headroom_rules::input::{Input, Origin, Request};
-use headroom_rules::model::{Power, Quality, Reading, RoundNo, TerminalId, Timestamp};
+use headroom_rules::model::{Power, Quality, Reading, RoundNo, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState};
-use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, Output, Refusal, Reply};
+use headroom_rules::output::{
+    Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output, Refusal, Reply,
+};
 use headroom_rules::view::{TerminalDetail, TerminalView, View};
 use headroom_terminals::iec104::access::refusals::{NOBODY, Refusal as TurnedAway, Refusals};
 use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
@@ -146,8 +148,25 @@ async fn fill(store: &mut Store) {
         before: String::new(),
         after: "selecting".into(),
     };
-    let outputs =
-        vec![Output::Order(an_order()), Output::Alarm(an_alarm()), event(ago(60)), event(NOW), Output::Audit(audit)];
+    let minute = Output::Load(LoadMinute {
+        node: "F-1".parse().unwrap(),
+        from: ago(600),
+        min: Power::from_kw(800),
+        max: Power::from_kw(1_100),
+        mean: Power::from_kw(900),
+        last: Power::from_kw(950),
+        known: Span::from_s(60),
+        over: Span::from_s(20),
+        limit: Some(RATED),
+    });
+    let outputs = vec![
+        Output::Order(an_order()),
+        Output::Alarm(an_alarm()),
+        event(ago(60)),
+        event(NOW),
+        Output::Audit(audit),
+        minute,
+    ];
     let input = Input::Readings { at: NOW, terminal: terminal(), readings };
     store.write(&[Entry { position: Position(1), input, outputs }]).await.unwrap();
 }
@@ -292,6 +311,10 @@ const ADDRESSES: &[&str] = &[
     "/api/v1/terminals/T-1/read",
     "/api/v1/terminals/T-1/trend",
     "/api/v1/terminals/T-1/trend?span_s=x",
+    "/api/v1/terminals/T-1/peak",
+    "/api/v1/terminals/T-1/energy",
+    "/api/v1/terminals/T-1/gaps",
+    "/api/v1/nodes/F-1/load",
     "/api/v1/orders",
     "/api/v1/alarms?limit=0",
     "/api/v1/events",
@@ -363,8 +386,18 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         ("GET", "/api/v1/orders?limit=1001", 400),
         ("GET", "/api/v1/alarms?limit=0", 400),
         ("GET", "/api/v1/audit?limit=5&limit=6", 400),
-        ("GET", "/api/v1/audit?from=5", 400),
+        ("GET", "/api/v1/audit?from=5", 200),
+        ("GET", "/api/v1/audit?form=5", 400),
         ("GET", "/api/v1/events?from=x", 400),
+        ("GET", "/api/v1/orders?about=T-1&from=0&to=5", 200),
+        ("GET", "/api/v1/nodes/F-9/load", 404),
+        ("GET", "/api/v1/nodes/no%20code/load", 400),
+        ("GET", "/api/v1/nodes/F-1/load?from=5&to=5", 400),
+        ("GET", "/api/v1/nodes/F-1/load?from=0&to=9223372036854775807", 400),
+        ("POST", "/api/v1/nodes/F-1/load", 405),
+        ("GET", "/api/v1/terminals/T-1/energy?period_s=59", 400),
+        ("GET", "/api/v1/terminals/T-1/gaps?longest_s=0", 400),
+        ("GET", "/api/v1/terminals/T-1/peak?point=13", 400),
         ("GET", "/api/v1/terminals/T-1/read", 405),
         ("POST", "/api/v1/terminals/T-9/read", 404),
         ("POST", "/api/v1/terminals/no%20code/read", 400),
@@ -573,6 +606,40 @@ async fn a_terminal_is_read_on_demand_and_what_becomes_of_it_is_said() {
 }
 
 #[tokio::test]
+async fn what_was_is_looked_up_by_node_terminal_and_time() {
+    let centre = Centre::start().await;
+    let (_, load) = centre.get("/api/v1/nodes/F-1/load").await;
+    let minute = NOW.get() - 600_000;
+    assert_eq!(
+        load["summary"],
+        json!({ "peak": [1_100_000, minute], "known": 60_000, "over": 20_000, "energy": 15_000 })
+    );
+    assert_eq!((&load["curve"][0]["high"], &load["curve"][0]["limit"]), (&json!(1_100_000), &json!(1_000_000)));
+    let before = "/api/v1/nodes/F-1/load?from=1&to=60000";
+    assert_eq!(centre.get(before).await.0, StatusCode::NOT_FOUND);
+    // Of two hours ago, and not topical: the highest that may decide.
+    let (_, peak) = centre.get("/api/v1/terminals/T-1/peak").await;
+    assert_eq!(peak["peak"], json!({ "at": NOW.get() - 7_200_000, "value": 1 }));
+    let from = NOW.get() - 3_600_000;
+    let (_, gaps) = centre.get(&format!("/api/v1/terminals/T-1/gaps?from={from}")).await;
+    assert_eq!(gaps["gaps"], json!([{ "after": from, "until": minute }]));
+    let (_, energy) = centre.get(&format!("/api/v1/terminals/T-1/energy?from={from}&period_s=1800")).await;
+    assert_eq!(energy["periods"][1], json!({ "from": from + 1_800_000, "wh": null, "reset": false }));
+    for (path, key, count) in [
+        ("orders?about=T-1", "orders", 1),
+        ("orders?about=T-2", "orders", 0),
+        ("alarms?about=T-1", "alarms", 1),
+        ("audit?about=wang", "audit", 1),
+        ("audit?about=li", "audit", 0),
+        (&format!("events?from={}&about=T-1", NOW.get()), "events", 1),
+        (&format!("events?to={}", NOW.get()), "events", 1),
+    ] {
+        let (_, body) = centre.get(&format!("/api/v1/{path}")).await;
+        assert_eq!(body[key].as_array().unwrap().len(), count, "{path}: {body}");
+    }
+}
+
+#[tokio::test]
 async fn the_console_understands_the_centre() {
     let centre = Centre::start().await;
     let console = centre.console();
@@ -611,7 +678,7 @@ async fn a_renewed_view_is_what_is_served() {
     let centre = Centre::start().await;
     let console = centre.console();
     assert_eq!(console.view().await.unwrap(), a_view());
-    let next = View { now: NOW.after(headroom_rules::model::Span::from_s(1)), ..a_view() };
+    let next = View { now: NOW.after(Span::from_s(1)), ..a_view() };
     centre.view.send_replace(Arc::new(next.clone()));
     assert_eq!(console.view().await.unwrap(), next);
 }
