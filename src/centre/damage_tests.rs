@@ -192,6 +192,17 @@ async fn a_log_that_was_cut_in_the_middle_of_a_write_loses_no_batch_that_was_wri
 }
 
 #[tokio::test]
+async fn a_last_frame_whose_head_is_there_without_its_page_is_a_write_that_did_not_end() {
+    let left = killed().await;
+    let path = left.path().join(LOG);
+    let length = fs::read(&path).unwrap().len();
+    overwrite(&path, length - 4_096, &[0xA5; 4_096]);
+    let journal = Journal::open(left.path()).await.unwrap();
+    assert_eq!((journal.end(), journal.gap_at_end()), (Position(END - 6), None));
+    assert!(kept(left.path()).is_empty());
+}
+
+#[tokio::test]
 async fn a_bit_lost_in_the_log_keeps_the_log_and_says_which_batches_are_in_doubt() {
     let left = killed().await;
     let path = left.path().join(LOG);

@@ -2,9 +2,9 @@
 //!
 //! It reads the log up to the first frame whose sum does not fit and takes what stands behind for never written. Where
 //! the machine lost its power that is right: the frames of a batch whose sync did not end. Where the disk lost a bit it
-//! would drop batches that were acknowledged. The log tells the two apart: behind a batch that was being written there
-//! is no end of another transaction. Only a fault that reaches to the very end of the log looks the same; then the store's
-//! position tells it, where the store had the batch.
+//! would drop batches that were acknowledged. The log tells the two apart: behind a batch that was being written, whose
+//! own end may be there already, whole or not, there is no end of another transaction. Only a fault of the last batch
+//! looks the same; then the store's position tells it, where the store had the batch.
 //!
 //! The format: sqlite.org/fileformat2.html, section 4.
 
@@ -54,6 +54,7 @@ fn examine(log: &[u8]) -> Option<Beyond> {
     let page = usize::try_from(word(header, 8)?).ok().filter(|size| (512..=65_536).contains(size))?;
     let salts = header.get(16..24)?;
     let mut ended = false;
+    let mut others = false;
     for frame in frames.chunks_exact(FRAME_HEADER + page) {
         let (head, data) = frame.split_at_checked(FRAME_HEADER)?;
         // One of an earlier time: the log begins anew from its start each time it was written back.
@@ -69,10 +70,14 @@ fn examine(log: &[u8]) -> Option<Beyond> {
             }
             ended = true;
         }
+        let commits = word(head, 4)? != 0;
+        // The first end is that of the batch with the fault: a process that is killed may leave the head of a frame
+        // without its page.
+        others |= commits && found.commits > 0;
         found.frames += 1;
-        found.commits += usize::from(word(head, 4)? != 0);
+        found.commits += usize::from(commits);
     }
-    (found.commits > 0).then_some(found)
+    others.then_some(found)
 }
 
 fn word(bytes: &[u8], at: usize) -> Option<u32> {
