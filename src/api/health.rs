@@ -58,6 +58,10 @@ struct Store {
     waiting: usize,
     readings: u64,
     failing: Option<String>,
+    /// Inputs that were applied and are not stored, most of them in the journal alone.
+    behind: u64,
+    /// How long ago the oldest of them came in; none while the store keeps up.
+    behind_s: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -88,6 +92,8 @@ pub(super) fn full(handle: &Handle) -> Response {
         waiting: backlog.waiting,
         readings: backlog.readings,
         failing: backlog.failing,
+        behind: handle.applied.borrow().0.saturating_sub(backlog.stored.0),
+        behind_s: backlog.oldest.map(|oldest| handle.clock.now().since(oldest).s().max(0)),
     };
     let view = handle.view();
     let up = view.terminals.iter().filter(|terminal| terminal.link_up).count();

@@ -194,6 +194,7 @@ impl Centre {
             health: healths,
             gauge: Arc::default(),
             backlog: backlogs,
+            applied: watch::channel(Position(41)).1,
             refusals: Arc::clone(&refusals),
             refusals_above: Arc::clone(&refusals_above),
             store: StoreReader::open(folder.path()).await.unwrap(),
@@ -721,7 +722,7 @@ async fn health_tells_operators_the_figures() {
     let refused: BTreeMap<_, _> = TurnedAway::ALL.map(|(_, name)| (name, 0)).into();
     let good = json!({
         "journal": { "state": "good", "since_s": null, "error": null, "append_age_ms": null, "bytes": 0 },
-        "store": { "stored": 0, "waiting": 0, "readings": 0, "failing": null },
+        "store": { "stored": 0, "waiting": 0, "readings": 0, "failing": null, "behind": 41, "behind_s": null },
         "links": { "up": 1, "total": 2, "refused": refused },
         "northbound": { "refused": refused },
     });
@@ -730,15 +731,18 @@ async fn health_tells_operators_the_figures() {
     centre.health.send_replace(Health::Failing { since, error: "disk full".into() });
     let failing = Some("disk full".into());
     centre.backlog.send_replace(Backlog {
-        stored: Position(41),
+        stored: Position(31),
         waiting: 5,
         readings: 99,
         failing,
-        ..Backlog::default()
+        oldest: Some(Timestamp::new(NOW.get() - 61_500)),
     });
     let (status, health) = centre.get("/api/v1/health").await;
     assert_eq!(status, StatusCode::OK);
-    assert_eq!(health["store"], json!({ "stored": 41, "waiting": 5, "readings": 99, "failing": "disk full" }));
+    assert_eq!(
+        health["store"],
+        json!({ "stored": 31, "waiting": 5, "readings": 99, "failing": "disk full", "behind": 10, "behind_s": 61 })
+    );
     assert_eq!((&health["journal"]["state"], &health["journal"]["error"]), (&json!("failing"), &json!("disk full")));
     assert!((90..100).contains(&health["journal"]["since_s"].as_u64().unwrap()), "{health}");
 }
@@ -763,14 +767,15 @@ async fn health_tells_those_turned_away_at_the_northbound_door_from_terminals() 
 async fn the_console_learns_of_a_failing_disk_with_the_view() {
     use crate::console::message::{Health as Told, Journal, Store};
     let centre = Centre::start().await;
-    assert_eq!(centre.console().view_and_health().await.unwrap(), (a_view(), Told::default()));
+    let good = Told { store: Store { behind: 41, ..Store::default() }, ..Told::default() };
+    assert_eq!(centre.console().view_and_health().await.unwrap(), (a_view(), good));
     let since = Instant::now().checked_sub(Duration::from_secs(90)).unwrap();
     centre.health.send_replace(Health::Failing { since, error: "disk full".into() });
     centre.backlog.send_modify(|backlog| backlog.failing = Some("no space".into()));
     let (_, told) = centre.console().view_and_health().await.unwrap();
     let Journal::Failing { since_s, error } = told.journal else { panic!("{told:?}") };
     assert!((90..100).contains(&since_s) && error == "disk full", "{since_s} {error}");
-    assert_eq!(told.store, Store { failing: Some("no space".into()) });
+    assert_eq!(told.store, Store { failing: Some("no space".into()), behind: 41, behind_s: None });
 }
 
 #[tokio::test]

@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::demand::Demand;
 use crate::clock::Clock;
-use crate::journal::{Gauge, Health, Submission};
+use crate::journal::{Gauge, Health, Position, Submission};
 use crate::store::{Backlog, StoreReader};
 
 /// An answer that takes longer than this is given up. The disk syncs in milliseconds where it works at all.
@@ -63,6 +63,8 @@ pub struct Handle {
     pub gauge: Arc<Gauge>,
     /// How the store keeps up.
     pub backlog: watch::Receiver<Backlog>,
+    /// Everything up to here was applied, if not stored yet.
+    pub applied: watch::Receiver<Position>,
     /// Connections of terminals that were turned away.
     pub refusals: Arc<Refusals>,
     /// Connections that were turned away at the northbound door.

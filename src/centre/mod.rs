@@ -204,11 +204,13 @@ impl Centre {
             routes.insert(entry.terminal, Route { commands, profile: Arc::clone(&profile), common_address });
             ways.push((entry, way, profile, Work { commands: commands_from, asks: asks_from }));
         }
+        let storing = Storing::new(entries_to, backlog.clone(), data);
+        let applied = storing.applied();
         let mut engine = EngineTask {
             machine,
             position,
             dispatcher: Dispatcher::new(routes, unsent, clock.clone(), Arc::clone(&reactions)),
-            storing: Storing::new(entries_to, backlog.clone(), data),
+            storing,
             snapshots: Snapshots::new(control.clone(), position),
             backlog: backlog.clone(),
             tally: Arc::clone(&tally),
@@ -286,6 +288,7 @@ impl Centre {
             health,
             gauge,
             backlog,
+            applied,
             refusals,
             refusals_above: Arc::default(),
             store: store_reader,

@@ -43,6 +43,8 @@ pub(super) struct Storing {
     /// Of the journal.
     folder: PathBuf,
     behind: Option<Behind>,
+    /// Where the engine's task stands, for those who want to know how far behind the store is.
+    applied: watch::Sender<Position>,
 }
 
 /// What was given to the writer and is not stored yet.
@@ -88,9 +90,14 @@ struct Behind {
 }
 
 impl Storing {
-    pub(super) const fn new(entries: mpsc::Sender<Entry>, stored: watch::Receiver<Backlog>, folder: PathBuf) -> Self {
+    pub(super) fn new(entries: mpsc::Sender<Entry>, stored: watch::Receiver<Backlog>, folder: PathBuf) -> Self {
         let under_way = UnderWay { stored, weights: VecDeque::new(), sum: 0 };
-        Self { entries, under_way, folder, behind: None }
+        Self { entries, under_way, folder, behind: None, applied: watch::Sender::default() }
+    }
+
+    /// Everything up to there was applied.
+    pub(super) fn applied(&self) -> watch::Receiver<Position> {
+        self.applied.subscribe()
     }
 
     /// Before the next input is applied by `machine`, which stands at `position`: sees to it that its entry gets its
@@ -132,6 +139,7 @@ impl Storing {
 
     /// The engine's task stands at `position`, and nothing is half done.
     pub(super) fn settle(&mut self, position: Position) {
+        self.applied.send_replace(position);
         let Some(behind) = &self.behind else { return };
         // The follower stands still where it was allowed to go, so it can be taken off there.
         let standing = *behind.live.borrow() == position && *behind.reached.borrow() == position;

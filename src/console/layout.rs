@@ -1,7 +1,9 @@
 //! Where things are on the screen, for drawing and for the mouse alike.
 
+use headroom_rules::model::Span;
 use ratatui::layout::{Constraint, Layout, Rect};
 
+use super::message::Store;
 use super::state::{Overlay, Screen, Stage, State};
 use super::view::text;
 
@@ -50,7 +52,11 @@ pub(crate) fn notice(state: &State, width: u16) -> Vec<String> {
     };
     let failing = match (state.journal_failing(), &state.health.store.failing) {
         (Some((_, error)), _) => lines(error, 2),
-        (None, Some(error)) => lines(&format!("store behind, lists and trends have gaps: {error}"), 2),
+        (None, Some(error)) => {
+            let Store { behind, behind_s, .. } = &state.health.store;
+            let age = behind_s.map_or(String::new(), |s| format!(", {}", Span::from_s(s)));
+            lines(&format!("store {behind} inputs{age} behind, lists and trends have gaps: {error}"), 2)
+        }
         (None, None) => Vec::new(),
     };
     let said = state.notice.as_ref().map(|(sentence, _)| lines(sentence, 3)).unwrap_or_default();

@@ -40,8 +40,14 @@ pub(crate) enum Journal {
 /// What looking back reads; limits are kept without it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 pub(crate) struct Store {
-    /// Why it falls behind.
+    /// Why it takes nothing.
     pub(crate) failing: Option<String>,
+    /// Inputs that it lacks.
+    #[serde(default)]
+    pub(crate) behind: u64,
+    /// How long ago the oldest of them came in, while it does not keep up.
+    #[serde(default)]
+    pub(crate) behind_s: Option<i64>,
 }
 
 /// One value of a trend.

@@ -12,6 +12,7 @@ mod durability;
 mod interop;
 mod journal;
 mod northbound;
+mod outage;
 mod peer;
 mod peers;
 mod process;

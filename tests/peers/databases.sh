@@ -1,5 +1,5 @@
 # Databases for the store's tests, to be sourced: each function starts one in a folder of its own on a port of its own,
-# sets its variable, and ends with the script that sourced this, by `stop_databases`.
+# sets its variables, and ends with the script that sourced this, by `stop_databases`.
 
 # Commands that end what was started, the last one first.
 database_stops=()
@@ -31,10 +31,18 @@ start_postgres() {
   as_postgres "$bin/initdb" -D "$folder/data" -U headroom -A scram-sha-256 --pwfile="$folder/password" -E UTF8 \
     --locale=C --no-sync >"$folder/initdb.log"
   port=$(free_port)
+  # A test that kills it starts it again by this.
+  cat >"$folder/start" <<END
+#!/usr/bin/env bash
+source "$PWD/tests/peers/databases.sh"
+as_postgres "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w \\
+  -o "-p $port -k '$folder' -c listen_addresses=127.0.0.1" start >/dev/null 2>&1
+END
+  chmod +x "$folder/start"
   database_stops+=("as_postgres '$bin/pg_ctl' -D '$folder/data' -m immediate -w stop")
-  as_postgres "$bin/pg_ctl" -D "$folder/data" -l "$folder/log" -w \
-    -o "-p $port -k '$folder' -c listen_addresses=127.0.0.1" start >/dev/null
+  "$folder/start"
   as_postgres env PGPASSWORD=headroom "$bin/createdb" -h 127.0.0.1 -p "$port" -U headroom headroom_test
+  export HEADROOM_TEST_POSTGRES_FOLDER=$folder
   export HEADROOM_TEST_POSTGRES_URL="postgres://headroom:headroom@127.0.0.1:$port/headroom_test"
 }
 

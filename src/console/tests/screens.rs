@@ -101,7 +101,7 @@ fn a_centre_that_cannot_write() {
     update(&mut state, Message::View(Box::new(a_view()), disk_full()));
     picture("journal_failing", &state);
     let failing = Some("/srv/headroom/store.db: cannot write: database or disk is full".into());
-    let health = Health { journal: Journal::Good, store: Store { failing } };
+    let health = Health { journal: Journal::Good, store: Store { failing, behind: 45_210, behind_s: Some(725) } };
     update(&mut state, Message::View(Box::new(a_view()), health));
     picture("store_failing", &state);
 }
