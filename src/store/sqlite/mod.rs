@@ -24,6 +24,9 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// Name of the store's file in the data folder.
 const FILE: &str = "headroom.db";
+/// Five seconds in all.
+const BUSY_TRIES: u32 = 100;
+const BUSY_WAIT: Duration = Duration::from_millis(50);
 const ADVICE: &str = "check that the disk has room and that this user may write to the file and its folder";
 
 /// The store of one data folder, for writing. There is one at a time: the journal's lock on the folder sees to that.
@@ -33,6 +36,22 @@ pub(super) struct SqliteStore {
     /// None after a failed write: position and points are then read anew.
     connection: Option<SqliteConnection>,
     points: Points,
+}
+
+/// A new file is turned to its log by whoever comes first, and for that SQLite waits for nobody, whatever its time-out.
+async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
+    let busy = |error: &sqlx::Error| {
+        // SQLITE_BUSY, as the extended code's low octet.
+        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
+        code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xFF == 5)
+    };
+    let mut tries = 1..BUSY_TRIES;
+    loop {
+        match SqliteConnection::connect_with(options).await {
+            Err(error) if busy(&error) && tries.next().is_some() => tokio::time::sleep(BUSY_WAIT).await,
+            done => return done,
+        }
+    }
 }
 
 impl SqliteStore {
@@ -51,7 +70,7 @@ impl SqliteStore {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
             .busy_timeout(Duration::from_secs(5));
-        let mut connection = SqliteConnection::connect_with(&options).await.map_err(self.failed("open the store"))?;
+        let mut connection = connect(&options).await.map_err(self.failed("open the store"))?;
         self.migrate(&mut connection).await?;
         let position: i64 = sqlx::query_scalar("SELECT position FROM journal_position")
             .fetch_one(&mut connection)
@@ -65,9 +84,11 @@ impl SqliteStore {
     async fn migrate(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
         // Not `run`: with its `Acquire` the compiler cannot see that the writer's task may change its thread.
         let mut done = MIGRATIONS.run_direct(None, connection, false).await;
-        if let Err(MigrateError::ExecuteMigration(..) | MigrateError::Execute(_)) = done {
-            // SQLite has no lock for this: where somebody else was faster, there is nothing left to do now.
-            done = MIGRATIONS.run_direct(None, connection, false).await;
+        // SQLite has no lock for this: somebody else may be faster with any of them, and then it is done.
+        for _ in MIGRATIONS.iter() {
+            if let Err(MigrateError::ExecuteMigration(..) | MigrateError::Execute(_)) = done {
+                done = MIGRATIONS.run_direct(None, connection, false).await;
+            }
         }
         done.map_err(|source| match source {
             MigrateError::VersionMissing(migration) => StoreError::Newer { store: self.shown(), migration },
