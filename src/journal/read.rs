@@ -101,14 +101,14 @@ pub(super) async fn read(
             Err(_) if !found.is_empty() => break,
             Err(source) => return Err(fault(file, "read the journal", wanted, source)),
         };
-        let first = Position::from_column(row.get("first"));
         let damaged = |position, why| JournalError::Damaged { file: file.to_owned(), position, why };
-        let inputs = match check(&row, first) {
-            Ok(inputs) if first <= wanted => inputs,
+        let first = row.try_get("first").map(Position::from_column).map_err(|error| error.to_string());
+        let (first, inputs) = match first.and_then(|first| Ok((first, check(&row, first)?))) {
+            Ok((first, inputs)) if first <= wanted => (first, inputs),
             Ok(_) | Err(_) if !found.is_empty() => break,
             Ok(_) if passed => return Err(damaged(wanted, "missing".into())),
             // Nothing at or before the wanted position is left: retention takes the beginning.
-            Ok(_) => return Err(JournalError::Forgotten { file: file.to_owned(), wanted, oldest: first }),
+            Ok((oldest, _)) => return Err(JournalError::Forgotten { file: file.to_owned(), wanted, oldest }),
             // What its row says of its place may be damaged as well; all before the wanted position was good.
             Err(why) => return Err(damaged(wanted, why)),
         };
