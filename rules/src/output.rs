@@ -161,6 +161,40 @@ pub enum AlarmCause {
 }
 
 impl AlarmCause {
+    /// The node that it is about, if any.
+    pub const fn node(self) -> Option<NodeId> {
+        match self {
+            Self::OverLimit { node }
+            | Self::Warning { node }
+            | Self::LoadUnknown { node }
+            | Self::LimitFutile { node } => Some(node),
+            Self::LinkDown { .. }
+            | Self::NoEffect { .. }
+            | Self::CoverOpen { .. }
+            | Self::JournalDamaged
+            | Self::JournalFailing
+            | Self::JournalOversize
+            | Self::ReplayDiffers => None,
+        }
+    }
+
+    /// The terminal that it is about, if any.
+    pub const fn terminal(self) -> Option<TerminalId> {
+        match self {
+            Self::LinkDown { terminal } | Self::NoEffect { terminal, .. } | Self::CoverOpen { terminal } => {
+                Some(terminal)
+            }
+            Self::OverLimit { .. }
+            | Self::Warning { .. }
+            | Self::LoadUnknown { .. }
+            | Self::LimitFutile { .. }
+            | Self::JournalDamaged
+            | Self::JournalFailing
+            | Self::JournalOversize
+            | Self::ReplayDiffers => None,
+        }
+    }
+
     /// How urgent it is.
     pub const fn priority(self) -> AlarmPriority {
         match self {

@@ -355,29 +355,13 @@ fn open(state: &mut State) -> Vec<Effect> {
         }
         Screen::Alarms => {
             let cause = state.alarms.key.and_then(|id| state.view.alarms.iter().find(|a| a.id == id)).map(|a| a.cause);
-            match cause {
-                Some(
-                    AlarmCause::LinkDown { terminal }
-                    | AlarmCause::NoEffect { terminal, .. }
-                    | AlarmCause::CoverOpen { terminal },
-                ) => return show_terminal(state, terminal),
-                Some(
-                    AlarmCause::OverLimit { node }
-                    | AlarmCause::Warning { node }
-                    | AlarmCause::LoadUnknown { node }
-                    | AlarmCause::LimitFutile { node },
-                ) => {
-                    state.collapsed.clear();
-                    state.nodes.key = Some(node);
-                    state.screen = Screen::Overview;
-                }
-                Some(
-                    AlarmCause::JournalDamaged
-                    | AlarmCause::JournalFailing
-                    | AlarmCause::JournalOversize
-                    | AlarmCause::ReplayDiffers,
-                )
-                | None => {}
+            if let Some(terminal) = cause.and_then(AlarmCause::terminal) {
+                return show_terminal(state, terminal);
+            }
+            if let Some(node) = cause.and_then(AlarmCause::node) {
+                state.collapsed.clear();
+                state.nodes.key = Some(node);
+                state.screen = Screen::Overview;
             }
         }
         Screen::Orders => {

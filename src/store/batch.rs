@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use headroom_rules::input::Input;
 use headroom_rules::model::{PointKind, Quality, TerminalId, Timestamp};
-use headroom_rules::output::{Alarm, AlarmCause, Audit, Event, Output};
+use headroom_rules::output::{Alarm, Audit, Event, Output};
 use serde::Serialize;
 
 use super::load::{self, LoadPart};
@@ -197,20 +197,10 @@ pub(super) fn is_impossible(source: Timestamp, arrived: Timestamp, settings: &St
     arrived >= EPOCH_2000 && (source < EPOCH_2000 || ahead || behind)
 }
 
+/// Empty where it is about the centre.
 fn subject(alarm: &Alarm) -> String {
-    match alarm.cause {
-        AlarmCause::OverLimit { node }
-        | AlarmCause::Warning { node }
-        | AlarmCause::LoadUnknown { node }
-        | AlarmCause::LimitFutile { node } => node.to_string(),
-        AlarmCause::LinkDown { terminal }
-        | AlarmCause::NoEffect { terminal, .. }
-        | AlarmCause::CoverOpen { terminal } => terminal.to_string(),
-        AlarmCause::JournalFailing
-        | AlarmCause::JournalDamaged
-        | AlarmCause::JournalOversize
-        | AlarmCause::ReplayDiffers => String::new(),
-    }
+    let terminal = alarm.cause.terminal().map(|terminal| terminal.to_string());
+    terminal.or_else(|| alarm.cause.node().map(|node| node.to_string())).unwrap_or_default()
 }
 
 fn event_row(position: i64, place: i64, event: &Event) -> Result<EventRow, StoreError> {

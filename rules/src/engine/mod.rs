@@ -248,19 +248,7 @@ impl Engine {
                 }
             }
         }
-        let unwatched = |cause: AlarmCause| match cause {
-            AlarmCause::OverLimit { node }
-            | AlarmCause::Warning { node }
-            | AlarmCause::LoadUnknown { node }
-            | AlarmCause::LimitFutile { node } => !self.watches.contains_key(&node),
-            AlarmCause::LinkDown { .. }
-            | AlarmCause::NoEffect { .. }
-            | AlarmCause::CoverOpen { .. }
-            | AlarmCause::JournalDamaged
-            | AlarmCause::JournalFailing
-            | AlarmCause::JournalOversize
-            | AlarmCause::ReplayDiffers => false,
-        };
+        let unwatched = |cause: AlarmCause| cause.node().is_some_and(|node| !self.watches.contains_key(&node));
         self.alarms.clear_where(unwatched, self.now, out);
     }
 
@@ -283,18 +271,8 @@ impl Engine {
         self.curtailed.retain(|customer, _| inventory.customers.contains_key(customer));
         let terminals = &inventory.terminals;
         let gone = |cause: AlarmCause| match cause {
-            AlarmCause::OverLimit { .. }
-            | AlarmCause::Warning { .. }
-            | AlarmCause::LoadUnknown { .. }
-            | AlarmCause::LimitFutile { .. }
-            | AlarmCause::JournalDamaged
-            | AlarmCause::JournalFailing
-            | AlarmCause::JournalOversize
-            | AlarmCause::ReplayDiffers => false,
             AlarmCause::NoEffect { terminal, round } => !exists(&terminal, &round),
-            AlarmCause::LinkDown { terminal } | AlarmCause::CoverOpen { terminal } => {
-                !terminals.contains_key(&terminal)
-            }
+            cause => cause.terminal().is_some_and(|terminal| !terminals.contains_key(&terminal)),
         };
         self.alarms.clear_where(gone, self.now, out);
         let orphaned = |order: &Order| match order.action.round() {

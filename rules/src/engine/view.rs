@@ -9,7 +9,7 @@ use crate::model::{
     NodeId, PointKind, Power, Quality, Round, RoundNo, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
 use crate::orders::Order;
-use crate::output::{Alarm, AlarmCause};
+use crate::output::Alarm;
 use crate::view::{LimitState, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
 
 impl Engine {
@@ -34,19 +34,6 @@ impl Engine {
     /// A terminal in full; none when it is not in the inventory.
     pub fn terminal(&self, id: TerminalId) -> Option<TerminalDetail> {
         let post = self.grid.posts.get(&id)?;
-        let about = |cause: AlarmCause| match cause {
-            AlarmCause::LinkDown { terminal }
-            | AlarmCause::NoEffect { terminal, .. }
-            | AlarmCause::CoverOpen { terminal } => terminal == id,
-            AlarmCause::OverLimit { .. }
-            | AlarmCause::Warning { .. }
-            | AlarmCause::LoadUnknown { .. }
-            | AlarmCause::LimitFutile { .. }
-            | AlarmCause::JournalDamaged
-            | AlarmCause::JournalFailing
-            | AlarmCause::JournalOversize
-            | AlarmCause::ReplayDiffers => false,
-        };
         let point = |held: &Held| PointView {
             reading: held.reading,
             arrived_at: held.arrived_at,
@@ -56,7 +43,7 @@ impl Engine {
             summary: self.terminal_view(id, post, self.grid.inventory.terminals.get(&id)?),
             points: post.points().map(point).collect(),
             orders: self.orders().filter(|order| order.terminal == id).cloned().collect(),
-            alarms: sorted(self.alarms.live().filter(|alarm| about(alarm.cause)).cloned().collect()),
+            alarms: sorted(self.alarms.live().filter(|alarm| alarm.cause.terminal() == Some(id)).cloned().collect()),
         })
     }
 
