@@ -231,6 +231,36 @@ pub(super) fn parts(rows: &[ReadingRow]) -> Vec<Part> {
     all
 }
 
+/// Adds what comes to what is there, on either engine. A late reading corrects its stretch.
+pub(super) const MERGE: &str = "ON CONFLICT (resolution, point_id, start) DO UPDATE SET
+    readings = rollup.readings + excluded.readings, good = rollup.good + excluded.good,
+    sum = rollup.sum + excluded.sum,
+    low = CASE WHEN rollup.low IS NULL OR (excluded.low, excluded.low_at) < (rollup.low, rollup.low_at)
+        THEN excluded.low ELSE rollup.low END,
+    low_at = CASE WHEN rollup.low IS NULL OR (excluded.low, excluded.low_at) < (rollup.low, rollup.low_at)
+        THEN excluded.low_at ELSE rollup.low_at END,
+    high = CASE WHEN rollup.high IS NULL OR (excluded.high, rollup.high_at) > (rollup.high, excluded.high_at)
+        THEN excluded.high ELSE rollup.high END,
+    high_at = CASE WHEN rollup.high IS NULL OR (excluded.high, rollup.high_at) > (rollup.high, excluded.high_at)
+        THEN excluded.high_at ELSE rollup.high_at END,
+    first = CASE WHEN rollup.first_at IS NULL OR excluded.first_at < rollup.first_at
+        THEN excluded.first ELSE rollup.first END,
+    first_at = CASE WHEN rollup.first_at IS NULL OR excluded.first_at < rollup.first_at
+        THEN excluded.first_at ELSE rollup.first_at END,
+    last = CASE WHEN rollup.last_at IS NULL OR excluded.last_at >= rollup.last_at
+        THEN excluded.last ELSE rollup.last END,
+    last_at = CASE WHEN rollup.last_at IS NULL OR excluded.last_at >= rollup.last_at
+        THEN excluded.last_at ELSE rollup.last_at END,
+    bad = CASE WHEN rollup.bad_at IS NULL OR excluded.bad_at < rollup.bad_at
+        THEN excluded.bad ELSE rollup.bad END,
+    bad_at = CASE WHEN rollup.bad_at IS NULL OR excluded.bad_at < rollup.bad_at
+        THEN excluded.bad_at ELSE rollup.bad_at END,
+    bad_quality = CASE WHEN rollup.bad_at IS NULL OR excluded.bad_at < rollup.bad_at
+        THEN excluded.bad_quality ELSE rollup.bad_quality END,
+    invalid = rollup.invalid + excluded.invalid, not_topical = rollup.not_topical + excluded.not_topical,
+    substituted = rollup.substituted + excluded.substituted, blocked = rollup.blocked + excluded.blocked,
+    overflow = rollup.overflow + excluded.overflow";
+
 #[cfg(test)]
 mod tests {
     use super::*;

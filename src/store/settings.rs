@@ -7,6 +7,8 @@ use std::str::FromStr;
 use headroom_rules::model::Span;
 use sqlx::postgres::PgConnectOptions;
 
+use super::rollup::Resolution;
+
 /// The environment's word for the password of a server.
 pub const PASSWORD_VARIABLE: &str = "HEADROOM_STORE_PASSWORD";
 /// Parameters that a URL may carry; sqlx passes over others with a warning only.
@@ -108,6 +110,16 @@ impl ServerUrl {
 impl fmt::Debug for ServerUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.shown())
+    }
+}
+
+impl StoreSettings {
+    /// How long rollups of one resolution are kept.
+    pub(super) const fn rollup_keep(&self, resolution: Resolution) -> Span {
+        match resolution {
+            Resolution::Minute => self.minutes_keep,
+            Resolution::Quarter | Resolution::Hour | Resolution::Day => self.rollups_keep,
+        }
     }
 }
 

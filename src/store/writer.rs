@@ -45,8 +45,9 @@ pub struct Backlog {
 /// Stores entries until every sender is gone and the last one is stored, then gives the store back.
 ///
 /// On an error the batch is kept and tried again (after 250 ms, doubling to 5 s, and up to a half more by chance, so
-/// that not everybody who lost a server comes back at once) for as long as it takes. Meanwhile `entries` fills up. Whoever feeds it must not let the engine wait there: what does not fit can be read again from
-/// the journal after [`Backlog::stored`].
+/// that not everybody who lost a server comes back at once) for as long as it takes. Meanwhile `entries` fills up. Whoever
+/// feeds it must not let the engine wait there: what does not fit can be read again from the journal after
+/// [`Backlog::stored`].
 ///
 /// What is older than the store's settings say by `clock`, the supply's time, is given up once a day of real time,
 /// between two batches.
@@ -117,16 +118,12 @@ fn chance() -> u8 {
 /// The next batch; none when every sender is gone.
 async fn collect(entries: &mut mpsc::Receiver<Entry>) -> Option<Vec<Entry>> {
     let mut batch = vec![entries.recv().await?];
-    let mut readings = batch.iter().map(readings_of).sum::<usize>();
+    let mut readings = batch.iter().map(|entry| entry.input.readings()).sum::<usize>();
     let until = Instant::now() + WINDOW;
     while readings < READINGS_MAX && batch.len() < ENTRIES_MAX {
         let Ok(Some(entry)) = timeout_at(until, entries.recv()).await else { break };
-        readings += readings_of(&entry);
+        readings += entry.input.readings();
         batch.push(entry);
     }
     Some(batch)
-}
-
-fn readings_of(entry: &Entry) -> usize {
-    entry.input.readings()
 }

@@ -221,15 +221,9 @@ async fn policies(
         );
         run(connection, add).await?;
     }
-    let keep = [
-        ("reading", settings.readings_keep),
-        ("event", settings.events_keep),
-        (aggregate(Resolution::Minute), settings.minutes_keep),
-        (aggregate(Resolution::Quarter), settings.rollups_keep),
-        (aggregate(Resolution::Hour), settings.rollups_keep),
-        (aggregate(Resolution::Day), settings.rollups_keep),
-    ];
-    for (table, keep) in keep {
+    let keep = [("reading", settings.readings_keep), ("event", settings.events_keep)];
+    let rollups = Resolution::ALL.map(|resolution| (aggregate(resolution), settings.rollup_keep(resolution)));
+    for (table, keep) in keep.into_iter().chain(rollups) {
         run(connection, format!("SELECT remove_retention_policy('{table}', if_exists => true)")).await?;
         run(connection, format!("SELECT add_retention_policy('{table}', {})", interval(keep))).await?;
     }
@@ -248,12 +242,12 @@ pub(super) async fn forget(
     let aside = sqlx::query("DELETE FROM set_aside WHERE arrived_at < $1").bind(before(settings.readings_keep));
     let mut forgotten = aside.persistent(false).execute(&mut *connection).await?.rows_affected();
     for resolution in Resolution::ALL {
-        let keep = if resolution == Resolution::Minute { settings.minutes_keep } else { settings.rollups_keep };
+        let old = before(settings.rollup_keep(resolution));
         for delete in [
             "DELETE FROM rollup WHERE resolution = $1 AND start < $2",
             "DELETE FROM load WHERE resolution = $1 AND start < $2",
         ] {
-            let delete = sqlx::query(delete).bind(resolution.code()).bind(before(keep)).persistent(false);
+            let delete = sqlx::query(delete).bind(resolution.code()).bind(old).persistent(false);
             delete.execute(&mut *connection).await?;
         }
     }

@@ -7,8 +7,7 @@ use sqlx::postgres::PgConnection;
 use crate::store::batch::{Batch, Points, ReadingRow, StateRow, new_points};
 use crate::store::instant::Instant;
 use crate::store::load::{self, LoadPart};
-use crate::store::rollup::{At, Part};
-use crate::store::sqlite::MERGE;
+use crate::store::rollup::{self, At, Part};
 use crate::store::{Entry, StoreError, StoreSettings};
 
 const COPY: &str =
@@ -169,7 +168,8 @@ async fn roll_ups(connection: &mut PgConnection, parts: &[Part]) -> Result<(), s
         "INSERT INTO rollup SELECT * FROM unnest($1::int2[], $2::int4[], $3::timestamptz[], $4::int8[], $5::int8[],
              $6::int8[], $7::int8[], $8::timestamptz[], $9::int8[], $10::timestamptz[], $11::int8[], $12::timestamptz[],
              $13::int8[], $14::timestamptz[], $15::int8[], $16::timestamptz[], $17::int2[], $18::int8[], $19::int8[],
-             $20::int8[], $21::int8[], $22::int8[]) {MERGE}"
+             $20::int8[], $21::int8[], $22::int8[]) {}",
+        rollup::MERGE
     );
     let mut query = sqlx::query(sqlx::AssertSqlSafe(insert))
         .bind(column(parts, |part| part.resolution.code()))

@@ -7,18 +7,16 @@ mod write;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use headroom_rules::model::{Span, Timestamp};
+use headroom_rules::model::Timestamp;
 use sqlx::Connection;
 use sqlx::migrate::{MigrateError, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 
 use super::batch::{Batch, Points};
-use super::instant::Instant;
 use super::{Entry, StoreError, StoreSettings};
 use crate::journal::Position;
 
 pub(super) use reader::SqliteRows;
-pub(super) use write::MERGE;
 
 static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
@@ -126,16 +124,7 @@ impl SqliteStore {
         let Some(connection) = &mut self.connection else { return Ok(0) };
         let store = self.file.display().to_string();
         let failed = |source| StoreError::Database { store, doing: "forget what is old", advice: ADVICE, source };
-        let before = |keep: Span| Instant::from(now.after(-keep));
-        write::forget(
-            connection,
-            before(settings.readings_keep),
-            before(settings.minutes_keep),
-            before(settings.rollups_keep),
-            before(settings.events_keep),
-        )
-        .await
-        .map_err(failed)
+        write::forget(connection, settings, now).await.map_err(failed)
     }
 
     pub(super) fn shown(&self) -> String {

@@ -1,7 +1,7 @@
 //! What goes into SQLite in one transaction.
 
 use futures_util::TryStreamExt as _;
-use headroom_rules::model::Quality;
+use headroom_rules::model::{Quality, Span, Timestamp};
 use sqlx::sqlite::{Sqlite, SqliteConnection};
 use sqlx::{Connection as _, QueryBuilder};
 
@@ -9,7 +9,7 @@ use crate::journal::Position;
 use crate::store::batch::{Batch, EventRow, Points, ReadingRow, StateRow, new_points};
 use crate::store::instant::Instant;
 use crate::store::load::{self, LoadPart};
-use crate::store::rollup::{Part, parts};
+use crate::store::rollup::{self, Part, Resolution, parts};
 use crate::store::{Entry, StoreError, StoreSettings};
 
 /// Rows of one insert of readings; with nine columns far below SQLite's limit of 32766 values.
@@ -169,40 +169,10 @@ async fn roll_up(connection: &mut SqliteConnection, parts: &[Part]) -> Result<()
         values.push_bind(marks.blocked).push_bind(marks.overflow);
     });
     // A SELECT without a condition before ON CONFLICT would be ambiguous; VALUES is not.
-    insert.push(" ").push(MERGE);
+    insert.push(" ").push(rollup::MERGE);
     insert.build().persistent(parts.len() == PARTS_PER_INSERT).execute(connection).await?;
     Ok(())
 }
-
-/// Adds what comes to what is there, on either engine. A late reading corrects its stretch.
-pub(in crate::store) const MERGE: &str = "ON CONFLICT (resolution, point_id, start) DO UPDATE SET
-    readings = rollup.readings + excluded.readings, good = rollup.good + excluded.good,
-    sum = rollup.sum + excluded.sum,
-    low = CASE WHEN rollup.low IS NULL OR (excluded.low, excluded.low_at) < (rollup.low, rollup.low_at)
-        THEN excluded.low ELSE rollup.low END,
-    low_at = CASE WHEN rollup.low IS NULL OR (excluded.low, excluded.low_at) < (rollup.low, rollup.low_at)
-        THEN excluded.low_at ELSE rollup.low_at END,
-    high = CASE WHEN rollup.high IS NULL OR (excluded.high, rollup.high_at) > (rollup.high, excluded.high_at)
-        THEN excluded.high ELSE rollup.high END,
-    high_at = CASE WHEN rollup.high IS NULL OR (excluded.high, rollup.high_at) > (rollup.high, excluded.high_at)
-        THEN excluded.high_at ELSE rollup.high_at END,
-    first = CASE WHEN rollup.first_at IS NULL OR excluded.first_at < rollup.first_at
-        THEN excluded.first ELSE rollup.first END,
-    first_at = CASE WHEN rollup.first_at IS NULL OR excluded.first_at < rollup.first_at
-        THEN excluded.first_at ELSE rollup.first_at END,
-    last = CASE WHEN rollup.last_at IS NULL OR excluded.last_at >= rollup.last_at
-        THEN excluded.last ELSE rollup.last END,
-    last_at = CASE WHEN rollup.last_at IS NULL OR excluded.last_at >= rollup.last_at
-        THEN excluded.last_at ELSE rollup.last_at END,
-    bad = CASE WHEN rollup.bad_at IS NULL OR excluded.bad_at < rollup.bad_at
-        THEN excluded.bad ELSE rollup.bad END,
-    bad_at = CASE WHEN rollup.bad_at IS NULL OR excluded.bad_at < rollup.bad_at
-        THEN excluded.bad_at ELSE rollup.bad_at END,
-    bad_quality = CASE WHEN rollup.bad_at IS NULL OR excluded.bad_at < rollup.bad_at
-        THEN excluded.bad_quality ELSE rollup.bad_quality END,
-    invalid = rollup.invalid + excluded.invalid, not_topical = rollup.not_topical + excluded.not_topical,
-    substituted = rollup.substituted + excluded.substituted, blocked = rollup.blocked + excluded.blocked,
-    overflow = rollup.overflow + excluded.overflow";
 
 async fn loads(connection: &mut SqliteConnection, parts: &[LoadPart]) -> Result<(), sqlx::Error> {
     let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO load ");
@@ -274,16 +244,16 @@ pub(super) async fn roll_up_what_was_there(connection: &mut SqliteConnection) ->
     transaction.commit().await
 }
 
-/// Gives up what is of before those times, readings point by point so that nobody waits long, and says how many of
+/// Gives up what is older than the settings say, readings point by point so that nobody waits long, and says how many of
 /// these there were.
 pub(super) async fn forget(
     connection: &mut SqliteConnection,
-    readings: Instant,
-    minutes: Instant,
-    rollups: Instant,
-    events: Instant,
+    settings: &StoreSettings,
+    now: Timestamp,
 ) -> Result<u64, sqlx::Error> {
+    let before = |keep: Span| Instant::from(now.after(-keep));
     let points: Vec<i32> = sqlx::query_scalar("SELECT id FROM point ORDER BY id").fetch_all(&mut *connection).await?;
+    let readings = before(settings.readings_keep);
     let mut forgotten = 0;
     for point in points {
         // By the key, and of that what also came long ago: a clock that is years behind does not make a value old.
@@ -291,15 +261,18 @@ pub(super) async fn forget(
         forgotten += sqlx::query(query).bind(point).bind(readings).execute(&mut *connection).await?.rows_affected();
         let query = "DELETE FROM set_aside WHERE point_id = ?1 AND arrived_at < ?2";
         forgotten += sqlx::query(query).bind(point).bind(readings).execute(&mut *connection).await?.rows_affected();
-        for (resolution, before) in [(1, minutes), (2, rollups), (3, rollups), (4, rollups)] {
+        for resolution in Resolution::ALL {
+            let old = before(settings.rollup_keep(resolution));
             let query = "DELETE FROM rollup WHERE resolution = ? AND point_id = ? AND start < ?";
-            sqlx::query(query).bind(resolution).bind(point).bind(before).execute(&mut *connection).await?;
+            sqlx::query(query).bind(resolution.code()).bind(point).bind(old).execute(&mut *connection).await?;
         }
     }
-    for (resolution, before) in [(1, minutes), (2, rollups), (3, rollups), (4, rollups)] {
-        let query = "DELETE FROM load WHERE resolution = ? AND start < ?";
-        sqlx::query(query).bind(resolution).bind(before).execute(&mut *connection).await?;
+    for resolution in Resolution::ALL {
+        let old = before(settings.rollup_keep(resolution));
+        let query = sqlx::query("DELETE FROM load WHERE resolution = ? AND start < ?").bind(resolution.code());
+        query.bind(old).execute(&mut *connection).await?;
     }
+    let events = before(settings.events_keep);
     sqlx::query("DELETE FROM event WHERE at < ?").bind(events).execute(&mut *connection).await?;
     Ok(forgotten)
 }
