@@ -124,6 +124,21 @@ impl Driver {
         }
     }
 
+    /// Asks what the station refuses, each by a cause and in a type, and then for an address that it does not have.
+    pub(crate) async fn asked_in_vain<const N: usize>(
+        &mut self,
+        tally: &mut Tally,
+        refusals: [(&str, Value, u8, &str); N],
+    ) {
+        for (what, how, cause, type_name) in refusals {
+            self.ask(what, how.clone()).await;
+            tally.row(format!("{what} {how}"), &self.answer(0, cause, false).await, &(json!(type_name), true));
+        }
+        self.ask("read", json!({ "ca": COMMON_ADDRESS, "ioa": 1_999 })).await;
+        let answer = self.answer(1_999, causes::UNKNOWN_OBJECT, false).await;
+        tally.row("reading an unknown address", &answer, &(json!("C_RD_NA_1"), true));
+    }
+
     /// Gives a command that is refused by this cause.
     pub(crate) async fn refused(&mut self, tally: &mut Tally, what: &str, said: Value, cause: u8) {
         let taken = self.ask("command", said.clone()).await;

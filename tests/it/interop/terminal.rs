@@ -237,13 +237,7 @@ async fn interrogated(relay: &Relay, tally: &mut Tally) {
         ("counters", json!({ "ca": ca, "group": 1 }), con, "C_CI_NA_1"),
         ("counters", json!({ "ca": ca, "freeze": 1 }), con, "C_CI_NA_1"),
     ];
-    for (what, how, cause, type_name) in refusals {
-        centre.ask(what, how.clone()).await;
-        tally.row(format!("{what} {how}"), &centre.answer(0, cause, false).await, &(json!(type_name), true));
-    }
-    centre.ask("read", json!({ "ca": ca, "ioa": 1_999 })).await;
-    let answer = centre.answer(1_999, causes::UNKNOWN_OBJECT, false).await;
-    tally.row("reading an unknown address", &answer, &(json!("C_RD_NA_1"), true));
+    centre.asked_in_vain(tally, refusals).await;
 }
 
 #[tokio::test]
