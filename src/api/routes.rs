@@ -30,6 +30,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let api = warp::any().map(move || Arc::clone(&api));
     let caller = warp::ext::get::<Caller>();
     let pairs = warp::query::<Pairs>();
+    let looks = only(Method::GET, READS).and(api.clone()).and(pairs);
 
     let healthz = warp::path!("healthz")
         .and(only(Method::GET, READS))
@@ -57,49 +58,31 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
             settle(asking::read_now(&api, &caller, &id, pairs).await)
         });
     let trend = warp::path!("api" / "v1" / "terminals" / String / "trend")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(reading::trend(&api, &id, pairs).await) });
     let load = warp::path!("api" / "v1" / "nodes" / String / "load")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::load(&api, &id, pairs).await) });
     let peak = warp::path!("api" / "v1" / "terminals" / String / "peak")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::peak(&api, &id, pairs).await) });
     let energy = warp::path!("api" / "v1" / "terminals" / String / "energy")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::energy(&api, &id, pairs).await) });
     let gaps = warp::path!("api" / "v1" / "terminals" / String / "gaps")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::gaps(&api, &id, pairs).await) });
     let orders = warp::path!("api" / "v1" / "orders")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|api: Arc<Api>, pairs| async move { settle(reading::orders(&api, pairs).await) });
     let alarms = warp::path!("api" / "v1" / "alarms")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|api: Arc<Api>, pairs| async move { settle(reading::alarms(&api, pairs).await) });
     let events = warp::path!("api" / "v1" / "events")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|api: Arc<Api>, pairs| async move { settle(reading::events(&api, pairs).await) });
     let audit = warp::path!("api" / "v1" / "audit")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
+        .and(looks.clone())
         .then(|api: Arc<Api>, pairs| async move { settle(reading::audit(&api, pairs).await) });
     let health = warp::path!("api" / "v1" / "health")
         .and(only(Method::GET, READS))

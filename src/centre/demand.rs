@@ -8,8 +8,7 @@ use std::time::Duration;
 use headroom_rules::model::{PointKind, TerminalId};
 use headroom_rules::orders::NotSent;
 use headroom_terminals::iec104::asdu::causes;
-use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
-use headroom_terminals::iec104::controlling::{Answer, Request};
+use headroom_terminals::iec104::controlling::{ALL_COUNTERS, Answer, Request, STATION};
 use headroom_terminals::iec104::task::Ask;
 use headroom_terminals::profile::Profile;
 use tokio::sync::mpsc::error::TrySendError;
@@ -18,11 +17,6 @@ use tokio::time::timeout;
 
 /// Whoever waits longer than this may look again by himself: what still comes is taken in as ever.
 const READ_WITHIN: Duration = Duration::from_secs(30);
-/// QOI: the whole station (60870-5-101, 7.2.6.22).
-const STATION: Qoi = Qoi(20);
-/// QCC: all counters, read without freeze (60870-5-101, 7.2.6.23).
-const ALL_COUNTERS: Qcc = Qcc(5);
-
 /// What is to be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wanted {

@@ -83,8 +83,7 @@ impl Handle {
 
     /// Whether inputs reach the disk; a disk that gives no answer counts as one that refuses.
     pub fn journal_health(&self) -> Health {
-        let told = self.health.borrow().clone();
-        if let Health::Good = told { self.gauge.hanging().unwrap_or(told) } else { told }
+        self.gauge.judge(self.health.borrow().clone())
     }
 
     /// A terminal in full; none when it is not in the inventory.

@@ -2,7 +2,8 @@
 //!
 //! Read [`Centre::start`] for who feeds whom, then `acquisition` (links to journal), `engine_task` (journal to engine to
 //! everybody), `dispatch` (engine to links), `storing` (engine to store, through its outages), `recovery` and `snapshots`
-//! (where a start begins), `watching` (what the centre tells operators of its own disk). [`Handle`] is what the API and others hold of a running centre.
+//! (where a start begins), `watching` (what the centre tells operators of its own disk). [`Handle`] is what the API and
+//! others hold of a running centre.
 //!
 //! ```text
 //!  links ──> submissions ──> journal::write ──> engine's task ──> store's writer

@@ -52,9 +52,8 @@ impl Watching {
     /// Whether there is still somebody to tell.
     async fn look_at_the_disk(&mut self) -> bool {
         let told = self.health.borrow_and_update().clone();
-        let health = if told == Health::Good { self.gauge.hanging().unwrap_or(told) } else { told };
         let now = self.clock.now();
-        match health {
+        match self.gauge.judge(told) {
             Health::Failing { error, .. } => {
                 self.trouble.send_if_modified(|alarm| match alarm {
                     Some(alarm) if alarm.detail == error => false,

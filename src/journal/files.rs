@@ -83,8 +83,13 @@ pub(super) fn fault(file: &Path, doing: &'static str, wanted: Position, source: 
     JournalError::Database { file: file.to_owned(), doing, source }
 }
 
-/// SQLITE_CORRUPT and SQLITE_NOTADB, the extended codes of them included.
+/// SQLITE_CORRUPT and SQLITE_NOTADB.
 fn is_damage(error: &sqlx::Error) -> bool {
-    let code = error.as_database_error().and_then(|error| error.code()).and_then(|code| code.parse::<u32>().ok());
-    matches!(code.map(|code| code & 0xFF), Some(11 | 26))
+    matches!(primary_code(error), Some(11 | 26))
+}
+
+/// SQLite's code of an error, without what extends it (sqlite.org/rescode.html).
+pub(crate) fn primary_code(error: &sqlx::Error) -> Option<u32> {
+    let code = error.as_database_error()?.code()?;
+    code.parse::<u32>().ok().map(|code| code & 0xFF)
 }

@@ -48,8 +48,13 @@ impl Gauge {
         self.now().append_since.map(|since| since.elapsed())
     }
 
+    /// What the writer `told` of the disk, unless the disk has given it no answer since.
+    pub fn judge(&self, told: Health) -> Health {
+        if told == Health::Good { self.hanging().unwrap_or(told) } else { told }
+    }
+
     /// The state of a disk that neither takes a batch nor refuses it.
-    pub fn hanging(&self) -> Option<Health> {
+    fn hanging(&self) -> Option<Health> {
         let since = self.now().append_since.filter(|since| since.elapsed() >= HANGS)?;
         let error = format!("the disk has given no answer for {} s", since.elapsed().as_secs());
         Some(Health::Failing { since, error })

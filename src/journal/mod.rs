@@ -32,7 +32,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use error::JournalError;
-pub(crate) use files::make_folder;
+pub(crate) use files::{make_folder, primary_code};
 pub use gauge::Gauge;
 pub(crate) use inspect::kind;
 pub use inspect::{Finding, Inspector, SnapshotStats, Stats};

@@ -14,7 +14,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 
 use super::batch::{Batch, Points};
 use super::{Entry, StoreError, StoreSettings};
-use crate::journal::Position;
+use crate::journal::{Position, primary_code};
 
 pub(super) use reader::SqliteRows;
 
@@ -22,6 +22,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// Name of the store's file in the data folder.
 const FILE: &str = "headroom.db";
+/// SQLITE_BUSY.
+const BUSY: u32 = 5;
 /// Five seconds in all.
 const BUSY_TRIES: u32 = 100;
 const BUSY_WAIT: Duration = Duration::from_millis(50);
@@ -38,15 +40,12 @@ pub(super) struct SqliteStore {
 
 /// A new file is turned to its log by whoever comes first, and for that SQLite waits for nobody, whatever its time-out.
 async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sqlx::Error> {
-    let busy = |error: &sqlx::Error| {
-        // SQLITE_BUSY, as the extended code's low octet.
-        let code = error.as_database_error().and_then(sqlx::error::DatabaseError::code);
-        code.and_then(|code| code.parse::<u32>().ok()).is_some_and(|code| code & 0xFF == 5)
-    };
     let mut tries = 1..BUSY_TRIES;
     loop {
         match SqliteConnection::connect_with(options).await {
-            Err(error) if busy(&error) && tries.next().is_some() => tokio::time::sleep(BUSY_WAIT).await,
+            Err(error) if primary_code(&error) == Some(BUSY) && tries.next().is_some() => {
+                tokio::time::sleep(BUSY_WAIT).await
+            }
             done => return done,
         }
     }

@@ -22,7 +22,7 @@ use super::inbox::Inbox;
 use super::time::TimeBase;
 use commands::{Active, Point, Selected, Waiting};
 pub use files::{FileAnswer, FileRequest};
-pub use procedures::{Answer, ParameterValue, Request};
+pub use procedures::{ALL_COUNTERS, Answer, ParameterValue, Request, STATION};
 use procedures::{Procedure, Running};
 
 /// What the session wants done or known.

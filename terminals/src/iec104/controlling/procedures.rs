@@ -9,10 +9,10 @@ use super::super::asdu::{self, Asdu, Element, Object, Tag, causes, types};
 use super::super::time::Cp56;
 use super::{Output, Phase, Session, State};
 
-/// QOI: the whole station.
-const STATION: Qoi = Qoi(20);
-/// QCC: all counters, read without freeze.
-const ALL_COUNTERS: Qcc = Qcc(5);
+/// QOI: the whole station (60870-5-101, 7.2.6.22).
+pub const STATION: Qoi = Qoi(20);
+/// QCC: all counters, read without freeze (60870-5-101, 7.2.6.23).
+pub const ALL_COUNTERS: Qcc = Qcc(5);
 /// FBP, the fixed test bit pattern (60870-5-101, 7.2.6.14).
 pub(crate) const TEST_PATTERN: u16 = 0x55AA;
 
