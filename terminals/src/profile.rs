@@ -417,7 +417,7 @@ mod tests {
     #[test]
     fn the_standard_map_is_sound_and_knows_every_point() {
         let profile = Profile::parse(include_str!("../profiles/standard.toml")).unwrap();
-        assert_eq!(profile.points().len(), 12 + 16);
+        assert_eq!(profile.points().len(), 13 + 16 + 4);
         assert_eq!(profile, Profile::standard());
     }
 

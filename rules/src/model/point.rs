@@ -45,6 +45,57 @@ impl fmt::Display for RoundNo {
     }
 }
 
+/// A period of the day with a price of its own (尖峰平谷).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Tariff {
+    /// 1: the dearest hours.
+    Sharp,
+    /// 2.
+    Peak,
+    /// 3.
+    Flat,
+    /// 4: the night.
+    Valley,
+}
+
+impl Tariff {
+    /// All four, in order.
+    pub const ALL: [Self; 4] = [Self::Sharp, Self::Peak, Self::Flat, Self::Valley];
+
+    /// Its number, 1..=4.
+    pub const fn number(self) -> u8 {
+        match self {
+            Self::Sharp => 1,
+            Self::Peak => 2,
+            Self::Flat => 3,
+            Self::Valley => 4,
+        }
+    }
+
+    /// The one with this [`number`](Self::number).
+    pub const fn from_number(number: u8) -> Option<Self> {
+        Some(match number {
+            1 => Self::Sharp,
+            2 => Self::Peak,
+            3 => Self::Flat,
+            4 => Self::Valley,
+            _ => return None,
+        })
+    }
+}
+
+impl fmt::Display for Tariff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sharp => "sharp",
+            Self::Peak => "peak",
+            Self::Flat => "flat",
+            Self::Valley => "valley",
+        })
+    }
+}
+
 /// What a point of a terminal tells. The unit of its [`Reading::value`] is fixed by the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -77,6 +128,11 @@ pub enum PointKind {
     SupplyGuarantee,
     /// The power cap in force at the terminal, W; 0 when none.
     PowerCap,
+    /// Mean active power of a quarter of an hour, W; its time is the quarter's end. A record, never what is drawn now: it
+    /// decides nothing.
+    LoadCurve,
+    /// Register of imported active energy in one tariff, Wh.
+    TariffEnergy(Tariff),
 }
 
 impl PointKind {
@@ -95,8 +151,10 @@ impl PointKind {
             Self::CoverOpen => 10,
             Self::SupplyGuarantee => 11,
             Self::PowerCap => 12,
+            Self::LoadCurve => 13,
             Self::RoundPower(round) => 20 + round.get() as u16,
             Self::RoundPosition(round) => 40 + round.get() as u16,
+            Self::TariffEnergy(tariff) => 60 + tariff.number() as u16,
         }
     }
 
@@ -116,8 +174,10 @@ impl PointKind {
             10 => Self::CoverOpen,
             11 => Self::SupplyGuarantee,
             12 => Self::PowerCap,
+            13 => Self::LoadCurve,
             21..=28 => Self::RoundPower(round(20)?),
             41..=48 => Self::RoundPosition(round(40)?),
+            61..=64 => Self::TariffEnergy(Tariff::from_number(u8::try_from(code - 60).ok()?)?),
             _ => return None,
         })
     }
@@ -125,11 +185,11 @@ impl PointKind {
     /// The unit of the value as operators read it; the value itself is in thousandths of it, see [`Self::is_state`].
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::ActivePower | Self::RoundPower(_) | Self::PowerCap => "kW",
+            Self::ActivePower | Self::RoundPower(_) | Self::PowerCap | Self::LoadCurve => "kW",
             Self::ReactivePower => "kvar",
             Self::VoltageA | Self::VoltageB | Self::VoltageC => "V",
             Self::CurrentA | Self::CurrentB | Self::CurrentC => "A",
-            Self::ImportEnergy => "kWh",
+            Self::ImportEnergy | Self::TariffEnergy(_) => "kWh",
             Self::RoundPosition(_) | Self::CoverOpen | Self::SupplyGuarantee => "",
         }
     }
@@ -157,6 +217,8 @@ impl fmt::Display for PointKind {
             Self::CoverOpen => f.write_str("cover"),
             Self::SupplyGuarantee => f.write_str("supply guarantee"),
             Self::PowerCap => f.write_str("power cap"),
+            Self::LoadCurve => f.write_str("power of the quarter"),
+            Self::TariffEnergy(tariff) => write!(f, "{tariff} energy"),
         }
     }
 }
@@ -297,7 +359,8 @@ pub struct Reading {
     pub quality: Quality,
     /// When the terminal says it was so; none where the wire carried no time or an invalid one.
     pub source_time: Option<Timestamp>,
-    /// Cause of transmission (IEC 60870-5-101, 7.2.3), 1..=63: 3 spontaneous, 11 return after a remote command, 20 interrogated, 37 counter.
+    /// Cause of transmission (IEC 60870-5-101, 7.2.3), 1..=63: 3 spontaneous, 11 return after a remote command,
+    /// 13 file transfer, 20 interrogated, 37 counter.
     pub cause: u8,
 }
 
@@ -314,7 +377,7 @@ mod tests {
                 assert!(seen.insert(kind));
             }
         }
-        assert_eq!(seen.len(), 12 + 16);
+        assert_eq!(seen.len(), 13 + 16 + 4);
         assert_eq!(PointKind::from_code(u16::MAX), None);
     }
 

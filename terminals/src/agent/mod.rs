@@ -1,7 +1,8 @@
 //! The soft terminal: what a two-way load-monitoring terminal does between its site and its link. Pure: the site gives
 //! samples and the time, the link's [`Station`] doors take objects and commands.
 //!
-//! Its record of events and its settings are files of the station ([`EVENT_FILE`], [`SETTINGS_FILE`]).
+//! Its record of events, its memory of load curve and registers and its settings are files of the station ([`EVENT_FILE`],
+//! [`CURVE_FILE`], [`SETTINGS_FILE`]).
 //!
 //! **Invariant:** no trip while supply guarantee is in force, and none that takes the load below the safety floor, whoever
 //! asks (`never-shed-protected`).
@@ -13,22 +14,26 @@ use headroom_rules::model::{
 use headroom_rules::orders::{Action, Step};
 
 use crate::iec104::asdu::causes;
-use crate::iec104::files::{EVENTS, FileId, FileInfo, TRANSPARENT};
+use crate::iec104::files::{EVENTS, FileId, FileInfo, RECORDED_VALUES, TRANSPARENT};
 use crate::iec104::{CommandAnswer, Object, Station, StationCommand};
 use crate::profile::Profile;
 
+mod memory;
 mod record;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-use record::Record;
-use settings::Settings;
+use memory::{Memory, Meter, Remembered};
+use record::{Record, file};
+use settings::{Settings, Tariffs};
 
 /// The record of events: read, or asked for by its times.
 pub const EVENT_FILE: FileId = FileId { ioa: 30_001, name: EVENTS };
 /// Settings, a text: read and written.
 pub const SETTINGS_FILE: FileId = FileId { ioa: 30_002, name: TRANSPARENT };
+/// Load curve and frozen registers of the last weeks: read, or asked for by its times.
+pub const CURVE_FILE: FileId = FileId { ioa: 30_003, name: RECORDED_VALUES };
 /// Octets of settings at most.
 const SETTINGS_MAX: u32 = 4_096;
 /// Below this on every phase there is no supply, mV: a fifth of 230 V.
@@ -108,6 +113,9 @@ pub struct Agent<S> {
     cap_changed: bool,
     supplied: bool,
     record: Record,
+    memory: Memory,
+    /// Whether what is spontaneous reaches somebody.
+    carried: bool,
     settings: Settings,
     /// As the centre sent them, and when.
     settings_text: (String, Timestamp),
@@ -117,8 +125,10 @@ impl<S: Site> Agent<S> {
     /// A terminal that powers up now.
     pub fn new(config: AgentConfig, site: S) -> Self {
         let started = site.now();
-        let settings = Settings { report_every: config.report_every, deadband_percent: 1 };
+        let settings = Settings { report_every: config.report_every, deadband_percent: 1, tariffs: Tariffs::usual() };
         Self {
+            memory: Memory::new(config.profile.zone()),
+            carried: false,
             control: LocalControl::new(config.control),
             config,
             site,
@@ -170,6 +180,25 @@ impl<S: Site> Agent<S> {
             let [voltage, ..] = sample.voltage.map(Voltage::get);
             self.tell_event(&mut Vec::new(), PointKind::VoltageA, voltage, causes::SPONTANEOUS);
         }
+    }
+
+    /// Lets the memory see what the meter shows. A quarter that ends is told where somebody hears it; what nobody heard is
+    /// in the memory's file, and would only crowd out the events that wait for a link.
+    fn remember(&mut self, out: &mut Vec<Object>, sample: &Sample) {
+        let meter = Meter { at: Station::now(self), power: sample.power, energy: sample.energy };
+        let Some(end) = self.memory.measure(meter, &self.settings.tariffs) else { return };
+        if self.carried {
+            out.extend(self.remembered(Some(end), Some(end)));
+        }
+    }
+
+    fn remembered(&self, from: Option<Timestamp>, to: Option<Timestamp>) -> Vec<Object> {
+        let AgentConfig { profile, common_address, .. } = &self.config;
+        let object = |kept: &Remembered| {
+            let &Remembered { point, value, quality, at } = kept;
+            profile.object(point, *common_address, value, quality, Some(at), causes::SPONTANEOUS)
+        };
+        self.memory.between(from, to).iter().filter_map(object).collect()
     }
 
     fn tell_measured(&self, out: &mut Vec<Object>, sample: &Sample) {
@@ -308,6 +337,8 @@ impl<S: Site> Station for Agent<S> {
     fn read(&mut self, ioa: u32) -> Option<Object> {
         let mut objects = Vec::new();
         self.counters(&mut objects);
+        let newest = self.memory.newest();
+        objects.extend(newest.into_iter().flat_map(|end| self.remembered(Some(end), Some(end))));
         (1..=3).for_each(|group| _ = self.group(group, &mut objects));
         objects.into_iter().find(|object| object.ioa == ioa)
     }
@@ -315,6 +346,13 @@ impl<S: Site> Station for Agent<S> {
     fn counters(&mut self, out: &mut Vec<Object>) {
         let energy = self.site.sample().energy;
         self.tell(out, PointKind::ImportEnergy, energy.get(), causes::COUNTER_INTERROGATED);
+        for (tariff, energy) in self.memory.tariffs() {
+            self.tell(out, PointKind::TariffEnergy(tariff), energy.get(), causes::COUNTER_INTERROGATED);
+        }
+    }
+
+    fn carried(&mut self, by_a_link: bool) {
+        self.carried = by_a_link;
     }
 
     fn spontaneous(&mut self, out: &mut Vec<Object>) {
@@ -322,6 +360,7 @@ impl<S: Site> Station for Agent<S> {
         let sample = self.site.sample();
         self.keep_cap(now, &sample);
         self.record_supply(&sample);
+        self.remember(out, &sample);
         let Some(mut reported) = self.reported else {
             // Nobody has interrogated yet: tell everything once, as changed.
             self.interrogated(out);
@@ -407,7 +446,8 @@ impl<S: Site> Station for Agent<S> {
     }
 
     fn set_clock(&mut self, time: Timestamp) -> bool {
-        self.clock_offset = time.since(self.site.now());
+        let before = std::mem::replace(&mut self.clock_offset, time.since(self.site.now()));
+        self.memory.clock_set(self.clock_offset - before, time);
         true
     }
 
@@ -415,22 +455,35 @@ impl<S: Site> Station for Agent<S> {
         let length = |octets: usize| u32::try_from(octets).unwrap_or(u32::MAX);
         let (text, written) = &self.settings_text;
         let recorded = self.record.newest().unwrap_or(self.started);
+        let curve = self.memory.newest().unwrap_or(self.started);
         out.extend(
-            [(EVENT_FILE, self.record.file(None, None).len(), recorded), (SETTINGS_FILE, text.len(), *written)]
-                .map(|(file, octets, at)| FileInfo { file, length: length(octets), created: Some(at), status: 0 }),
+            [
+                (EVENT_FILE, self.record.file(None, None).len(), recorded),
+                (CURVE_FILE, file(&self.remembered(None, None)).len(), curve),
+                (SETTINGS_FILE, text.len(), *written),
+            ]
+            .map(|(file, octets, at)| FileInfo {
+                file,
+                length: length(octets),
+                created: Some(at),
+                status: 0,
+            }),
         );
     }
 
     fn read_file(&mut self, file: FileId) -> Option<Vec<u8>> {
         match file {
-            EVENT_FILE => Some(self.record.file(None, None)),
             SETTINGS_FILE => Some(self.settings_text.0.clone().into_bytes()),
-            _ => None,
+            log => self.query_log(log, None, None),
         }
     }
 
-    fn query_log(&mut self, file: FileId, from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Vec<u8>> {
-        (file == EVENT_FILE).then(|| self.record.file(from, to))
+    fn query_log(&mut self, log: FileId, from: Option<Timestamp>, to: Option<Timestamp>) -> Option<Vec<u8>> {
+        match log {
+            EVENT_FILE => Some(self.record.file(from, to)),
+            CURVE_FILE => Some(file(&self.remembered(from, to))),
+            _ => None,
+        }
     }
 
     fn takes_file(&mut self, file: FileId, length: u32) -> bool {

@@ -34,13 +34,18 @@ impl Record {
             after && to.is_none_or(|to| event.time.is_some_and(|time| time <= to))
         };
         let events: Vec<Object> = self.0.iter().filter(within).copied().collect();
-        let (mut octets, mut rest) = (Vec::new(), events.as_slice());
-        loop {
-            let count = pack_into(rest, Zone::UTC, &mut octets);
-            match rest.get(count..) {
-                Some(after) if count > 0 => rest = after,
-                _ => return octets,
-            }
+        file(&events)
+    }
+}
+
+/// Objects as the octets of a file.
+pub(super) fn file(objects: &[Object]) -> Vec<u8> {
+    let (mut octets, mut rest) = (Vec::new(), objects);
+    loop {
+        let count = pack_into(rest, Zone::UTC, &mut octets);
+        match rest.get(count..) {
+            Some(after) if count > 0 => rest = after,
+            _ => return octets,
         }
     }
 }

@@ -293,5 +293,66 @@ fn settings_that_the_centre_sent_hold_and_bad_ones_are_not_taken() {
     let mut files = Vec::new();
     agent.files(&mut files);
     let listed: Vec<_> = files.iter().map(|info| (info.file, info.length)).collect();
-    assert_eq!(listed, [(EVENT_FILE, 0), (SETTINGS_FILE, u32::try_from(text.len()).unwrap())]);
+    assert_eq!(listed, [(EVENT_FILE, 0), (CURVE_FILE, 0), (SETTINGS_FILE, u32::try_from(text.len()).unwrap())]);
+}
+
+/// Looks each 10 s until then.
+fn work(agent: &mut Agent<Bench>, until_s: i64) -> Vec<Object> {
+    let mut told = Vec::new();
+    while agent.site().now < Timestamp::new(until_s * 1_000) {
+        let site = agent.site_mut();
+        site.now = site.now.after(Span::from_s(10));
+        // 60 kW.
+        site.sample.energy += Power::from_kw(60).over(Span::from_s(10));
+        agent.spontaneous(&mut told);
+    }
+    told.retain(|object| matches!(object.ioa, 2201 | 3001..=3014));
+    told
+}
+
+#[test]
+fn the_quarters_values_are_told_when_it_ends_while_a_link_carries_them_and_are_in_the_file_in_any_case() {
+    let mut agent = agent(false);
+    assert_eq!(work(&mut agent, 1_800), [], "nobody hears");
+    agent.carried(true);
+    let told = work(&mut agent, 2_700);
+    let end = Some(Timestamp::new(2_700_000));
+    let what: Vec<_> = told.iter().map(|object| (object.ioa, object.value, object.time, object.cause)).collect();
+    // 5 kWh at 10 min and 35 min of 60 kW; the counter's unit is 100 Wh, and each look of 10 s lost two thirds of a Wh.
+    assert_eq!(what, [(2201, Value::Float(60.0), end, 3), (3001, Value::Counter(Bcr::new(399)), end, 3)]);
+    assert_eq!(agent.read(2201).map(|object| (object.value, object.time)), Some((Value::Float(60.0), end)));
+
+    let listed = |octets: &[u8]| -> Vec<(u32, i64, bool)> {
+        let objects = events(octets, Zone::UTC).unwrap();
+        objects.iter().map(|o| (o.ioa, o.time.unwrap().get() / 900_000, o.quality.decides())).collect()
+    };
+    // The first was measured from its tenth minute on.
+    let curve = [(2201, 1, false), (2201, 2, true), (2201, 3, true)];
+    let registers = [(3001, 1, true), (3001, 2, true), (3001, 3, true)];
+    let file = agent.read_file(CURVE_FILE).unwrap();
+    assert_eq!(listed(&file), [curve, registers].concat());
+    let asked = agent.query_log(CURVE_FILE, Some(Timestamp::new(1_000_000)), Some(Timestamp::new(1_800_000)));
+    assert_eq!(listed(&asked.unwrap()), [(2201, 2, true), (3001, 2, true)]);
+    let mut files = Vec::new();
+    agent.files(&mut files);
+    let entry = files.iter().find(|info| info.file == CURVE_FILE).unwrap();
+    assert_eq!((entry.length, entry.created), (u32::try_from(file.len()).unwrap(), end));
+}
+
+#[test]
+fn a_counter_interrogation_tells_the_registers_by_tariff_of_the_periods_that_were_set() {
+    let mut agent = agent(false);
+    let sharp_then_valley = format!("report_every_s = 60\ndeadband_percent = 1\ntariffs = \"1{}\"\n", "4".repeat(47));
+    assert!(agent.write_file(SETTINGS_FILE, sharp_then_valley.as_bytes()));
+    work(&mut agent, 3_600);
+    let mut counters = Vec::new();
+    agent.counters(&mut counters);
+    let read: Vec<_> = counters.iter().map(|object| (object.ioa, object.value)).collect();
+    let kwh = |tenths| Value::Counter(Bcr::new(tenths));
+    // 20 min until half past midnight, then 30.
+    assert_eq!(read, [(3001, kwh(548)), (3011, kwh(198)), (3012, kwh(0)), (3013, kwh(0)), (3014, kwh(299))]);
+    for bad in ["1", &"5".repeat(48), &"4".repeat(49)] {
+        let text = format!("report_every_s = 60\ndeadband_percent = 1\ntariffs = \"{bad}\"\n");
+        assert!(!agent.write_file(SETTINGS_FILE, text.as_bytes()), "{bad}");
+    }
 }

@@ -76,7 +76,7 @@ pub(super) const NOT_READY: u8 = 0x80;
 pub struct FileId {
     /// Information object address, 1..=16777215.
     pub ioa: u32,
-    /// What it is: [`TRANSPARENT`], [`EVENTS`], or as the station says.
+    /// What it is: [`TRANSPARENT`], [`EVENTS`], [`RECORDED_VALUES`], or as the station says.
     pub name: FileName,
 }
 
@@ -84,6 +84,8 @@ pub struct FileId {
 pub const TRANSPARENT: FileName = 1;
 /// Sequences of events.
 pub const EVENTS: FileName = 3;
+/// Sequences of recorded analogue values.
+pub const RECORDED_VALUES: FileName = 4;
 
 /// An entry of a directory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -211,7 +211,7 @@ impl Tagger {
 }
 
 /// Two-digit year, month and day of a day since 1970-01-01, within 1970..=2069.
-fn civil(days: i64) -> Option<(u8, u8, u8)> {
+pub(crate) fn civil(days: i64) -> Option<(u8, u8, u8)> {
     /// 1970-01-01 to 2069-12-31.
     const DAYS: i64 = 36_525;
     if !(0..DAYS).contains(&days) {

@@ -198,6 +198,7 @@ impl<S: Station> Session<S> {
 
     fn scan(&mut self) {
         let mut scanned = std::mem::take(&mut self.scanned);
+        self.station.carried(self.carrier.is_some_and(|id| self.is_started(id)));
         self.station.spontaneous(&mut scanned);
         for mut object in scanned.drain(..) {
             object.common_address = self.config.common_address;

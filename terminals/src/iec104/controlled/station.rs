@@ -103,6 +103,8 @@ pub trait Station: Send + 'static {
         self.counters(&mut objects);
         objects.into_iter().find(|object| object.ioa == ioa)
     }
+    /// Whether a started connection carries what is spontaneous; told before each call of [`Self::spontaneous`].
+    fn carried(&mut self, _by_a_link: bool) {}
     /// What changed since the last call, drained; called at every scan and after each command.
     fn spontaneous(&mut self, out: &mut Vec<Object>);
     /// A step of a command; a select that is accepted here is then held by the session.
