@@ -2,11 +2,12 @@
 
 use bytes::Bytes;
 use headroom_rules::output::Refusal;
+use headroom_terminals::iec104::files::Failure;
 use serde::Serialize;
 use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
-use crate::centre::{NotAsked, NotRead, Unavailable};
+use crate::centre::{NotAsked, NotCollected, NotRead, Unavailable};
 use crate::sentence::sentence;
 use crate::store::StoreError;
 
@@ -67,6 +68,23 @@ impl From<NotRead> for Fault {
             NotRead::NoAnswer(_) => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::new(status, error.to_string())
+    }
+}
+
+impl From<NotCollected> for Fault {
+    fn from(error: NotCollected) -> Self {
+        let status = match error {
+            NotCollected::Unknown(_) => StatusCode::NOT_FOUND,
+            NotCollected::NoCurve(_) | NotCollected::Content { .. } => StatusCode::CONFLICT,
+            NotCollected::UnderWay(_) | NotCollected::NotAsked(_, NotAsked::Busy) => StatusCode::TOO_MANY_REQUESTS,
+            NotCollected::NotAsked(..) => StatusCode::SERVICE_UNAVAILABLE,
+            NotCollected::Transfer { source, .. } => match source {
+                Failure::Refused => StatusCode::CONFLICT,
+                Failure::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            },
+        };
+        Self::new(status, sentence(&error))
     }
 }
 

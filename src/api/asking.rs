@@ -6,6 +6,7 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::{Stream, TryStreamExt as _};
 use headroom_rules::input::{Origin, Request};
+use headroom_rules::model::{Span, Timestamp};
 use serde_json::json;
 use tokio::time::timeout;
 use warp::http::StatusCode;
@@ -25,6 +26,9 @@ pub(super) const BODY_MAX: usize = 16 * 1024;
 const BODY_READ_MAX: usize = 1024 * 1024;
 /// A body is sent in one go.
 const BODY_WITHIN: Duration = Duration::from_secs(5);
+/// What is collected on demand unless said otherwise, and at most: what a terminal remembers.
+const COLLECT_DEFAULT: Span = Span::from_s(86_400);
+const COLLECT_MAX: Span = Span::from_s(62 * 86_400);
 /// Longest reason or comment.
 const TEXT_CHARS_MAX: usize = 500;
 
@@ -62,6 +66,28 @@ pub(super) async fn read_now(api: &Api, caller: &Caller, id: &str, pairs: Pairs)
     tracing::info!(%operator, %from, %terminal, %wanted, "read on demand");
     api.handle.demand.read(terminal, wanted).await?;
     Ok(ok(&json!({ "terminal": terminal, "read": wanted.to_string() })))
+}
+
+/// Answers when what the terminal remembers of that time is in the journal.
+pub(super) async fn collect(api: &Api, caller: &Caller, id: &str, pairs: Pairs) -> Result<Response, Fault> {
+    let terminal = terminal_id(id)?;
+    let params = Params::parse(pairs, &["from", "to"])?;
+    let now = api.handle.clock.now();
+    // Without times: the last day.
+    let times = 0..=i64::MAX;
+    let to = Timestamp::new(params.number("to", now.get(), &times)?);
+    let from = Timestamp::new(params.number("from", to.after(-COLLECT_DEFAULT).get().max(0), &times)?);
+    if from > to || to.since(from) > COLLECT_MAX {
+        let days = COLLECT_MAX.s() / 86_400;
+        let sentence =
+            format!("from = {}, to = {}: wanted from before to, and at most {days} days", from.get(), to.get());
+        return Err(Fault::bad_request(sentence));
+    }
+    let Caller { operator, from: caller } = caller;
+    tracing::info!(%operator, from = %caller, %terminal, since = %from, until = %to, "collected on demand");
+    // A quarter is named by its end: that which ends with `from` is not of this time.
+    let values = api.handle.fetcher.fetch(terminal, from, to).await?;
+    Ok(ok(&json!({ "terminal": terminal, "values": values })))
 }
 
 async fn read<S, B>(body: S) -> Result<Vec<u8>, Fault>

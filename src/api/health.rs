@@ -7,7 +7,7 @@ use warp::http::StatusCode;
 use warp::reply::Response;
 
 use super::answer::{json, ok};
-use crate::centre::Handle;
+use crate::centre::{self, Handle};
 use crate::journal::{self, Position};
 
 #[derive(Serialize)]
@@ -37,6 +37,7 @@ pub(super) fn public(handle: &Handle) -> Response {
 struct Health {
     journal: Journal,
     store: Store,
+    collecting: Collecting,
     links: Links,
     northbound: Northbound,
 }
@@ -62,6 +63,17 @@ struct Store {
     behind: u64,
     /// How long ago the oldest of them came in; none while the store keeps up.
     behind_s: Option<i64>,
+}
+
+/// Meter reading from the terminals' memories.
+#[derive(Serialize)]
+struct Collecting {
+    under_way: usize,
+    waiting: usize,
+    values: u64,
+    failed: u64,
+    given_up: u64,
+    last_failure: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -95,8 +107,17 @@ pub(super) fn full(handle: &Handle) -> Response {
         behind: handle.applied.borrow().0.saturating_sub(backlog.stored.0),
         behind_s: backlog.oldest.map(|oldest| handle.clock.now().since(oldest).s().max(0)),
     };
+    let centre::Collecting { under_way, waiting, values, failed, given_up, last_failure } =
+        handle.collecting.borrow().clone();
+    let collecting = Collecting { under_way, waiting, values, failed, given_up, last_failure };
     let view = handle.view();
     let up = view.terminals.iter().filter(|terminal| terminal.link_up).count();
     let links = Links { up, total: view.terminals.len(), refused: handle.refusals.counts() };
-    ok(&Health { journal, store, links, northbound: Northbound { refused: handle.refusals_above.counts() } })
+    ok(&Health {
+        journal,
+        store,
+        collecting,
+        links,
+        northbound: Northbound { refused: handle.refusals_above.counts() },
+    })
 }

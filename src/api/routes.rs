@@ -57,6 +57,14 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .then(|id: String, api: Arc<Api>, caller, pairs| async move {
             settle(asking::read_now(&api, &caller, &id, pairs).await)
         });
+    let collect = warp::path!("api" / "v1" / "terminals" / String / "collect")
+        .and(only(Method::POST, ASKS))
+        .and(api.clone())
+        .and(caller)
+        .and(pairs)
+        .then(|id: String, api: Arc<Api>, caller, pairs| async move {
+            settle(asking::collect(&api, &caller, &id, pairs).await)
+        });
     let trend = warp::path!("api" / "v1" / "terminals" / String / "trend")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(reading::trend(&api, &id, pairs).await) });
@@ -97,11 +105,12 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
 
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = orders.or(alarms).unify().or(events).unify().or(audit).unify();
+    let asked = read.or(collect).unify();
     let looked = load.or(peak).unify().or(energy).unify().or(gaps).unify();
     seen.boxed()
         .or(looked.boxed())
         .unify()
-        .or(read)
+        .or(asked)
         .unify()
         .or(requests)
         .unify()

@@ -11,10 +11,13 @@ use headroom_rules::output::{
     Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output, Refusal, Reply,
 };
 use headroom_rules::view::{TerminalDetail, TerminalView, View};
+use headroom_terminals::agent::CURVE_FILE;
 use headroom_terminals::iec104::access::refusals::{NOBODY, Refusal as TurnedAway, Refusals};
 use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
 use headroom_terminals::iec104::controlling::Answer as StationAnswer;
 use headroom_terminals::iec104::controlling::Request as StationRequest;
+use headroom_terminals::iec104::controlling::{FileAnswer, FileRequest};
+use headroom_terminals::iec104::files::Failure;
 use headroom_terminals::iec104::task::Ask;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -25,7 +28,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::*;
-use crate::centre::{Demand, Question};
+use crate::centre::{Collecting, Demand, Fetcher, Question};
 use crate::clock::Clock;
 use crate::config::OperatorEntry;
 // The console's own client: what it cannot read is a fault of the API.
@@ -186,11 +189,15 @@ impl Centre {
         tokio::spawn(stand_in(submitted, Arc::clone(&asked)));
         tokio::spawn(answer_questions(questioned));
         let (demand, demanded) = Demand::of(terminal());
+        let clock = Clock::from_source(60.0, || NOW);
+        let fetcher = Fetcher::new(demand.lines(), submissions.clone(), clock.clone());
         let handle = Handle {
             view: views,
             submissions,
             questions,
             demand,
+            fetcher,
+            collecting: watch::channel(Collecting::default()).1,
             health: healths,
             gauge: Arc::default(),
             backlog: backlogs,
@@ -198,7 +205,7 @@ impl Centre {
             refusals: Arc::clone(&refusals),
             refusals_above: Arc::clone(&refusals_above),
             store: StoreReader::open(folder.path()).await.unwrap(),
-            clock: Clock::from_source(60.0, || NOW),
+            clock,
         };
         let operators = [
             OperatorEntry { name: "li".into(), token_sha256: [7; 32] },
@@ -405,6 +412,8 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         ("POST", "/api/v1/terminals/T-1/read?what=some", 400),
         ("POST", "/api/v1/terminals/T-1/read?what=all&point=1", 400),
         ("POST", "/api/v1/terminals/T-1/read?point=14", 400),
+        ("GET", "/api/v1/terminals/T-1/collect", 405),
+        ("POST", "/api/v1/terminals/T-9/collect", 404),
         ("GET", "/api/v1/terminals/T-1/trend?point=14", 400),
         ("GET", "/api/v1/terminals/T-1/trend?span_s=2678400", 200),
         ("GET", "/api/v1/terminals/T-1/trend?span_s=2678401", 400),
@@ -413,7 +422,7 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status().as_u16(), status, "{method} {path}");
         let allow = answer.headers().get("allow").map(|allow| allow.to_str().unwrap().to_owned());
-        let asks = path.ends_with("requests") || path.ends_with("read");
+        let asks = ["requests", "read", "collect"].iter().any(|end| path.ends_with(end));
         let wanted = if asks { "POST, OPTIONS" } else { "GET, HEAD, OPTIONS" };
         assert_eq!(allow.as_deref(), [405, 204].contains(&status).then_some(wanted), "{method} {path}");
         let body = answer.text().await.unwrap();
@@ -641,6 +650,44 @@ async fn what_was_is_looked_up_by_node_terminal_and_time() {
 }
 
 #[tokio::test]
+async fn a_terminals_memory_is_collected_on_demand_and_what_becomes_of_it_is_said() {
+    let mut centre = Centre::start().await;
+    let url = format!("{}/api/v1/terminals/T-1/collect", centre.url);
+    let asking =
+        |what: &str| tokio::spawn(read(centre.http.request(Method::POST, format!("{url}{what}")).bearer_auth(TOKEN)));
+    let now = NOW.get();
+    let answers = [
+        (String::new(), now - 86_400_000, now, Ok(FileAnswer::Read(Vec::new())), 200, "\"values\":0"),
+        (
+            format!("?from={}", now - 900_000),
+            now - 900_000,
+            now,
+            Err(Failure::Refused),
+            409,
+            "the peer refused the file",
+        ),
+        (format!("?to={}", now - 5), now - 86_400_005, now - 5, Err(Failure::LinkLost), 503, "the link was lost"),
+    ];
+    for (what, from, to, answer, status, words) in answers {
+        let asked = asking(&what);
+        let Some(Ask::Files(FileRequest::QueryLog(CURVE_FILE, times), reply)) = centre.demanded.recv().await else {
+            panic!("{what}")
+        };
+        assert_eq!(times.map(Timestamp::get), [from + 1, to]);
+        reply.send(answer).unwrap();
+        let (code, body) = asked.await.unwrap();
+        assert_eq!(code.as_u16(), status, "{body}");
+        assert!(body.to_string().contains(words), "{body}");
+    }
+    for bad in [format!("?from={now}&to=0"), format!("?from=0&to={now}"), "?day=1".to_owned()] {
+        assert_eq!(asking(&bad).await.unwrap().0, StatusCode::BAD_REQUEST, "{bad}");
+    }
+    let (code, health) = centre.get("/api/v1/health").await;
+    assert_eq!(code, StatusCode::OK);
+    assert_eq!(health["collecting"]["given_up"], 0, "{health}");
+}
+
+#[tokio::test]
 async fn the_console_understands_the_centre() {
     let centre = Centre::start().await;
     let console = centre.console();
@@ -720,9 +767,13 @@ async fn healthz_tells_anybody_how_it_is_and_no_more() {
 async fn health_tells_operators_the_figures() {
     let centre = Centre::start().await;
     let refused: BTreeMap<_, _> = TurnedAway::ALL.map(|(_, name)| (name, 0)).into();
+    let collecting = json!(
+        { "under_way": 0, "waiting": 0, "values": 0, "failed": 0, "given_up": 0, "last_failure": null }
+    );
     let good = json!({
         "journal": { "state": "good", "since_s": null, "error": null, "append_age_ms": null, "bytes": 0 },
         "store": { "stored": 0, "waiting": 0, "readings": 0, "failing": null, "behind": 41, "behind_s": null },
+        "collecting": collecting,
         "links": { "up": 1, "total": 2, "refused": refused },
         "northbound": { "refused": refused },
     });

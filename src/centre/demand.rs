@@ -88,9 +88,10 @@ fn named(cause: u8) -> String {
 
 /// A terminal's link, as far as questions go.
 #[derive(Clone, Debug)]
-pub(super) struct Line {
+pub(crate) struct Line {
     pub(super) asks: mpsc::Sender<Ask>,
     pub(super) profile: Arc<Profile>,
+    pub(super) common_address: u16,
 }
 
 /// Asks terminals. Cheap to clone.
@@ -98,16 +99,21 @@ pub(super) struct Line {
 pub struct Demand(Arc<BTreeMap<TerminalId, Line>>);
 
 impl Demand {
-    pub(super) fn new(lines: BTreeMap<TerminalId, Line>) -> Self {
-        Self(Arc::new(lines))
+    pub(super) const fn new(lines: Arc<BTreeMap<TerminalId, Line>>) -> Self {
+        Self(lines)
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lines(&self) -> Arc<BTreeMap<TerminalId, Line>> {
+        Arc::clone(&self.0)
     }
 
     /// Of one terminal, with what it is asked.
     #[cfg(test)]
     pub(crate) fn of(terminal: TerminalId) -> (Self, mpsc::Receiver<Ask>) {
         let (asks, asked) = mpsc::channel(1);
-        let line = Line { asks, profile: Arc::new(Profile::standard()) };
-        (Self::new(BTreeMap::from([(terminal, line)])), asked)
+        let line = Line { asks, profile: Arc::new(Profile::standard()), common_address: 1 };
+        (Self::new(Arc::new(BTreeMap::from([(terminal, line)]))), asked)
     }
 
     /// Reads now. What comes goes the way of every reading, and is with the journal when this returns.

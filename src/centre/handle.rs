@@ -11,6 +11,7 @@ use headroom_terminals::iec104::access::refusals::Refusals;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
 
+use super::collect::{Collecting, Fetcher};
 use super::demand::Demand;
 use crate::clock::Clock;
 use crate::journal::{Gauge, Health, Position, Submission};
@@ -57,6 +58,10 @@ pub struct Handle {
     pub questions: mpsc::Sender<Question>,
     /// To the terminals, for reading on demand.
     pub demand: Demand,
+    /// To the terminals' memories.
+    pub fetcher: Fetcher,
+    /// How reading these by schedule stands.
+    pub collecting: watch::Receiver<Collecting>,
     /// Whether inputs reach the disk.
     pub health: watch::Receiver<Health>,
     /// What the journal is at.

@@ -2,8 +2,8 @@
 //!
 //! Read [`Centre::start`] for who feeds whom, then `acquisition` (links to journal), `engine_task` (journal to engine to
 //! everybody), `dispatch` (engine to links), `storing` (engine to store, through its outages), `recovery` and `snapshots`
-//! (where a start begins), `watching` (what the centre tells operators of its own disk). [`Handle`] is what the API and
-//! others hold of a running centre.
+//! (where a start begins), `collect` (what terminals remember), `watching` (what the centre tells operators of its own
+//! disk). [`Handle`] is what the API and others hold of a running centre.
 //!
 //! ```text
 //!  links ──> submissions ──> journal::write ──> engine's task ──> store's writer
@@ -15,6 +15,7 @@
 //! for nobody, so that the circle through the links can always move.
 
 mod acquisition;
+mod collect;
 #[cfg(test)]
 mod damage_tests;
 mod demand;
@@ -55,6 +56,7 @@ use tokio::task::{JoinHandle, JoinSet};
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 
 use self::acquisition::{Acquisition, LinkLog, Rejects};
+use self::collect::Collector;
 use self::demand::Line;
 use self::dispatch::{Dispatcher, Route, return_outcomes};
 use self::engine_task::EngineTask;
@@ -66,12 +68,13 @@ use self::snapshots::Snapshots;
 use self::storing::Storing;
 use self::watching::Watching;
 use crate::clock::Clock;
-use crate::config::{Fleet, Iec104Settings, JournalSettings, LinkEntry, Transport, profile_file};
+use crate::config::{CollectionSettings, Fleet, Iec104Settings, JournalSettings, LinkEntry, Transport, profile_file};
 use crate::journal::{self, Committed, Control, Gauge, Health, Journal, Position, Side, Submission};
 use crate::sentence::sentence;
 use crate::store::{Backlog, Store, StoreReader, StoreSettings, run_writer};
 
 pub(crate) use acquisition::readings;
+pub use collect::{Collecting, Fetcher, NotCollected};
 pub use demand::{Demand, NotAsked, NotRead, Wanted};
 pub(crate) use engine_task::first_inputs;
 pub use error::{CentreError, StopError};
@@ -130,6 +133,8 @@ pub struct Parts {
     pub store: StoreSettings,
     /// How much of the journal is kept beyond what a start needs.
     pub journal: JournalSettings,
+    /// When terminals' memories are read.
+    pub collection: CollectionSettings,
 }
 
 /// A running centre. Dropping it without [`Centre::stop`] is a crash: nothing acknowledged is lost.
@@ -158,7 +163,8 @@ impl Centre {
     /// Before anything is dialled: a point map that cannot be used, a data folder that cannot be written to, is in use
     /// or holds what does not belong together.
     pub async fn start(parts: Parts) -> Result<Self, CentreError> {
-        let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, store, journal: kept } = parts;
+        let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, store, journal: kept, collection } =
+            parts;
         let Fleet { inventory, links: entries } = fleet;
         let profiles = profiles(&fleet_file, &entries)?;
         let timers = timers(&iec104)?;
@@ -201,7 +207,7 @@ impl Centre {
             let (commands, commands_from) = mpsc::channel(COMMANDS_MAX);
             let (asks, asks_from) = mpsc::channel(ASKS_MAX);
             let common_address = entry.common_address;
-            lines.insert(entry.terminal, Line { asks, profile: Arc::clone(&profile) });
+            lines.insert(entry.terminal, Line { asks, profile: Arc::clone(&profile), common_address });
             routes.insert(entry.terminal, Route { commands, profile: Arc::clone(&profile), common_address });
             ways.push((entry, way, profile, Work { commands: commands_from, asks: asks_from }));
         }
@@ -279,13 +285,27 @@ impl Centre {
             way.run(&mut links, config, work, acquisition, stopped.clone());
         }
         let refusals = gate.refusals();
-        gate.take_calls(&mut links, stopped);
-        let demand = Demand::new(lines);
+        gate.take_calls(&mut links, stopped.clone());
+        let lines = Arc::new(lines);
+        let demand = Demand::new(Arc::clone(&lines));
+        let fetcher = Fetcher::new(lines, submissions.clone(), clock.clone());
+        let (standing, collecting) = watch::channel(Collecting::default());
+        let collector = Collector {
+            settings: collection,
+            fetcher: fetcher.clone(),
+            store: store_reader.clone(),
+            view: view.clone(),
+            clock: clock.clone(),
+            standing,
+        };
+        links.spawn(collect::run(collector, stopped));
         let handle = Handle {
             view,
             submissions,
             questions,
             demand,
+            fetcher,
+            collecting,
             health,
             gauge,
             backlog,

@@ -348,6 +348,7 @@ async fn simulated(terminals: u32) -> Simulated {
         clock: Clock::from_source(clock.factor(), move || clock.now()),
         store: StoreSettings::default(),
         journal: JournalSettings::default(),
+        collection: CollectionSettings::default(),
     };
     Simulated { parts, stop, running, _folder: folder }
 }

@@ -39,6 +39,7 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         clock: Clock::wall(),
         store: serve.store,
         journal: serve.journal,
+        collection: serve.collection,
     };
     let data = parts.data.clone();
     let served = Served::start(parts, serve.operators, listener).await?;

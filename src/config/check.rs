@@ -47,6 +47,7 @@ impl Kind {
                 "readings_keep_days",
                 "store",
                 "journal",
+                "collection",
             ],
         ),
         (Self::Fleet, &["node", "customer", "terminal"]),

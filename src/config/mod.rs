@@ -6,6 +6,7 @@
 //! **Invariant:** a file with any fault is refused whole, with every fault found: file, line, key and what was wanted.
 
 mod check;
+mod collection;
 mod error;
 mod fleet;
 mod maps;
@@ -20,6 +21,7 @@ mod tests;
 mod transport;
 
 pub use check::{Checked, Kind, Summary, check};
+pub use collection::CollectionSettings;
 pub use error::{ConfigError, ConfigErrors};
 pub use fleet::{Fleet, LinkEntry, Reached, STANDARD_PROFILE, profile_file};
 pub use northbound::{NorthboundConfig, NorthboundPoint, Shows};

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use headroom_rules::policy::Policy;
 
+use super::collection::{self, CollectionSettings};
 use super::error::{ConfigError, ConfigErrors};
 use super::fleet::{Fleet, Reached};
 use super::northbound::NorthboundConfig;
@@ -38,6 +39,8 @@ pub struct ServeConfig {
     pub store: StoreSettings,
     /// How much of the journal is kept.
     pub journal: JournalSettings,
+    /// When terminals' memories are read.
+    pub collection: CollectionSettings,
 }
 
 /// How much of the journal is kept beyond what a start needs: that and what the store lacks stay in any case.
@@ -147,7 +150,20 @@ impl ServeConfig {
             let journal = top.section("journal").map(|section| journal(&section)).unwrap_or_default();
             let (iec104, transport) = top.section("iec104").map(|section| iec104(&section, folder)).unwrap_or_default();
             let store = store::take(&top, folder);
-            let config = Self { data, fleet, rules, northbound, listen, operators, iec104, transport, store, journal };
+            let collection = top.section("collection").as_ref().map(collection::take).unwrap_or_default();
+            let config = Self {
+                data,
+                fleet,
+                rules,
+                northbound,
+                listen,
+                operators,
+                iec104,
+                transport,
+                store,
+                journal,
+                collection,
+            };
             top.end();
             Some(config)
         })

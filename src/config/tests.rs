@@ -137,10 +137,29 @@ fn text_that_is_not_toml_is_refused_with_its_line() {
 }
 
 #[test]
+fn collection_has_its_time_of_day_and_a_wrong_one_is_said() {
+    let settings = serve("[collection]\nat = \"23:59\"\nutc_offset_minutes = 480\n").unwrap().collection;
+    let wanted = CollectionSettings { at: Span::from_s(86_340), utc_offset_minutes: 480, ..Default::default() };
+    assert_eq!(settings, wanted);
+    assert_snapshot!(
+        said(serve("[collection]\nat = \"24:00\"\nat_once = 0\nlook_back_days = 61\nspread_s = 43201\n")),
+        @r#"
+    serve.toml:2: collection.at = "24:00": wanted a time of day, as "01:00"
+    serve.toml:3: collection.at_once = 0: wanted a whole number of terminals, 1 to 1000
+    serve.toml:4: collection.look_back_days = 61: wanted a whole number of days, 1 to 60
+    serve.toml:5: collection.spread_s = 43201: wanted a whole number of seconds, 0 to 43200
+    "#
+    );
+    for bad in ["1:00", "+1:00", "01:60", "0100", "01:00:00", ""] {
+        assert!(serve(&format!("[collection]\nat = \"{bad}\"\n")).is_err(), "{bad}");
+    }
+}
+
+#[test]
 fn an_unknown_key_is_refused_with_the_known_ones() {
     assert_snapshot!(said(serve("[api]\nlissten = \"127.0.0.1:1\"\n[extra]\n")), @r#"
     serve.toml:2: api.lissten: unknown key: wanted one of listen
-    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, northbound, api, operator, journal, iec104, readings_keep_days, store
+    serve.toml:3: extra: unknown key: wanted one of data, fleet, rules, northbound, api, operator, journal, iec104, readings_keep_days, store, collection
     "#);
 }
 

@@ -17,7 +17,7 @@ use std::time::{Duration, Instant};
 
 use headroom::centre::{Centre, Parts};
 use headroom::clock::Clock;
-use headroom::config::{self, Iec104Settings, JournalSettings, LinkEntry, Transport};
+use headroom::config::{self, CollectionSettings, Iec104Settings, JournalSettings, LinkEntry, Transport};
 use headroom::journal::{Journal, Position};
 use headroom::store::{Entry, Store, StoreSettings};
 use headroom_rules::input::Input;
@@ -127,6 +127,7 @@ async fn through_the_centre(links: u32, data: &Path, effort: Effort) -> Whole {
         clock: Clock::wall(),
         store: StoreSettings::default(),
         journal: JournalSettings::default(),
+        collection: CollectionSettings::default(),
     };
     let centre = Centre::start(parts).await.unwrap();
     until("all links are up", || centre.figures().links_up == stations.len()).await;

@@ -123,16 +123,21 @@ impl Site {
 
     /// All stored readings, in the order of the journal.
     pub(crate) async fn readings(&self) -> Vec<Row> {
-        let mut store = opened(&self.data()).await;
-        let rows = "SELECT code AS terminal, kind, source_time, value, quality, cause, position, place FROM
+        readings(&self.data()).await
+    }
+}
+
+/// All that is stored in a data folder, in the order of the journal.
+pub(crate) async fn readings(data: &Path) -> Vec<Row> {
+    let mut store = opened(data).await;
+    let rows = "SELECT code AS terminal, kind, source_time, value, quality, cause, position, place FROM
                     (SELECT point_id, source_time, value, quality, cause, position, place FROM reading UNION ALL
                      SELECT point_id, source_time, value, quality, cause, position, place FROM set_aside)
                     JOIN point ON point.id = point_id JOIN terminal ON terminal.id = terminal_id
                     ORDER BY position, place";
-        let rows = sqlx::query_as(rows).fetch_all(&mut store).await.unwrap();
-        store.close().await.unwrap();
-        rows
-    }
+    let rows = sqlx::query_as(rows).fetch_all(&mut store).await.unwrap();
+    store.close().await.unwrap();
+    rows
 }
 
 /// When each stored reading arrived, ms.

@@ -5,6 +5,7 @@
 mod c104_serve;
 mod captures;
 mod centre;
+mod collection;
 mod demo;
 mod dial_in;
 mod disk_full;

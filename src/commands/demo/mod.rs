@@ -20,7 +20,7 @@ use crate::centre::Parts;
 use crate::clock::Clock;
 use crate::commands::served::Served;
 use crate::commands::{logging, stop};
-use crate::config::{self, Iec104Settings, JournalSettings, LinkEntry, Transport};
+use crate::config::{self, CollectionSettings, Iec104Settings, JournalSettings, LinkEntry, Transport};
 use crate::store::StoreSettings;
 use crate::{api, console, journal};
 use progress::Progress;
@@ -91,6 +91,7 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
         clock: Clock::from_source(options.time_factor, move || sim_clock.now()),
         store: StoreSettings::default(),
         journal: JournalSettings::default(),
+        collection: CollectionSettings::default(),
     };
     let served = Served::start(parts, Vec::new(), listener).await?;
     let result = match options.headless_for {
