@@ -80,6 +80,11 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let gaps = warp::path!("api" / "v1" / "terminals" / String / "gaps")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::gaps(&api, &id, pairs).await) });
+    let completeness = warp::path!("api" / "v1" / "completeness")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .and(pairs)
+        .then(|api: Arc<Api>, pairs| async move { settle(looking::completeness(&api, pairs).await) });
     let orders = warp::path!("api" / "v1" / "orders")
         .and(looks.clone())
         .then(|api: Arc<Api>, pairs| async move { settle(reading::orders(&api, pairs).await) });
@@ -104,7 +109,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .then(|api: Arc<Api>, caller, body| async move { settle(asking::request(&api, caller, body).await) });
 
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
-    let stored = orders.or(alarms).unify().or(events).unify().or(audit).unify();
+    let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
     let asked = read.or(collect).unify();
     let looked = load.or(peak).unify().or(energy).unify().or(gaps).unify();
     seen.boxed()

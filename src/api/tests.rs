@@ -206,6 +206,7 @@ impl Centre {
             refusals_above: Arc::clone(&refusals_above),
             store: StoreReader::open(folder.path()).await.unwrap(),
             clock,
+            utc_offset: Span::from_s(8 * 3_600),
         };
         let operators = [
             OperatorEntry { name: "li".into(), token_sha256: [7; 32] },
@@ -412,6 +413,9 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         ("POST", "/api/v1/terminals/T-1/read?what=some", 400),
         ("POST", "/api/v1/terminals/T-1/read?what=all&point=1", 400),
         ("POST", "/api/v1/terminals/T-1/read?point=14", 400),
+        ("GET", "/api/v1/completeness?day=2026-02-29", 400),
+        ("GET", "/api/v1/completeness?day=2027-01-15&terminal=T-1", 200),
+        ("POST", "/api/v1/completeness", 405),
         ("GET", "/api/v1/terminals/T-1/collect", 405),
         ("POST", "/api/v1/terminals/T-9/collect", 404),
         ("GET", "/api/v1/terminals/T-1/trend?point=14", 400),
@@ -685,6 +689,24 @@ async fn a_terminals_memory_is_collected_on_demand_and_what_becomes_of_it_is_sai
     let (code, health) = centre.get("/api/v1/health").await;
     assert_eq!(code, StatusCode::OK);
     assert_eq!(health["collecting"]["given_up"], 0, "{health}");
+}
+
+#[tokio::test]
+async fn completeness_is_told_by_terminal_for_a_day_of_the_supplys_zone() {
+    let centre = Centre::start().await;
+    // NOW is 2027-01-15, 08:00 UTC, 16:00 there.
+    let nothing = |expected: u16| {
+        json!({ "terminal": "T-1", "expected": expected, "read": 0, "late": 0, "filled": 0, "invalid": 0,
+            "missing": expected, "rate_e4": 0 })
+    };
+    for (day, begin, expected) in [("2027-01-15", 57_600, 64), ("2027-01-14", 144_000, 96), ("2027-01-16", -28_800, 0)]
+    {
+        let (code, body) = centre.get(&format!("/api/v1/completeness?day={day}")).await;
+        let wanted = json!({ "begin": NOW.get() - begin * 1_000, "terminals": [nothing(expected)] });
+        assert_eq!((code, body), (StatusCode::OK, wanted), "{day}");
+    }
+    let (_, today) = centre.get("/api/v1/completeness").await;
+    assert_eq!(today["terminals"][0]["expected"], 64);
 }
 
 #[tokio::test]

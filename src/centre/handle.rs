@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headroom_rules::input::{Input, Origin, Request};
-use headroom_rules::model::TerminalId;
+use headroom_rules::model::{Span, TerminalId};
 use headroom_rules::output::{Refusal, Reply};
 use headroom_rules::view::{TerminalDetail, View};
 use headroom_terminals::iec104::access::refusals::Refusals;
@@ -78,6 +78,8 @@ pub struct Handle {
     pub store: StoreReader,
     /// The supply's time.
     pub clock: Clock,
+    /// Where its days begin: its zone's standard time minus UTC.
+    pub utc_offset: Span,
 }
 
 impl Handle {

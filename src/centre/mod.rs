@@ -313,6 +313,7 @@ impl Centre {
             refusals,
             refusals_above: Arc::default(),
             store: store_reader,
+            utc_offset: collection.utc_offset(),
             clock,
         };
         Ok(Self {

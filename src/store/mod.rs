@@ -10,6 +10,7 @@
 //! came. Nothing that decides waits for the store.
 
 mod batch;
+mod completeness;
 mod error;
 mod instant;
 mod load;
@@ -36,6 +37,7 @@ use crate::journal::Position;
 use postgres::PgStore;
 use sqlite::SqliteStore;
 
+pub use completeness::Completeness;
 pub use error::StoreError;
 pub use load::{LoadSummary, NodeLoad};
 pub use look::{EnergyPeriod, Gap, History, LastValue, StoredReading};

@@ -141,6 +141,16 @@ impl Timestamp {
         Self(self.0.saturating_add(span.0))
     }
 
+    /// The day since 1970-01-01 that a date as `2026-01-31` names; none where it is no date.
+    pub fn day_of_date(text: &str) -> Option<i64> {
+        let mut parts = text.split('-').map(|part| part.parse::<i64>().ok());
+        let (year, month, number) = (parts.next()??, parts.next()??, parts.next()??);
+        let day = days_from_civil(year, month, number);
+        // As it is written back: no 30th of February, no other way to write it.
+        let (year, month, number) = civil_from_days(day);
+        (format!("{year:04}-{month:02}-{number:02}") == text).then_some(day)
+    }
+
     /// How long ago `earlier` was; negative when it is in the future.
     pub const fn since(self, earlier: Self) -> Span {
         Span(self.0.saturating_sub(earlier.0))
@@ -196,6 +206,15 @@ impl fmt::Display for Timestamp {
     }
 }
 
+/// The inverse of [`civil_from_days`] (`days_from_civil`, ibid.), for four-digit years from 1 on; others give another day.
+fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
+    let (year, month, day) = (year.clamp(1, 9_999), month.clamp(1, 12), day.clamp(1, 31));
+    let year = year - i64::from(month <= 2);
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 /// Year, month, day of the proleptic Gregorian calendar from days since 1970-01-01
 /// (Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
 fn civil_from_days(days: i64) -> (i64, i64, i64) {
@@ -220,6 +239,19 @@ mod tests {
         assert_eq!(Timestamp::new(951_782_399_999).to_string(), "2000-02-28T23:59:59.999Z");
         assert_eq!(Timestamp::new(951_782_400_000).to_string(), "2000-02-29T00:00:00.000Z");
         assert_eq!(Timestamp::new(-1).to_string(), "1969-12-31T23:59:59.999Z");
+    }
+
+    #[test]
+    fn every_day_comes_back_from_its_date_and_no_other_text_is_one() {
+        for day in -200_000..200_000 {
+            let at = Timestamp::new(day * 86_400_000).to_string();
+            assert_eq!(Timestamp::day_of_date(&at[..10]), Some(day));
+        }
+        for bad in
+            ["2026-02-29", "2026-13-01", "2026-00-10", "2026-1-01", "+026-01-01", "99999-01-01", "2026-01-01-", "", "-"]
+        {
+            assert_eq!(Timestamp::day_of_date(bad), None, "{bad}");
+        }
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl Fetcher {
     }
 
     /// Those that have a memory, by their point maps.
-    pub(super) fn terminals(&self) -> Vec<TerminalId> {
+    pub fn terminals(&self) -> Vec<TerminalId> {
         self.lines.iter().filter(|(_, line)| has_curve(line)).map(|(&terminal, _)| terminal).collect()
     }
 

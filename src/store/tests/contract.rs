@@ -5,7 +5,7 @@ use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Event, Happ
 
 use super::bed::{Bed, T0, entries, entry, power, readings, t, terminal, trend};
 use crate::journal::Position;
-use crate::store::{At, Entry, Gap, History, Marks, Resolution, StoreReader, WriteCount};
+use crate::store::{At, Completeness, Entry, Gap, History, Marks, Resolution, StoreReader, WriteCount};
 
 /// Each promise as a test on SQLite, and on each kind of server where `ops/test` runs those.
 macro_rules! promises {
@@ -49,8 +49,33 @@ promises! {
     energy_is_what_the_register_rose_in_each_period_and_a_reset_is_said,
     a_node_has_its_curve_its_peak_and_its_time_above_the_limit,
     gaps_are_stretches_without_a_reading_at_the_ends_too,
+    a_day_of_a_load_curve_is_counted_by_how_its_quarters_came,
     what_is_old_is_given_up_and_what_came_lately_is_not,
     orders_alarms_and_events_are_filtered_by_time_and_by_whom_they_are_about,
+}
+
+async fn a_day_of_a_load_curve_is_counted_by_how_its_quarters_came(bed: Bed) {
+    let mut store = bed.store().await;
+    let quarter = |n: i64| t(n * 900_000);
+    let told = |position, arrived: Timestamp, cause, quarters: std::ops::RangeInclusive<i64>| {
+        let reading = |n| Reading {
+            point: PointKind::LoadCurve,
+            value: 1,
+            quality: Quality::GOOD,
+            source_time: Some(quarter(n)),
+            cause,
+        };
+        let readings = quarters.map(reading).collect();
+        let input = Input::Readings { at: arrived, terminal: terminal(), readings };
+        Entry { position: Position(position), input, outputs: Vec::new() }
+    };
+    // The fourth was told by a clock that is ahead, and is in the file once more.
+    let ahead = told(2, quarter(4).after(-Span::from_s(5)), 3, 4..=4);
+    store.write(&[told(1, quarter(1), 3, 1..=1), ahead, told(3, quarter(9), 13, 2..=6)]).await.unwrap();
+    let counted = bed.reader().await.completeness(terminal(), t(0), quarter(8)).await.unwrap();
+    let wanted =
+        Completeness { expected: 8, read: 2, filled: 4, missing: 2, rate_e4: 7_500, ..Completeness::default() };
+    assert_eq!(counted, wanted);
 }
 
 async fn entries_written_again_after_a_crash_are_stored_exactly_once(bed: Bed) {

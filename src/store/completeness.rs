@@ -1,0 +1,128 @@
+//! How complete a day's load curve is, and how its quarters came.
+
+use std::collections::BTreeMap;
+
+use headroom_rules::model::{PointKind, Span, TerminalId, Timestamp};
+use serde::Serialize;
+
+use super::{StoreError, StoreReader, StoredReading};
+
+const QUARTER: Span = Span::from_s(900);
+const DAY: Span = Span::from_s(86_400);
+/// Cause of transmission of what came by file transfer (60870-5-101, 7.2.3).
+const BY_FILE: u8 = 13;
+/// What a clock that is ahead told stands at its arrival, earlier than its own time by as much as a store may permit.
+const AHEAD_MAX: Span = DAY;
+
+/// The quarters of an hour of one day of a terminal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Completeness {
+    /// That have ended: 96 once the day is over.
+    pub expected: u16,
+    /// Arrived within a quarter of an hour after their end.
+    pub read: u16,
+    /// Arrived later, by themselves.
+    pub late: u16,
+    /// Fetched from the terminal's memory.
+    pub filled: u16,
+    /// There, but of a quality that may not decide: measured in part.
+    pub invalid: u16,
+    /// Not there.
+    pub missing: u16,
+    /// Of those that have ended, how many are there and good, in hundredths of a percent, rounded down.
+    pub rate_e4: u16,
+}
+
+impl Completeness {
+    /// Counts readings of a load curve. Of several with one time the first to arrive counts.
+    fn of(readings: &[StoredReading], begin: Timestamp, now: Timestamp) -> Self {
+        let end = begin.after(DAY).min(now);
+        let ended = (end.since(begin).get() / QUARTER.get()).max(0);
+        let mut quarters: BTreeMap<i64, &StoredReading> = BTreeMap::new();
+        for reading in readings {
+            let Some(source) = reading.source_time else { continue };
+            let since = source.since(begin).get();
+            if since.rem_euclid(QUARTER.get()) == 0 && (1..=ended).contains(&(since / QUARTER.get())) {
+                let first = quarters.entry(since).or_insert(reading);
+                if reading.arrived_at < first.arrived_at {
+                    *first = reading;
+                }
+            }
+        }
+        let mut counted = Self { expected: u16::try_from(ended).unwrap_or(0), ..Self::default() };
+        for (since, reading) in &quarters {
+            let in_time = reading.arrived_at.since(begin.after(Span::new(*since))) <= QUARTER;
+            *match reading {
+                reading if !reading.quality.decides() => &mut counted.invalid,
+                reading if reading.cause == BY_FILE => &mut counted.filled,
+                _ if in_time => &mut counted.read,
+                _ => &mut counted.late,
+            } += 1;
+        }
+        let good = counted.read + counted.late + counted.filled;
+        counted.missing = counted.expected.saturating_sub(good + counted.invalid);
+        let share = u32::from(good) * 10_000 / u32::from(counted.expected.max(1));
+        counted.rate_e4 = u16::try_from(share).unwrap_or(10_000);
+        counted
+    }
+}
+
+impl StoreReader {
+    /// How complete a terminal's load curve is of the day that begins at `begin`, as far as it is over at `now`.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn completeness(
+        &self,
+        terminal: TerminalId,
+        begin: Timestamp,
+        now: Timestamp,
+    ) -> Result<Completeness, StoreError> {
+        let (from, to) = (begin.after(-AHEAD_MAX), begin.after(DAY).after(Span::new(1)));
+        let readings = self.readings(terminal, PointKind::LoadCurve, from, to).await?;
+        Ok(Completeness::of(&readings, begin, now))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use headroom_rules::model::Quality;
+
+    use super::*;
+
+    /// A quarter's end, its arrival in minutes after it, and cause.
+    fn reading(quarter: i64, late_min: i64, cause: u8, quality: Quality) -> StoredReading {
+        let at = Timestamp::new(quarter * QUARTER.get());
+        let arrived_at = at.after(Span::from_s(60 * late_min));
+        StoredReading { at, source_time: Some(at), arrived_at, value: 1, quality, cause }
+    }
+
+    #[test]
+    fn each_quarter_counts_once_by_how_it_came_first() {
+        let good = Quality::GOOD;
+        let readings = [
+            // The end of the day before, and one that is none.
+            reading(0, 0, 3, good),
+            StoredReading { source_time: Some(Timestamp::new(900_001)), ..reading(1, 0, 3, good) },
+            reading(1, 15, 3, good),
+            reading(2, 16, 3, good),
+            reading(3, 300, 13, good),
+            // By file, and then what had waited for the link: and the other way round.
+            reading(4, 61, 3, good),
+            reading(4, 60, 13, good),
+            reading(5, 0, 3, good),
+            reading(5, 60, 13, good),
+            reading(6, 0, 3, Quality::INVALID),
+            reading(96, 0, 3, good),
+            reading(97, 0, 3, good),
+        ];
+        let begin = Timestamp::new(0);
+        let whole = Completeness::of(&readings, begin, begin.after(DAY).after(DAY));
+        let counted = Completeness { expected: 96, read: 3, late: 1, filled: 2, invalid: 1, missing: 89, rate_e4: 625 };
+        assert_eq!(whole, counted);
+        // At twenty past one, five quarters have ended.
+        let today = Completeness::of(&readings, begin, Timestamp::new(4_800_000));
+        assert_eq!((today.expected, today.missing, today.rate_e4), (5, 0, 10_000));
+        assert_eq!(Completeness::of(&readings, begin, Timestamp::new(-1)), Completeness::default());
+    }
+}
