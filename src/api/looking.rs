@@ -1,7 +1,6 @@
 //! What operators look up: load curves and peaks, time above the limit, energy, gaps, histories.
 
-use headroom_rules::model::{NodeId, PointKind, Span, TerminalId, Timestamp};
-use serde::Serialize;
+use headroom_rules::model::{NodeId, PointKind, Span, Timestamp};
 use serde_json::json;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -10,12 +9,12 @@ use super::Api;
 use super::answer::{Fault, ok};
 use super::params::Params;
 use super::reading::{Pairs, point, terminal_id};
-use crate::store::{Completeness, History};
+use crate::store::History;
 
 /// A load curve has at least so many points where its time is long enough.
 const CURVE_POINTS_MIN: usize = 240;
 /// What is looked at unless `from` says otherwise.
-const DAY_MS: i64 = 86_400_000;
+pub(super) const DAY_MS: i64 = 86_400_000;
 /// Longest time that is looked at: ten years.
 const SPAN_MS_MAX: i64 = 3_660 * DAY_MS;
 const QUARTER_S: i64 = 900;
@@ -68,32 +67,6 @@ pub(super) async fn energy(api: &Api, id: &str, pairs: Pairs) -> Result<Response
     let period = Span::from_s(params.number("period_s", QUARTER_S, &(60..=31 * 86_400))?);
     let periods = api.handle.store.energy(terminal, from, to, period).await?;
     Ok(ok(&json!({ "from": from, "to": to, "periods": periods })))
-}
-
-#[derive(Serialize)]
-struct OfTerminal {
-    terminal: TerminalId,
-    #[serde(flatten)]
-    completeness: Completeness,
-}
-
-/// How complete the load curves of a day are: of all terminals that have one, or of one.
-pub(super) async fn completeness(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
-    let params = Params::parse(pairs, &["day", "terminal"])?;
-    let (now, offset) = (api.handle.clock.now(), api.handle.utc_offset);
-    let local_day = match params.text("day") {
-        None => now.after(offset).get().div_euclid(DAY_MS),
-        Some(text) => Timestamp::day_of_date(text)
-            .ok_or_else(|| Fault::bad_request(format!("day = \"{text}\": wanted a date, as \"2026-01-31\"")))?,
-    };
-    let begin = Timestamp::new(local_day.saturating_mul(DAY_MS)).after(-offset);
-    let wanted = params.text("terminal").map(terminal_id).transpose()?;
-    let mut terminals = Vec::new();
-    for terminal in wanted.map_or_else(|| api.handle.fetcher.terminals(), |one| vec![one]) {
-        let completeness = api.handle.store.completeness(terminal, begin, now).await?;
-        terminals.push(OfTerminal { terminal, completeness });
-    }
-    Ok(ok(&json!({ "begin": begin, "terminals": terminals })))
 }
 
 /// Where readings are missing.

@@ -1,7 +1,7 @@
 //! The HTTP API: the only way in for people and their programs, the console among them.
 //!
-//! Read `door` (who comes in), `routes` (what there is), then `reading` and `asking` (what is answered) and `serve` (the
-//! sockets). `auth` and `token` know the operators.
+//! Read `door` (who comes in), `routes` (what there is), then `reading`, `looking`, `metering` and `asking` (what is answered)
+//! and `serve` (the sockets). `auth` and `token` know the operators.
 //!
 //! | Under `/api/v1` | Answer |
 //! |---|---|
@@ -9,9 +9,14 @@
 //! | `GET /view` | the [`View`](headroom_rules::view::View) |
 //! | `GET /terminals/{id}` | the [`TerminalDetail`](headroom_rules::view::TerminalDetail) |
 //! | `GET /terminals/{id}/trend?point=CODE&span_s=N` | `{"points":[{"t","v","q"}]}`: ms, base unit, quality bits |
-//! | `GET /orders`, `/alarms`, `/audit`, each with `?limit=N` | `{"orders":[…]}` and so on, from the store, newest first |
-//! | `GET /events?limit=N&from=MS` | the same for events |
+//! | `GET /terminals/{id}/peak`, `/gaps?point=CODE`, `/energy?period_s=N` | of a time `from=MS&to=MS` |
+//! | `GET /terminals/{id}/registers?of=day` or `month` | its registers as it froze them |
+//! | `GET /nodes/{id}/load?from=MS&to=MS` | a node's load curve, peak, energy, time above its limit |
+//! | `GET /completeness?day=2026-01-31` | of each terminal: quarters read, late, filled, missing, with the rate |
+//! | `GET /orders`, `/alarms`, `/audit`, `/events` | newest first, by `about`, `from`, `to`, `limit` |
 //! | `GET /health` | journal, store and links |
+//! | `POST /terminals/{id}/read?what=counters` or `point=CODE` | reads it now (召测) |
+//! | `POST /terminals/{id}/collect?from=MS&to=MS` | fetches what it remembers and the store lacks |
 //! | `POST /requests` | a [`Request`](headroom_rules::input::Request) in, a [`Reply`](headroom_rules::output::Reply) out |
 //!
 //! Whatever is not 200 has a body `{"error": sentence}`, a 409 also the `"refusal"`. 5xx leaves open whether a request
@@ -26,6 +31,7 @@ mod auth;
 mod door;
 mod health;
 mod looking;
+mod metering;
 mod params;
 mod reading;
 mod routes;
@@ -40,11 +46,13 @@ use crate::centre::Handle;
 use view_text::ViewText;
 
 pub use auth::Operators;
+pub(crate) use metering::{Day, OfTerminal};
 pub use serve::{bind, serve};
 pub use token::{OwnToken, new_token, own_token, sha256_hex};
 
 /// What the routes answer from.
 struct Api {
     handle: Handle,
+    completeness: metering::Kept,
     view_text: ViewText,
 }

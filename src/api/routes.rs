@@ -12,7 +12,7 @@ use warp::{Filter, Rejection};
 use super::answer::{Fault, settle};
 use super::door::Caller;
 use super::reading::Pairs;
-use super::{Api, asking, health, looking, reading};
+use super::{Api, asking, health, looking, metering, reading};
 
 const READS: &str = "GET, HEAD, OPTIONS";
 const ASKS: &str = "POST, OPTIONS";
@@ -80,11 +80,12 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let gaps = warp::path!("api" / "v1" / "terminals" / String / "gaps")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::gaps(&api, &id, pairs).await) });
+    let registers = warp::path!("api" / "v1" / "terminals" / String / "registers")
+        .and(looks.clone())
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(metering::registers(&api, &id, pairs).await) });
     let completeness = warp::path!("api" / "v1" / "completeness")
-        .and(only(Method::GET, READS))
-        .and(api.clone())
-        .and(pairs)
-        .then(|api: Arc<Api>, pairs| async move { settle(looking::completeness(&api, pairs).await) });
+        .and(looks.clone())
+        .then(|api: Arc<Api>, pairs| async move { settle(metering::completeness(&api, pairs).await) });
     let orders = warp::path!("api" / "v1" / "orders")
         .and(looks.clone())
         .then(|api: Arc<Api>, pairs| async move { settle(reading::orders(&api, pairs).await) });
@@ -111,7 +112,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
     let asked = read.or(collect).unify();
-    let looked = load.or(peak).unify().or(energy).unify().or(gaps).unify();
+    let looked = load.or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
     seen.boxed()
         .or(looked.boxed())
         .unify()

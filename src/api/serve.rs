@@ -60,7 +60,7 @@ pub async fn bind(address: SocketAddr, change: &str) -> io::Result<TcpListener> 
 /// Serves the API until `stop` turns true or its sender is gone: nothing more is then accepted, and what is in flight has
 /// 2 s to finish. It ends then, whoever is still connected.
 pub async fn serve(listener: TcpListener, handle: Handle, operators: Operators, mut stop: watch::Receiver<bool>) {
-    let api = Arc::new(Api { handle, view_text: ViewText::default() });
+    let api = Arc::new(Api { handle, completeness: Default::default(), view_text: ViewText::default() });
     let service = TowerToHyperService::new(warp::service(routes(Arc::clone(&api))));
     let door = Arc::new(Door::new(api, operators));
     let strangers = Arc::new(Strangers::default());

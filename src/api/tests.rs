@@ -190,7 +190,8 @@ impl Centre {
         tokio::spawn(answer_questions(questioned));
         let (demand, demanded) = Demand::of(terminal());
         let clock = Clock::from_source(60.0, || NOW);
-        let fetcher = Fetcher::new(demand.lines(), submissions.clone(), clock.clone());
+        let reader = StoreReader::open(folder.path()).await.unwrap();
+        let fetcher = Fetcher::new(demand.lines(), submissions.clone(), reader.clone(), clock.clone());
         let handle = Handle {
             view: views,
             submissions,
@@ -204,7 +205,7 @@ impl Centre {
             applied: watch::channel(Position(41)).1,
             refusals: Arc::clone(&refusals),
             refusals_above: Arc::clone(&refusals_above),
-            store: StoreReader::open(folder.path()).await.unwrap(),
+            store: reader,
             clock,
             utc_offset: Span::from_s(8 * 3_600),
         };
@@ -416,6 +417,8 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         ("GET", "/api/v1/completeness?day=2026-02-29", 400),
         ("GET", "/api/v1/completeness?day=2027-01-15&terminal=T-1", 200),
         ("POST", "/api/v1/completeness", 405),
+        ("GET", "/api/v1/terminals/T-1/registers?of=year", 400),
+        ("GET", "/api/v1/terminals/T-1/registers?from=0&to=34646400000", 400),
         ("GET", "/api/v1/terminals/T-1/collect", 405),
         ("POST", "/api/v1/terminals/T-9/collect", 404),
         ("GET", "/api/v1/terminals/T-1/trend?point=14", 400),
@@ -694,19 +697,32 @@ async fn a_terminals_memory_is_collected_on_demand_and_what_becomes_of_it_is_sai
 #[tokio::test]
 async fn completeness_is_told_by_terminal_for_a_day_of_the_supplys_zone() {
     let centre = Centre::start().await;
-    // NOW is 2027-01-15, 08:00 UTC, 16:00 there.
+    // NOW is 2027-01-15, 08:00 UTC, 16:00 there; the terminal's own midnight is that of UTC.
     let nothing = |expected: u16| {
         json!({ "terminal": "T-1", "expected": expected, "read": 0, "late": 0, "filled": 0, "invalid": 0,
-            "missing": expected, "rate_e4": 0 })
+            "missing": expected, "rate_e4": 0, "registers": if expected == 0 { "not_yet" } else { "missing" } })
     };
     for (day, begin, expected) in [("2027-01-15", 57_600, 64), ("2027-01-14", 144_000, 96), ("2027-01-16", -28_800, 0)]
     {
         let (code, body) = centre.get(&format!("/api/v1/completeness?day={day}")).await;
-        let wanted = json!({ "begin": NOW.get() - begin * 1_000, "terminals": [nothing(expected)] });
+        let rate = (expected > 0).then_some(0);
+        let begin = NOW.get() - begin * 1_000;
+        let wanted = json!({ "day": day, "begin": begin, "rate_e4": rate, "terminals": [nothing(expected)] });
         assert_eq!((code, body), (StatusCode::OK, wanted), "{day}");
     }
     let (_, today) = centre.get("/api/v1/completeness").await;
     assert_eq!(today["terminals"][0]["expected"], 64);
+}
+
+#[tokio::test]
+async fn frozen_registers_are_of_midnights_of_the_terminals_zone() {
+    let centre = Centre::start().await;
+    for (query, from, to) in
+        [("", NOW.get() - 31 * 86_400_000, NOW.get()), ("?of=month&from=0&to=86400000", 0, 86_400_000)]
+    {
+        let (code, body) = centre.get(&format!("/api/v1/terminals/T-1/registers{query}")).await;
+        assert_eq!((code, body), (StatusCode::OK, json!({ "from": from, "to": to, "registers": [] })), "{query}");
+    }
 }
 
 #[tokio::test]

@@ -74,7 +74,7 @@ use crate::sentence::sentence;
 use crate::store::{Backlog, Store, StoreReader, StoreSettings, run_writer};
 
 pub(crate) use acquisition::readings;
-pub use collect::{Collecting, Fetcher, NotCollected};
+pub use collect::{Collecting, Fetcher, NotCollected, midnight};
 pub use demand::{Demand, NotAsked, NotRead, Wanted};
 pub(crate) use engine_task::first_inputs;
 pub use error::{CentreError, StopError};
@@ -288,12 +288,11 @@ impl Centre {
         gate.take_calls(&mut links, stopped.clone());
         let lines = Arc::new(lines);
         let demand = Demand::new(Arc::clone(&lines));
-        let fetcher = Fetcher::new(lines, submissions.clone(), clock.clone());
+        let fetcher = Fetcher::new(lines, submissions.clone(), store_reader.clone(), clock.clone());
         let (standing, collecting) = watch::channel(Collecting::default());
         let collector = Collector {
             settings: collection,
             fetcher: fetcher.clone(),
-            store: store_reader.clone(),
             view: view.clone(),
             clock: clock.clone(),
             standing,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use headroom_rules::input::Request;
-use headroom_rules::model::{PointKind, TerminalId};
+use headroom_rules::model::{PointKind, TerminalId, Timestamp};
 use headroom_rules::view::View;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
@@ -16,6 +16,8 @@ use crate::printable::printable;
 const TIMEOUT: Duration = Duration::from_secs(3);
 /// For reading a terminal: a little longer than the centre waits for it.
 const READ_TIMEOUT: Duration = Duration::from_secs(33);
+/// For what a terminal remembers of a day: a slow link takes its time for it.
+const COLLECT_TIMEOUT: Duration = Duration::from_secs(120);
 /// The trend reaches this far back, seconds of the centre's time.
 const TREND_S: u32 = 3_600;
 
@@ -39,6 +41,11 @@ pub(crate) enum ClientError {
 #[derive(Deserialize)]
 struct Trend {
     points: Vec<TrendPoint>,
+}
+
+#[derive(Deserialize)]
+struct Collected {
+    values: u64,
 }
 
 #[derive(Deserialize)]
@@ -144,15 +151,22 @@ impl Client {
     pub(crate) async fn read_now(&self, id: TerminalId) -> Message {
         let path = format!("/api/v1/terminals/{id}/read");
         let done = self.send::<IgnoredAny>(&path, self.request(Method::POST, &path), READ_TIMEOUT).await;
-        Message::ReadNow(
-            id,
-            match done {
-                Ok(_) => Ok(()),
-                // The sentence names the terminal and what is the matter; the address adds nothing.
-                Err(ClientError::Status { text, .. }) => Err(text),
-                Err(error) => Err(error.to_string()),
-            },
-        )
+        Message::ReadNow(id, done.map(|_| ()).map_err(in_a_sentence))
+    }
+
+    /// How complete a day is.
+    pub(crate) async fn completeness(&self, day: Option<i64>) -> Message {
+        let date = day.map(|day| format!("?day={}", Timestamp::new(day.saturating_mul(86_400_000)).date()));
+        let path = format!("/api/v1/completeness{}", date.unwrap_or_default());
+        let answer = self.send(&path, self.request(Method::GET, &path), READ_TIMEOUT).await;
+        Message::Completeness(day, answer.map_err(in_a_sentence))
+    }
+
+    /// What a terminal remembers and the centre's store lacks of a time.
+    pub(crate) async fn collect(&self, id: TerminalId, from: Timestamp, to: Timestamp) -> Message {
+        let path = format!("/api/v1/terminals/{id}/collect?from={}&to={}", from.get(), to.get());
+        let done = self.send(&path, self.request(Method::POST, &path), COLLECT_TIMEOUT).await;
+        Message::Collected(id, done.map(|Collected { values }| values).map_err(in_a_sentence))
     }
 
     pub(crate) async fn ask(&self, asked: Asked, request: Request) -> Message {
@@ -166,5 +180,13 @@ impl Client {
             Err(error) => Answer::Unanswered(error.to_string()),
         };
         Message::Answer(asked, answer)
+    }
+}
+
+/// The centre's own sentence says what is the matter; the address adds nothing to it.
+fn in_a_sentence(error: ClientError) -> String {
+    match error {
+        ClientError::Status { text, .. } => text,
+        error => error.to_string(),
     }
 }

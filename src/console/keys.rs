@@ -14,6 +14,7 @@ pub(crate) enum Context {
     Alarms,
     Orders,
     Events,
+    Metering,
     Filter,
     Comment,
     Help,
@@ -38,11 +39,11 @@ pub(crate) enum Context {
 }
 
 use Context::{
-    Alarms, Asking, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Limit, LimitConfirm, Orders,
-    Overview, Quit, Review, ReviewCap, Terminals, Waiting,
+    Alarms, Asking, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Limit, LimitConfirm, Metering,
+    Orders, Overview, Quit, Review, ReviewCap, Terminals, Waiting,
 };
 
-const SCREENS: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events];
+const SCREENS: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Metering];
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,9 @@ pub(crate) enum Command {
     Restore,
     Cap,
     ReadNow,
+    DayBefore,
+    DayAfter,
+    Collect,
     StartLimit,
     ReviewLimit,
     SetLimit,
@@ -160,6 +164,10 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Enter], "Enter", "show terminal", Command::Open, &[Alarms]),
     bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Orders]),
     bar(&[KeyCode::Enter], "Enter", "expand", Command::Open, &[Events]),
+    bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "day before", Command::DayBefore, &[Metering]),
+    bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "day after", Command::DayAfter, &[Metering]),
+    bar(&[KeyCode::Char('c')], "c", "collect", Command::Collect, &[Metering]),
+    bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Metering]),
     bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "collapse", Command::Collapse, &[Overview]),
     bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "expand", Command::Expand, &[Overview]),
     bar(&[KeyCode::Char('l')], "l", "set limit", Command::StartLimit, &[Overview]),
@@ -173,11 +181,12 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('?'), KeyCode::F(1)], "?", "help", Command::Help, SCREENS),
     bar(&[KeyCode::Char('q')], "q", "quit", Command::AskQuit, SCREENS),
     quiet(&[KeyCode::Char('?'), KeyCode::Char('q')], "?", "close", Command::Close, &[Help]),
-    bar(&[KeyCode::Char('1')], "1..5", "screens", Command::Go(Screen::Overview), SCREENS),
+    bar(&[KeyCode::Char('1')], "1..6", "screens", Command::Go(Screen::Overview), SCREENS),
     quiet(&[KeyCode::Char('2')], "2", "terminals", Command::Go(Screen::Terminals), SCREENS),
     quiet(&[KeyCode::Char('3')], "3", "alarms", Command::Go(Screen::Alarms), SCREENS),
     quiet(&[KeyCode::Char('4')], "4", "orders", Command::Go(Screen::Orders), SCREENS),
     quiet(&[KeyCode::Char('5')], "5", "events", Command::Go(Screen::Events), SCREENS),
+    quiet(&[KeyCode::Char('6')], "6", "meter reading", Command::Go(Screen::Metering), SCREENS),
     quiet(&[KeyCode::Tab], "Tab", "next screen", Command::NextScreen, SCREENS),
     quiet(&[KeyCode::BackTab], "Shift-Tab", "previous screen", Command::PreviousScreen, SCREENS),
     quiet(&[KeyCode::Up, KeyCode::Char('k')], "↑ k", "up", Command::Up, UP_DOWN),
@@ -189,7 +198,7 @@ pub(crate) const TABLE: &[Binding] = &[
 ];
 
 const CLOSING: &[Context] = &[Review, ReviewCap, Limit, LimitConfirm, Done, Help, Comment];
-const UP_DOWN: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Help];
+const UP_DOWN: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Metering, Help];
 
 /// What the console is doing now.
 pub(crate) fn context(state: &State) -> Context {
@@ -225,6 +234,7 @@ pub(crate) fn context(state: &State) -> Context {
             Screen::Alarms => Alarms,
             Screen::Orders => Orders,
             Screen::Events => Events,
+            Screen::Metering => Metering,
         },
     }
 }

@@ -115,10 +115,17 @@ pub(crate) fn rows(state: &State) -> Rect {
             let rounds = state.terminal(id).map_or(0, |t| t.rounds.len());
             below_heading(detail(body, rounds).rounds)
         }
+        Screen::Metering => {
+            let area = below_heading(list_and_text(body).0);
+            Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
+        }
         Screen::Alarms | Screen::Orders => below_heading(list_and_text(body).0),
         Screen::Events => below_heading(body),
     }
 }
+
+/// Between two names of screens. With alarms of three digits, all six fit 80 columns.
+pub(crate) const TAB_GAP: u16 = 2;
 
 /// The names of the screens in the top line with the column where each begins.
 pub(crate) fn tabs(state: &State) -> Vec<(u16, String, Screen)> {
@@ -129,13 +136,14 @@ pub(crate) fn tabs(state: &State) -> Vec<(u16, String, Screen)> {
         (if alarms == 0 { "3 Alarms".to_owned() } else { format!("3 Alarms {alarms}") }, Screen::Alarms),
         ("4 Orders".to_owned(), Screen::Orders),
         ("5 Events".to_owned(), Screen::Events),
+        ("6 Meters".to_owned(), Screen::Metering),
     ];
     let mut at = 11;
     named
         .into_iter()
         .map(|(name, screen)| {
             let start = at;
-            at += u16::try_from(name.len()).unwrap_or(0) + 3;
+            at += u16::try_from(name.len()).unwrap_or(0) + TAB_GAP;
             (start, name, screen)
         })
         .collect()

@@ -2,11 +2,13 @@
 
 use crossterm::event::{KeyEvent, MouseEvent};
 use headroom_rules::input::Request;
-use headroom_rules::model::{NodeId, TerminalId};
+use headroom_rules::model::{NodeId, TerminalId, Timestamp};
 use headroom_rules::orders::OrderId;
 use headroom_rules::output::{AlarmId, Reply};
 use headroom_rules::view::{TerminalDetail, View};
 use serde::Deserialize;
+
+use crate::api::Day;
 
 /// What the centre says of itself and of whom the token names.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -22,6 +24,19 @@ pub(crate) struct About {
 pub(crate) struct Health {
     pub(crate) journal: Journal,
     pub(crate) store: Store,
+    #[serde(default)]
+    pub(crate) collecting: Collecting,
+}
+
+/// Meter reading by schedule.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+pub(crate) struct Collecting {
+    /// Terminals that are being asked.
+    pub(crate) under_way: usize,
+    /// Stretches of time that wait to be asked for.
+    pub(crate) waiting: usize,
+    /// The last try that failed.
+    pub(crate) last_failure: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
@@ -100,6 +115,10 @@ pub(crate) enum Message {
     DetailLost(TerminalId, String),
     /// A terminal was read, or why not.
     ReadNow(TerminalId, Result<(), String>),
+    /// How complete a day is, by its number; of today without one.
+    Completeness(Option<i64>, Result<Day, String>),
+    /// How many values came from a terminal's memory, or why none.
+    Collected(TerminalId, Result<u64, String>),
     Answer(Asked, Answer),
 }
 
@@ -112,6 +131,10 @@ pub(crate) enum Effect {
     FetchTrend(TerminalId),
     /// Have all its values sent now.
     ReadNow(TerminalId),
+    /// Of a day by its number (since 1970-01-01, in the supply's zone), or of today.
+    FetchCompleteness(Option<i64>),
+    /// Have what it remembers from one time to another fetched.
+    Collect(TerminalId, Timestamp, Timestamp),
     Ask(Asked, Request),
     Quit,
 }

@@ -12,6 +12,7 @@ mod keys;
 mod layout;
 mod limit;
 pub(crate) mod message;
+mod metering;
 mod runtime;
 mod state;
 #[cfg(test)]

@@ -9,6 +9,7 @@ use headroom_rules::view::{NodeView, TerminalDetail, TerminalView, View};
 use tui_input::Input;
 
 use super::message::{About, Health, Journal, TrendPoint};
+use super::metering::Metering;
 use super::theme::Theme;
 
 /// The view is fetched this often, ms.
@@ -27,6 +28,7 @@ pub(crate) enum Screen {
     Alarms,
     Orders,
     Events,
+    Metering,
 }
 
 /// What lies above the body and takes the keys.
@@ -217,6 +219,7 @@ pub(crate) struct State {
     pub(crate) orders: Cursor<OrderId>,
     pub(crate) events: Cursor<Event>,
     pub(crate) expanded: Option<Event>,
+    pub(crate) metering: Metering,
 }
 
 impl State {
@@ -256,6 +259,7 @@ impl State {
             orders: Cursor::default(),
             events: Cursor::default(),
             expanded: None,
+            metering: Metering::default(),
         }
     }
 

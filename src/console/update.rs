@@ -16,6 +16,7 @@ use super::keys::{self, Command, Context};
 use super::layout;
 use super::limit;
 use super::message::{Answer, Asked, Effect, Message};
+use super::metering;
 use super::state::{Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, Wish};
 use super::view::{lists, overlay};
 
@@ -86,6 +87,14 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Message::Completeness(day, answer) => {
+            metering::on_answer(state, day, answer);
+            Vec::new()
+        }
+        Message::Collected(terminal, done) => {
+            metering::on_collected(state, terminal, done);
+            Vec::new()
+        }
         Message::Answer(asked, answer) => on_answer(state, asked, answer),
     };
     settle(state);
@@ -132,6 +141,7 @@ fn clock(state: &mut State, ms: u64) -> Vec<Effect> {
             effects.push(Effect::FetchTrend(terminal));
         }
     }
+    effects.extend(metering::due(state));
     effects
 }
 
@@ -233,7 +243,7 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Back => back(state),
         Command::Go(screen) => go(state, screen),
         Command::NextScreen => turn(state, 1),
-        Command::PreviousScreen => turn(state, 4),
+        Command::PreviousScreen => turn(state, 5),
         Command::StartFilter => state.filtering = true,
         Command::EndFilter => state.filtering = false,
         Command::ClearFilter => {
@@ -255,6 +265,9 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Restore => dialogue::start(state, Wish::Restore),
         Command::Cap => dialogue::start(state, |_| Wish::Cap),
         Command::ReadNow => return read_now(state),
+        Command::DayBefore => return metering::turn(state, -1),
+        Command::DayAfter => return metering::turn(state, 1),
+        Command::Collect => return metering::collect(state),
         Command::StartLimit => limit::start(state),
         Command::ReviewLimit => limit::review(state),
         Command::SetLimit => return limit::set(state),
@@ -303,7 +316,8 @@ fn go(state: &mut State, screen: Screen) {
 }
 
 fn turn(state: &mut State, by: usize) {
-    const ORDER: [Screen; 5] = [Screen::Overview, Screen::Terminals, Screen::Alarms, Screen::Orders, Screen::Events];
+    const ORDER: [Screen; 6] =
+        [Screen::Overview, Screen::Terminals, Screen::Alarms, Screen::Orders, Screen::Events, Screen::Metering];
     let at = ORDER.iter().position(|&screen| screen == state.screen).unwrap_or(1);
     if let Some(&screen) = ORDER.get((at + by) % ORDER.len()) {
         go(state, screen);
@@ -380,6 +394,11 @@ fn open(state: &mut State) -> Vec<Effect> {
             state.expanded = if state.expanded == event { None } else { event.clone() };
             state.events.key = event;
         }
+        Screen::Metering => {
+            if let Some(terminal) = state.metering.rows.key {
+                return show_terminal(state, terminal);
+            }
+        }
         Screen::Detail(_) => {}
     }
     Vec::new()
@@ -422,6 +441,7 @@ fn step(state: &mut State, context: Context, by: isize) {
         Screen::Detail(_) => state.rounds.step(&ids.rounds, by),
         Screen::Alarms => state.alarms.step(&ids.alarms, by),
         Screen::Orders => state.orders.step(&ids.orders, by),
+        Screen::Metering => state.metering.rows.step(&ids.metering, by),
         Screen::Events => {
             // An expanded event may be longer than the screen: it is scrolled through before the next is selected.
             let (lines, rows) = (lists::event_lines(state), usize::from(layout::rows(state).height));
@@ -463,6 +483,7 @@ struct Lines {
     rounds: Vec<headroom_rules::model::RoundNo>,
     alarms: Vec<headroom_rules::output::AlarmId>,
     orders: Vec<OrderId>,
+    metering: Vec<TerminalId>,
 }
 
 impl Lines {
@@ -478,6 +499,7 @@ impl Lines {
             },
             alarms: state.view.alarms.iter().map(|a| a.id).collect(),
             orders: state.view.orders.iter().map(|o| o.id).collect(),
+            metering: state.metering.shown().iter().map(|one| one.terminal).collect(),
         }
     }
 }
@@ -490,6 +512,7 @@ fn settle(state: &mut State) {
     state.terminals.find(&ids.terminals, true);
     state.alarms.find(&ids.alarms, true);
     state.orders.find(&ids.orders, false);
+    state.metering.rows.find(&ids.metering, true);
     if let Screen::Detail(_) = state.screen {
         state.rounds.find(&ids.rounds, true);
     }
@@ -498,6 +521,7 @@ fn settle(state: &mut State) {
         Screen::Terminals => state.terminals.scroll(ids.terminals.len(), height),
         Screen::Alarms => state.alarms.scroll(ids.alarms.len(), height),
         Screen::Orders => state.orders.scroll(ids.orders.len(), height),
+        Screen::Metering => state.metering.rows.scroll(ids.metering.len(), height),
         Screen::Events => {
             let events = std::mem::take(&mut state.view.events);
             let before = state.events.index;
@@ -552,6 +576,7 @@ fn click(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
         Screen::Detail(_) => pick(&mut state.rounds, &ids.rounds, line),
         Screen::Alarms => pick(&mut state.alarms, &ids.alarms, line),
         Screen::Orders => pick(&mut state.orders, &ids.orders, line),
+        Screen::Metering => pick(&mut state.metering.rows, &ids.metering, line),
         Screen::Events => match lists::event_lines(state).get(state.events.offset + line) {
             Some(hit) => {
                 let again = hit.event == state.events.index;

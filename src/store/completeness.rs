@@ -1,9 +1,9 @@
-//! How complete a day's load curve is, and how its quarters came.
+//! Meter reading: how complete a day is and how its values came, and the frozen registers.
 
 use std::collections::BTreeMap;
 
-use headroom_rules::model::{PointKind, Span, TerminalId, Timestamp};
-use serde::Serialize;
+use headroom_rules::model::{PointKind, Span, Tariff, TerminalId, Timestamp};
+use serde::{Deserialize, Serialize};
 
 use super::{StoreError, StoreReader, StoredReading};
 
@@ -14,8 +14,8 @@ const BY_FILE: u8 = 13;
 /// What a clock that is ahead told stands at its arrival, earlier than its own time by as much as a store may permit.
 const AHEAD_MAX: Span = DAY;
 
-/// The quarters of an hour of one day of a terminal.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+/// What a day of a terminal should have: its quarters of an hour, and its registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completeness {
     /// That have ended: 96 once the day is over.
     pub expected: u16,
@@ -31,6 +31,31 @@ pub struct Completeness {
     pub missing: u16,
     /// Of those that have ended, how many are there and good, in hundredths of a percent, rounded down.
     pub rate_e4: u16,
+    /// Its registers as they stood at its end; none of a terminal that freezes none.
+    pub registers: Option<Registers>,
+}
+
+/// Whether the registers of a midnight are there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Registers {
+    /// The day is not over.
+    NotYet,
+    /// Read.
+    Read,
+    /// Not there.
+    Missing,
+}
+
+/// A terminal's registers as they stood at one time.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FrozenRegisters {
+    /// When.
+    pub at: Timestamp,
+    /// Imported energy, Wh, in all.
+    pub import: Option<StoredReading>,
+    /// By tariff, Wh.
+    pub tariffs: BTreeMap<Tariff, StoredReading>,
 }
 
 impl Completeness {
@@ -68,7 +93,8 @@ impl Completeness {
 }
 
 impl StoreReader {
-    /// How complete a terminal's load curve is of the day that begins at `begin`, as far as it is over at `now`.
+    /// How complete the day of a terminal is that begins at `begin`, as far as it is over at `now`; `frozen` is one of the
+    /// registers that it freezes, and when.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -77,10 +103,56 @@ impl StoreReader {
         terminal: TerminalId,
         begin: Timestamp,
         now: Timestamp,
+        frozen: Option<(PointKind, Timestamp)>,
     ) -> Result<Completeness, StoreError> {
         let (from, to) = (begin.after(-AHEAD_MAX), begin.after(DAY).after(Span::new(1)));
         let readings = self.readings(terminal, PointKind::LoadCurve, from, to).await?;
-        Ok(Completeness::of(&readings, begin, now))
+        let registers = match frozen {
+            None => None,
+            Some((_, at)) if at > now => Some(Registers::NotYet),
+            Some((register, at)) => match self.reading_of(terminal, register, at).await? {
+                Some(_) => Some(Registers::Read),
+                None => Some(Registers::Missing),
+            },
+        };
+        Ok(Completeness { registers, ..Completeness::of(&readings, begin, now) })
+    }
+
+    /// A terminal's registers as they stood at each of these times; of those it has nothing of there is no entry.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn frozen_registers(
+        &self,
+        terminal: TerminalId,
+        times: &[Timestamp],
+    ) -> Result<Vec<FrozenRegisters>, StoreError> {
+        let mut all = Vec::new();
+        for &at in times {
+            let import = self.reading_of(terminal, PointKind::ImportEnergy, at).await?;
+            let mut tariffs = BTreeMap::new();
+            for tariff in Tariff::ALL {
+                if let Some(reading) = self.reading_of(terminal, PointKind::TariffEnergy(tariff), at).await? {
+                    tariffs.insert(tariff, reading);
+                }
+            }
+            if import.is_some() || !tariffs.is_empty() {
+                all.push(FrozenRegisters { at, import, tariffs });
+            }
+        }
+        Ok(all)
+    }
+
+    /// The reading of a point with this very source time, the first that came.
+    async fn reading_of(
+        &self,
+        terminal: TerminalId,
+        point: PointKind,
+        at: Timestamp,
+    ) -> Result<Option<StoredReading>, StoreError> {
+        let readings = self.readings(terminal, point, at, at.after(Span::new(1))).await?;
+        let of = |reading: &StoredReading| reading.source_time == Some(at);
+        Ok(readings.into_iter().filter(of).min_by_key(|reading| reading.arrived_at))
     }
 }
 
@@ -118,7 +190,16 @@ mod tests {
         ];
         let begin = Timestamp::new(0);
         let whole = Completeness::of(&readings, begin, begin.after(DAY).after(DAY));
-        let counted = Completeness { expected: 96, read: 3, late: 1, filled: 2, invalid: 1, missing: 89, rate_e4: 625 };
+        let counted = Completeness {
+            expected: 96,
+            read: 3,
+            late: 1,
+            filled: 2,
+            invalid: 1,
+            missing: 89,
+            rate_e4: 625,
+            registers: None,
+        };
         assert_eq!(whole, counted);
         // At twenty past one, five quarters have ended.
         let today = Completeness::of(&readings, begin, Timestamp::new(4_800_000));

@@ -37,7 +37,7 @@ use crate::journal::Position;
 use postgres::PgStore;
 use sqlite::SqliteStore;
 
-pub use completeness::Completeness;
+pub use completeness::{Completeness, FrozenRegisters, Registers};
 pub use error::StoreError;
 pub use load::{LoadSummary, NodeLoad};
 pub use look::{EnergyPeriod, Gap, History, LastValue, StoredReading};

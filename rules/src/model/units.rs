@@ -147,8 +147,13 @@ impl Timestamp {
         let (year, month, number) = (parts.next()??, parts.next()??, parts.next()??);
         let day = days_from_civil(year, month, number);
         // As it is written back: no 30th of February, no other way to write it.
-        let (year, month, number) = civil_from_days(day);
-        (format!("{year:04}-{month:02}-{number:02}") == text).then_some(day)
+        (Self(day.saturating_mul(86_400_000)).date() == text).then_some(day)
+    }
+
+    /// Its date in UTC, as `2026-01-31`.
+    pub fn date(self) -> String {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(86_400_000));
+        format!("{year:04}-{month:02}-{day:02}")
     }
 
     /// How long ago `earlier` was; negative when it is in the future.
@@ -244,8 +249,8 @@ mod tests {
     #[test]
     fn every_day_comes_back_from_its_date_and_no_other_text_is_one() {
         for day in -200_000..200_000 {
-            let at = Timestamp::new(day * 86_400_000).to_string();
-            assert_eq!(Timestamp::day_of_date(&at[..10]), Some(day));
+            let at = Timestamp::new(day * 86_400_000);
+            assert_eq!(Timestamp::day_of_date(&at.date()), Some(day));
         }
         for bad in
             ["2026-02-29", "2026-13-01", "2026-00-10", "2026-1-01", "+026-01-01", "99999-01-01", "2026-01-01-", "", "-"]

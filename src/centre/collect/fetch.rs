@@ -22,8 +22,12 @@ use tokio::time::timeout;
 
 use super::super::acquisition::readings;
 use super::super::demand::{Line, NotAsked};
+use super::schedule::Stretch;
+use super::{AHEAD_MAX, ends, midnight};
 use crate::clock::Clock;
 use crate::journal::Submission;
+use crate::sentence::sentence;
+use crate::store::StoreReader;
 
 /// Readings that go to the journal at a time.
 const BATCH: usize = 256;
@@ -70,6 +74,7 @@ pub enum NotCollected {
 pub struct Fetcher {
     lines: Arc<BTreeMap<TerminalId, Line>>,
     submissions: mpsc::Sender<Submission>,
+    store: StoreReader,
     clock: Clock,
     /// Being asked. A link carries one file at a time.
     busy: Arc<Mutex<BTreeSet<TerminalId>>>,
@@ -91,9 +96,10 @@ impl Fetcher {
     pub(crate) fn new(
         lines: Arc<BTreeMap<TerminalId, Line>>,
         submissions: mpsc::Sender<Submission>,
+        store: StoreReader,
         clock: Clock,
     ) -> Self {
-        Self { lines, submissions, clock, busy: Arc::default() }
+        Self { lines, submissions, store, clock, busy: Arc::default() }
     }
 
     /// Those that have a memory, by their point maps.
@@ -101,12 +107,19 @@ impl Fetcher {
         self.lines.iter().filter(|(_, line)| has_curve(line)).map(|(&terminal, _)| terminal).collect()
     }
 
-    pub(super) fn zone(&self, terminal: TerminalId) -> Zone {
+    /// The zone of a terminal's days.
+    pub fn zone(&self, terminal: TerminalId) -> Zone {
         self.lines.get(&terminal).map_or(Zone::UTC, |line| line.profile.zone())
     }
 
-    /// Reads what a terminal remembers after `after` up to `to`; what is yet to come is left out. The values are with the
-    /// journal when this returns: how many. What came before a failure stays.
+    /// The register that tells whether those of a midnight are there, where a terminal freezes any.
+    pub fn frozen_register(&self, terminal: TerminalId) -> Option<PointKind> {
+        let points = self.lines.get(&terminal)?.profile.points();
+        points.iter().map(|point| point.kind).find(|kind| matches!(kind, PointKind::TariffEnergy(_)))
+    }
+
+    /// Reads what a terminal remembers after `after` up to `to` and the store lacks; what is yet to come is left out. The
+    /// values are with the journal when this returns: how many. What came before a failure stays.
     ///
     /// # Errors
     /// When the terminal was not asked, refuses, or gives no whole answer.
@@ -125,6 +138,7 @@ impl Fetcher {
             let octets = read(terminal, line, [after.after(Span::new(1)), end]).await?;
             let readings =
                 remembered(line, &octets, after, end).map_err(|source| NotCollected::Content { terminal, source })?;
+            let readings = self.lacking(terminal, readings, after, end).await;
             values += readings.len() as u64;
             for batch in readings.chunks(BATCH) {
                 self.journaled(terminal, batch.to_vec()).await?;
@@ -132,6 +146,59 @@ impl Fetcher {
             after = end;
         }
         Ok(values)
+    }
+
+    /// What a terminal remembers and the store lacks of a stretch, from the first to the last: quarters, and the
+    /// registers of the terminal's midnight. All of it where the store gives no answer.
+    pub(super) async fn wanted(&self, terminal: TerminalId, after: Timestamp, to: Timestamp) -> Option<Stretch> {
+        let curve = self.stored(terminal, PointKind::LoadCurve, after, to).await;
+        let mut missing: Vec<Timestamp> = ends(after, to).filter(|end| !curve.contains(end)).collect();
+        if let Some((register, midnight)) = self.frozen_register(terminal).zip(midnight(after, to, self.zone(terminal)))
+            && !self.stored(terminal, register, after, to).await.contains(&midnight)
+        {
+            missing.push(midnight);
+        }
+        let (first, last) = (missing.iter().min(), missing.iter().max());
+        first.zip(last).map(|(first, last)| Stretch { after: first.after(-Span::new(1)), to: *last })
+    }
+
+    /// What is stored already is left out, so that no value is in the store twice: between the first and the last that are
+    /// missing lie some that came.
+    async fn lacking(
+        &self,
+        terminal: TerminalId,
+        mut readings: Vec<Reading>,
+        after: Timestamp,
+        to: Timestamp,
+    ) -> Vec<Reading> {
+        let mut stored = BTreeMap::new();
+        for point in readings.iter().map(|reading| reading.point).collect::<BTreeSet<_>>() {
+            stored.insert(point, self.stored(terminal, point, after, to).await);
+        }
+        readings.retain(|Reading { point, source_time, .. }| {
+            let there = stored.get(point).zip(*source_time).is_some_and(|(stored, at)| stored.contains(&at));
+            !there
+        });
+        readings
+    }
+
+    /// The source times of a point's readings after `after` up to `to`. A store that gives no answer counts as empty: to
+    /// have a value twice does no harm, not to have it does.
+    async fn stored(
+        &self,
+        terminal: TerminalId,
+        point: PointKind,
+        after: Timestamp,
+        to: Timestamp,
+    ) -> BTreeSet<Timestamp> {
+        // What a clock that is ahead told stands at its arrival, a little earlier than its own time.
+        match self.store.readings(terminal, point, after.after(-AHEAD_MAX), to.after(Span::new(1))).await {
+            Ok(readings) => readings.iter().filter_map(|reading| reading.source_time).collect(),
+            Err(error) => {
+                tracing::debug!(%terminal, error = sentence(&error), "meter reading: what is stored is not known");
+                BTreeSet::new()
+            }
+        }
     }
 
     /// Waits until a batch is on disk.

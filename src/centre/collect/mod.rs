@@ -8,13 +8,12 @@ mod schedule;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use headroom_rules::model::{PointKind, Span, Tariff, TerminalId, Timestamp};
+use headroom_rules::model::{Span, Timestamp};
 use headroom_rules::view::View;
 use headroom_terminals::iec104::time::Zone;
 use tokio::sync::watch;
@@ -24,7 +23,6 @@ use self::schedule::{DAY_MS, QUARTER_MS, Schedule, Stretch, Task};
 use crate::clock::Clock;
 use crate::config::CollectionSettings;
 use crate::sentence::sentence;
-use crate::store::{StoreError, StoreReader};
 
 pub use fetch::{Fetcher, NotCollected};
 
@@ -56,7 +54,6 @@ pub struct Collecting {
 pub(super) struct Collector {
     pub(super) settings: CollectionSettings,
     pub(super) fetcher: Fetcher,
-    pub(super) store: StoreReader,
     pub(super) view: watch::Receiver<Arc<View>>,
     pub(super) clock: Clock,
     pub(super) standing: watch::Sender<Collecting>,
@@ -64,15 +61,15 @@ pub(super) struct Collector {
 
 /// Keeps the schedule until told to stop.
 pub(super) async fn run(collector: Collector, mut stop: watch::Receiver<bool>) {
-    let Collector { settings, fetcher, store, mut view, clock, standing } = collector;
+    let Collector { settings, fetcher, mut view, clock, standing } = collector;
     let terminals = fetcher.terminals();
     let mut schedule = Schedule::new(settings, &terminals, clock.now());
     let mut under_way = FuturesUnordered::new();
     let (least, most) = LOOK_EVERY_REAL;
     loop {
         while let Some(task) = schedule.next(clock.now()) {
-            let (fetcher, store) = (&fetcher, &store);
-            under_way.push(async move { (task, fill(fetcher, store, task).await) });
+            let fetcher = &fetcher;
+            under_way.push(async move { (task, fill(fetcher, task).await) });
         }
         standing.send_if_modified(|standing| {
             let now = (under_way.len(), schedule.waiting());
@@ -124,46 +121,12 @@ fn note(standing: &mut Collecting, task: Task, result: Result<u64, NotCollected>
 }
 
 /// Fetches what the store lacks of a stretch.
-async fn fill(fetcher: &Fetcher, store: &StoreReader, task: Task) -> Result<u64, NotCollected> {
-    let Task { terminal, stretch } = task;
-    let zone = fetcher.zone(terminal);
-    let lacking = match lacking(store, terminal, stretch, zone).await {
-        Ok(lacking) => lacking,
-        Err(error) => {
-            // To have a value twice does no harm.
-            tracing::debug!(%terminal, error = sentence(&error), "meter reading: all is asked for");
-            Some(stretch)
-        }
-    };
-    match lacking {
-        Some(stretch) => fetcher.fetch(terminal, stretch.after, stretch.to).await,
+async fn fill(fetcher: &Fetcher, task: Task) -> Result<u64, NotCollected> {
+    let Task { terminal, stretch: Stretch { after, to } } = task;
+    match fetcher.wanted(terminal, after, to).await {
+        Some(Stretch { after, to }) => fetcher.fetch(terminal, after, to).await,
         None => Ok(0),
     }
-}
-
-/// From the first to the last that is missing in the store of a stretch: quarters, and the registers of the terminal's
-/// midnight.
-async fn lacking(
-    store: &StoreReader,
-    terminal: TerminalId,
-    stretch: Stretch,
-    zone: Zone,
-) -> Result<Option<Stretch>, StoreError> {
-    let Stretch { after, to } = stretch;
-    // What a clock that is ahead told stands at its arrival, a little earlier than its own time.
-    let stored = async |point, after: Timestamp| {
-        let readings = store.readings(terminal, point, after.after(-AHEAD_MAX), to.after(Span::new(1))).await?;
-        Ok::<BTreeSet<_>, StoreError>(readings.iter().filter_map(|reading| reading.source_time).collect())
-    };
-    let here = stored(PointKind::LoadCurve, after).await?;
-    let mut missing: Vec<Timestamp> = ends(after, to).filter(|end| !here.contains(end)).collect();
-    if let Some(midnight) = midnight(after, to, zone)
-        && !stored(PointKind::TariffEnergy(Tariff::Flat), midnight).await?.contains(&midnight)
-    {
-        missing.push(midnight);
-    }
-    let (first, last) = (missing.iter().min(), missing.iter().max());
-    Ok(first.zip(last).map(|(first, last)| Stretch { after: first.after(-Span::new(1)), to: *last }))
 }
 
 /// The ends of the quarters after a time, up to another and with it.
@@ -173,7 +136,7 @@ fn ends(after: Timestamp, to: Timestamp) -> impl Iterator<Item = Timestamp> {
 }
 
 /// The last midnight of a zone after a time, up to another and with it.
-fn midnight(after: Timestamp, to: Timestamp, zone: Zone) -> Option<Timestamp> {
+pub fn midnight(after: Timestamp, to: Timestamp, zone: Zone) -> Option<Timestamp> {
     let offset = Span::from_s(i64::from(zone.offset_minutes) * 60);
     let local = to.after(offset).get();
     let midnight = Timestamp::new(to.get() - local.rem_euclid(DAY_MS));

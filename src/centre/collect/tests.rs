@@ -1,5 +1,5 @@
 use headroom_rules::input::Input;
-use headroom_rules::model::{Quality, Reading};
+use headroom_rules::model::{PointKind, Quality, Reading, Tariff, TerminalId};
 use headroom_terminals::agent::CURVE_FILE;
 use headroom_terminals::iec104::Object;
 use headroom_terminals::iec104::asdu::pack;
@@ -12,7 +12,8 @@ use tokio::sync::mpsc;
 use super::*;
 use crate::centre::demand::Demand;
 use crate::journal::{Position, Submission};
-use crate::store::{Entry, Store};
+use crate::sentence::sentence;
+use crate::store::{Entry, Store, StoreReader};
 
 /// 2026-11-24 00:00 UTC.
 const MIDNIGHT: i64 = 1_795_478_400_000;
@@ -25,11 +26,65 @@ fn terminal() -> TerminalId {
     "T-1".parse().unwrap()
 }
 
-/// At half past ten.
-fn fetcher() -> (Fetcher, mpsc::Receiver<Ask>, mpsc::Receiver<Submission>) {
-    let (demand, asks) = Demand::of(terminal());
-    let (submissions, submitted) = mpsc::channel(8);
-    (Fetcher::new(demand.lines(), submissions, Clock::from_source(1.0, || at(630))), asks, submitted)
+struct Bed {
+    fetcher: Fetcher,
+    asks: mpsc::Receiver<Ask>,
+    submitted: mpsc::Receiver<Submission>,
+    store: Store,
+    position: u64,
+    _folder: tempfile::TempDir,
+}
+
+impl Bed {
+    /// At half past ten, with an empty store.
+    async fn new() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).await.unwrap();
+        let reader = StoreReader::open(folder.path()).await.unwrap();
+        let (demand, asks) = Demand::of(terminal());
+        let (submissions, submitted) = mpsc::channel(8);
+        let clock = Clock::from_source(1.0, || at(630));
+        let fetcher = Fetcher::new(demand.lines(), submissions, reader, clock);
+        Self { fetcher, asks, submitted, store, position: 0, _folder: folder }
+    }
+
+    /// Stores readings of a point with these times, as they came by themselves.
+    async fn keep(&mut self, point: PointKind, minutes: &[i64]) {
+        let reading = |minute: &i64| Reading {
+            point,
+            value: 1,
+            quality: Quality::INVALID,
+            source_time: Some(at(*minute)),
+            cause: 3,
+        };
+        let readings = minutes.iter().map(reading).collect();
+        let input = Input::Readings { at: at(1_440), terminal: terminal(), readings };
+        self.position += 1;
+        let entry = Entry { position: Position(self.position), input, outputs: Vec::new() };
+        self.store.write(&[entry]).await.unwrap();
+    }
+
+    /// Reads a stretch of minutes from a terminal that answers with these objects: what goes to the journal.
+    async fn fetched(&mut self, after: i64, to: i64, objects: &[Object]) -> Vec<Reading> {
+        let fetcher = self.fetcher.clone();
+        let mut fetching = tokio::spawn(async move { fetcher.fetch(terminal(), at(after), at(to)).await });
+        asked(&mut self.asks, Ok(file(objects))).await;
+        let mut all = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                Some(Submission { input, durable, .. }) = self.submitted.recv() => {
+                    let Input::Readings { readings, .. } = input else { panic!("{input:?}") };
+                    all.extend(readings);
+                    durable.unwrap()();
+                }
+                fetched = &mut fetching => {
+                    assert_eq!(fetched.unwrap().unwrap(), all.len() as u64);
+                    return all;
+                }
+            }
+        }
+    }
 }
 
 fn object(point: PointKind, minutes: i64) -> Object {
@@ -49,7 +104,7 @@ async fn asked(asks: &mut mpsc::Receiver<Ask>, answer: Result<Vec<u8>, Failure>)
 
 #[tokio::test]
 async fn a_file_gives_what_meters_said_in_the_time_that_was_asked_for_and_nothing_else() {
-    let (fetcher, mut asks, mut submitted) = fetcher();
+    let Bed { fetcher, mut asks, mut submitted, store: _store, _folder, .. } = Bed::new().await;
     let mut curve: Vec<_> = (1..=42).map(|n| object(PointKind::LoadCurve, 15 * n)).collect();
     curve.extend([object(PointKind::ImportEnergy, 60), object(PointKind::TariffEnergy(Tariff::Sharp), 60)]);
     // None of these may come through: what decides, what is out of time, without time, of another station.
@@ -84,7 +139,7 @@ async fn a_file_gives_what_meters_said_in_the_time_that_was_asked_for_and_nothin
 
 #[tokio::test]
 async fn many_days_are_read_one_by_one_and_no_batch_goes_before_the_one_ahead_of_it_is_on_disk() {
-    let (fetcher, mut asks, mut submitted) = fetcher();
+    let Bed { fetcher, mut asks, mut submitted, store: _store, _folder, .. } = Bed::new().await;
     let fetching = tokio::spawn(async move { fetcher.fetch(terminal(), at(-2_160), at(0)).await });
     let day: Vec<_> = (1..=300).map(|n| object(PointKind::LoadCurve, n - 2_160)).collect();
     assert_eq!(asked(&mut asks, Ok(file(&day))).await[1], at(-720));
@@ -101,7 +156,7 @@ async fn many_days_are_read_one_by_one_and_no_batch_goes_before_the_one_ahead_of
 
 #[tokio::test]
 async fn what_went_wrong_is_said_and_the_terminal_may_be_asked_again() {
-    let (fetcher, mut asks, submitted) = fetcher();
+    let Bed { fetcher, mut asks, submitted, store: _store, _folder, .. } = Bed::new().await;
     let mut say = async |answer| {
         let (result, _) = tokio::join!(fetcher.fetch(terminal(), at(0), at(60)), asked(&mut asks, answer));
         sentence(&result.unwrap_err())
@@ -117,37 +172,38 @@ async fn what_went_wrong_is_said_and_the_terminal_may_be_asked_again() {
 
 #[tokio::test]
 async fn only_what_the_store_lacks_is_asked_for() {
-    let folder = tempfile::tempdir().unwrap();
-    let mut store = Store::open(folder.path()).await.unwrap();
-    let reader = StoreReader::open(folder.path()).await.unwrap();
-    let mut keep = async |position, point, minutes: &[i64]| {
-        let reading = |minute: &i64| Reading {
-            point,
-            value: 1,
-            quality: Quality::INVALID,
-            source_time: Some(at(*minute)),
-            cause: 3,
-        };
-        let readings = minutes.iter().map(reading).collect();
-        let input = Input::Readings { at: at(1_440), terminal: terminal(), readings };
-        store.write(&[Entry { position: Position(position), input, outputs: Vec::new() }]).await.unwrap();
-    };
-    let lacks = async |after, to| {
-        let stretch = Stretch { after: at(after), to: at(to) };
-        let lacking = lacking(&reader, terminal(), stretch, Zone::UTC).await.unwrap();
-        lacking.map(|stretch| (stretch.after, stretch.to))
+    let mut bed = Bed::new().await;
+    let lacks = async |bed: &Bed, after, to| {
+        let wanted = bed.fetcher.wanted(terminal(), at(after), at(to)).await;
+        wanted.map(|stretch| (stretch.after, stretch.to))
     };
     let just_before = |minutes| at(minutes).after(-Span::new(1));
-    assert_eq!(lacks(60, 120).await, Some((just_before(75), at(120))));
-    keep(1, PointKind::LoadCurve, &[75, 120]).await;
-    assert_eq!(lacks(60, 120).await, Some((just_before(90), at(105))));
-    keep(2, PointKind::LoadCurve, &[90, 105]).await;
-    assert_eq!(lacks(60, 120).await, None);
+    assert_eq!(lacks(&bed, 60, 120).await, Some((just_before(75), at(120))));
+    bed.keep(PointKind::LoadCurve, &[75, 120]).await;
+    assert_eq!(lacks(&bed, 60, 120).await, Some((just_before(90), at(105))));
+    bed.keep(PointKind::LoadCurve, &[90, 105]).await;
+    assert_eq!(lacks(&bed, 60, 120).await, None);
     // Around midnight the frozen registers are wanted too.
-    keep(3, PointKind::LoadCurve, &[1_425, 1_440]).await;
-    assert_eq!(lacks(1_410, 1_440).await, Some((just_before(1_440), at(1_440))));
-    keep(4, PointKind::TariffEnergy(Tariff::Flat), &[1_440]).await;
-    assert_eq!(lacks(1_410, 1_440).await, None);
+    bed.keep(PointKind::LoadCurve, &[1_425, 1_440]).await;
+    assert_eq!(lacks(&bed, 1_410, 1_440).await, Some((just_before(1_440), at(1_440))));
+    bed.keep(bed.fetcher.frozen_register(terminal()).unwrap(), &[1_440]).await;
+    assert_eq!(lacks(&bed, 1_410, 1_440).await, None);
+}
+
+#[tokio::test]
+async fn what_came_between_two_that_are_missing_is_not_stored_a_second_time() {
+    let mut bed = Bed::new().await;
+    bed.keep(PointKind::LoadCurve, &[30, 45]).await;
+    bed.keep(PointKind::ImportEnergy, &[30]).await;
+    let mut objects: Vec<_> = [15, 30, 45, 60].map(|minutes| object(PointKind::LoadCurve, minutes)).into();
+    objects.extend([15, 30, 45, 60].map(|minutes| object(PointKind::ImportEnergy, minutes)));
+    let came = bed.fetched(0, 60, &objects).await;
+    let mut came: Vec<_> = came.iter().map(|reading| (reading.point, reading.source_time.unwrap())).collect();
+    came.sort();
+    let (curve, register) = (PointKind::LoadCurve, PointKind::ImportEnergy);
+    let mut wanted = vec![(curve, at(15)), (curve, at(60)), (register, at(15)), (register, at(45)), (register, at(60))];
+    wanted.sort();
+    assert_eq!(came, wanted);
 }
 
 #[test]

@@ -51,6 +51,56 @@ fn a_terminal_is_read_on_demand_once_at_a_time() {
 }
 
 #[test]
+fn meter_reading_is_fetched_while_it_is_on_the_screen_and_one_day_at_a_time() {
+    let fetches = |effects: Vec<Effect>| -> Vec<Option<i64>> {
+        let days = effects.into_iter().filter_map(|effect| match effect {
+            Effect::FetchCompleteness(day) => Some(day),
+            _ => None,
+        });
+        days.collect()
+    };
+    let mut state = console(SIZE);
+    assert_eq!(fetches(update(&mut state, Message::Clock(50))), []);
+    keys(&mut state, "6");
+    assert_eq!(fetches(update(&mut state, Message::Clock(100))), [None]);
+    // Nothing is before or after a day that is not known, and nothing is asked twice.
+    assert_eq!(fetches(press(&mut state, KeyCode::Left)), []);
+    assert_eq!(fetches(update(&mut state, Message::Clock(9_000))), []);
+    update(&mut state, Message::Completeness(None, Ok(a_day("2026-01-31", 72))));
+    assert_eq!(fetches(press(&mut state, KeyCode::Right)), []);
+    let yesterday = Timestamp::day_of_date("2026-01-30").unwrap();
+    assert_eq!(fetches(press(&mut state, KeyCode::Left)), [Some(yesterday)]);
+    assert!(!shows(&state, "2026-01-31:"), "another day's figures under this one's name");
+    // What was asked before comes late.
+    update(&mut state, Message::Completeness(None, Ok(a_day("2026-01-31", 72))));
+    assert_eq!(fetches(update(&mut state, Message::Clock(9_100))), [Some(yesterday)]);
+    update(&mut state, Message::Completeness(Some(yesterday), Ok(a_day("2026-01-30", 96))));
+    assert!(shows(&state, "METER READING 2026-01-30: 94.44 %, 2 of 3 terminals complete"));
+    assert_eq!(fetches(press(&mut state, KeyCode::Right)), [None]);
+    let sentence = "/srv/headroom/store.db: cannot read a trend: disk I/O error";
+    update(&mut state, Message::Completeness(None, Err(sentence.into())));
+    assert!(shows(&state, sentence));
+}
+
+#[test]
+fn what_is_missing_of_a_day_is_collected_from_the_least_complete_terminal_once_at_a_time() {
+    let (mut state, terminal) = (at_metering(SIZE), "T3".parse().unwrap());
+    let begin = Timestamp::new(Timestamp::day_of_date("2026-01-31").unwrap() * 86_400_000);
+    let wanted = Effect::Collect(terminal, begin, begin.after(Span::from_s(86_400)));
+    assert_eq!(keys(&mut state, "cc"), std::slice::from_ref(&wanted));
+    assert!(shows(&state, "its memory is being read"));
+    update(&mut state, Message::Collected(terminal, Ok(12)));
+    assert!(shows(&state, "T3: 12 values came from its memory"));
+    assert_eq!(keys(&mut state, "c"), [wanted]);
+    update(&mut state, Message::Collected(terminal, Err("T3 was not asked: it has no link".into())));
+    assert!(shows(&state, "T3 was not asked: it has no link"));
+    press(&mut state, KeyCode::Enter);
+    assert_eq!(state.screen, Screen::Detail(terminal));
+    press(&mut state, KeyCode::Esc);
+    assert_eq!(state.screen, Screen::Metering);
+}
+
+#[test]
 fn a_key_held_down_executes_nothing() {
     let mut state = after_select(SIZE);
     order_is(&mut state, OrderState::Selected, "");
@@ -113,7 +163,9 @@ fn the_help_reaches_its_last_line_and_its_first() {
     press(&mut state, KeyCode::Down);
     assert_eq!(frame_text(&state).unwrap(), end);
     press(&mut state, KeyCode::Home);
-    assert!(shows(&state, "Everywhere") && shows(&state, "← -") && shows(&state, "? F1"));
+    assert!(shows(&state, "Everywhere") && shows(&state, "? F1") && !shows(&state, "← -"));
+    press(&mut state, KeyCode::Down);
+    assert!(!shows(&state, "Everywhere") && shows(&state, "← -"));
 }
 
 #[test]

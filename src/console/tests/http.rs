@@ -60,6 +60,24 @@ async fn a_trend_is_asked_for_by_the_code_of_its_point() {
 }
 
 #[tokio::test]
+async fn meter_reading_is_asked_for_by_its_date_and_collected_by_its_times() {
+    let day = a_day("2026-01-30", 96);
+    let (client, served) = centre("200 OK", &serde_json::to_string(&day).unwrap()).await;
+    let number = Timestamp::day_of_date("2026-01-30");
+    let Message::Completeness(asked, Ok(answer)) = client.completeness(number).await else { panic!("a day is wanted") };
+    assert_eq!((asked, answer), (number, day));
+    assert!(served.await.unwrap().starts_with("GET /api/v1/completeness?day=2026-01-30 "));
+    let (client, served) = centre("502 Bad Gateway", r#"{"error":"T2: its memory was not read"}"#).await;
+    let Message::Collected(_, Err(sentence)) =
+        client.collect("T2".parse().unwrap(), Timestamp::new(5), Timestamp::new(9)).await
+    else {
+        panic!("a sentence is wanted")
+    };
+    assert_eq!(sentence, "T2: its memory was not read");
+    assert!(served.await.unwrap().starts_with("POST /api/v1/terminals/T2/collect?from=5&to=9 "));
+}
+
+#[tokio::test]
 async fn a_granted_request_brings_its_order() {
     let reply = Reply::Order { order: OrderId(12) };
     assert_eq!(answer_to("200 OK", &serde_json::to_string(&reply).unwrap()).await, Answer::Granted(reply));

@@ -15,6 +15,9 @@ use headroom_rules::output::{
 };
 use headroom_rules::view::{LimitState, Load, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
 
+use crate::api::{Day, OfTerminal};
+use crate::store::{Completeness, Registers};
+
 use super::message::{About, Answer, Asked, Effect, Health, Journal, Message, Store, TrendPoint};
 use super::state::State;
 use super::theme::Theme;
@@ -207,6 +210,32 @@ fn console(size: (u16, u16)) -> State {
     state
 }
 
+/// Of three terminals, on the day before or so far.
+fn a_day(date: &str, expected: u16) -> Day {
+    let of = |id: &str, late, filled, missing, registers| {
+        let read = expected - late - filled - missing;
+        let rate_e4 = u16::try_from(u32::from(expected - missing) * 10_000 / u32::from(expected)).unwrap();
+        let completeness = Completeness { expected, read, late, filled, invalid: 0, missing, rate_e4, registers };
+        OfTerminal { terminal: id.parse().unwrap(), completeness }
+    };
+    let begin = Timestamp::new(Timestamp::day_of_date(date).unwrap() * 86_400_000);
+    let terminals = vec![
+        of("T1", 0, 0, 0, Some(Registers::Read)),
+        of("T2", 2, 4, 0, Some(Registers::NotYet)),
+        of("T3", 0, 0, 12, Some(Registers::Missing)),
+    ];
+    Day { day: date.into(), begin, rate_e4: Some(9_444), terminals }
+}
+
+/// The console with today's meter reading.
+fn at_metering(size: (u16, u16)) -> State {
+    let mut state = console(size);
+    keys(&mut state, "6");
+    update(&mut state, Message::Clock(100));
+    update(&mut state, Message::Completeness(None, Ok(a_day("2026-01-31", 72))));
+    state
+}
+
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {
     update(state, Message::Key(KeyEvent::new(code, KeyModifiers::NONE)))
 }
@@ -224,7 +253,7 @@ fn refresh(state: &mut State, change: impl FnOnce(&mut View)) {
 
 fn disk_full() -> Health {
     let error = "/srv/headroom/journal.db: cannot append: database or disk is full".into();
-    Health { journal: Journal::Failing { since_s: 12, error }, store: Store::default() }
+    Health { journal: Journal::Failing { since_s: 12, error }, ..Health::default() }
 }
 
 /// The console with the Steelworks' terminal open.

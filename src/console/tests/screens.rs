@@ -27,6 +27,7 @@ fn every_screen_at_80x24_and_120x40() {
         keys(&mut state, "?");
         picture(&format!("help_{suffix}"), &state);
         picture(&format!("detail_{suffix}"), &at_terminal(size));
+        picture(&format!("metering_{suffix}"), &at_metering(size));
     }
 }
 
@@ -101,7 +102,11 @@ fn a_centre_that_cannot_write() {
     update(&mut state, Message::View(Box::new(a_view()), disk_full()));
     picture("journal_failing", &state);
     let failing = Some("/srv/headroom/store.db: cannot write: database or disk is full".into());
-    let health = Health { journal: Journal::Good, store: Store { failing, behind: 45_210, behind_s: Some(725) } };
+    let health = Health {
+        journal: Journal::Good,
+        store: Store { failing, behind: 45_210, behind_s: Some(725) },
+        ..Health::default()
+    };
     update(&mut state, Message::View(Box::new(a_view()), health));
     picture("store_failing", &state);
 }

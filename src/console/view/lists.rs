@@ -199,7 +199,7 @@ pub(super) fn order_text(order: &Order) -> Vec<String> {
     lines
 }
 
-fn full_text(state: &State, frame: &mut Frame, area: Rect, paragraphs: &[String]) {
+pub(super) fn full_text(state: &State, frame: &mut Frame, area: Rect, paragraphs: &[String]) {
     heading(state, frame, area, &"─".repeat(usize::from(area.width)));
     let width = usize::from(area.width).saturating_sub(2);
     let lines: Vec<Line> = paragraphs

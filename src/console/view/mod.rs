@@ -2,6 +2,7 @@
 
 pub(crate) mod detail;
 pub(crate) mod lists;
+pub(crate) mod metering;
 pub(crate) mod overlay;
 pub(crate) mod overview;
 pub(crate) mod text;
@@ -35,6 +36,7 @@ pub(crate) fn draw(state: &State, frame: &mut Frame) {
         Screen::Alarms => lists::draw_alarms(state, frame, areas.body),
         Screen::Orders => lists::draw_orders(state, frame, areas.body),
         Screen::Events => lists::draw_events(state, frame, areas.body),
+        Screen::Metering => metering::draw(state, frame, areas.body),
     }
     let notice: Vec<Line> = layout::notice(state, area.width)
         .into_iter()
@@ -65,7 +67,7 @@ fn draw_tabs(state: &State, frame: &mut Frame, area: Rect) {
     for (_, name, screen) in layout::tabs(state) {
         let here = screen == state.screen || screen == Screen::Terminals && matches!(state.screen, Screen::Detail(_));
         spans.push(Span::styled(name, if here { state.theme.selected() } else { state.theme.normal() }));
-        spans.push(Span::raw("   "));
+        spans.push(Span::raw(" ".repeat(layout::TAB_GAP.into())));
     }
     frame.render_widget(Line::from(spans), area);
 }

@@ -1,11 +1,11 @@
 use headroom_rules::input::Input;
-use headroom_rules::model::{Energy, PointKind, Power, Quality, Reading, Span, Timestamp};
+use headroom_rules::model::{Energy, PointKind, Power, Quality, Reading, Span, Tariff, Timestamp};
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Event, Happening, LoadMinute, Output};
 
 use super::bed::{Bed, T0, entries, entry, power, readings, t, terminal, trend};
 use crate::journal::Position;
-use crate::store::{At, Completeness, Entry, Gap, History, Marks, Resolution, StoreReader, WriteCount};
+use crate::store::{At, Completeness, Entry, Gap, History, Marks, Registers, Resolution, StoreReader, WriteCount};
 
 /// Each promise as a test on SQLite, and on each kind of server where `ops/test` runs those.
 macro_rules! promises {
@@ -50,6 +50,7 @@ promises! {
     a_node_has_its_curve_its_peak_and_its_time_above_the_limit,
     gaps_are_stretches_without_a_reading_at_the_ends_too,
     a_day_of_a_load_curve_is_counted_by_how_its_quarters_came,
+    registers_are_those_of_the_very_midnight_and_a_day_says_whether_it_has_them,
     what_is_old_is_given_up_and_what_came_lately_is_not,
     orders_alarms_and_events_are_filtered_by_time_and_by_whom_they_are_about,
 }
@@ -72,10 +73,36 @@ async fn a_day_of_a_load_curve_is_counted_by_how_its_quarters_came(bed: Bed) {
     // The fourth was told by a clock that is ahead, and is in the file once more.
     let ahead = told(2, quarter(4).after(-Span::from_s(5)), 3, 4..=4);
     store.write(&[told(1, quarter(1), 3, 1..=1), ahead, told(3, quarter(9), 13, 2..=6)]).await.unwrap();
-    let counted = bed.reader().await.completeness(terminal(), t(0), quarter(8)).await.unwrap();
+    let counted = bed.reader().await.completeness(terminal(), t(0), quarter(8), None).await.unwrap();
     let wanted =
         Completeness { expected: 8, read: 2, filled: 4, missing: 2, rate_e4: 7_500, ..Completeness::default() };
     assert_eq!(counted, wanted);
+}
+
+async fn registers_are_those_of_the_very_midnight_and_a_day_says_whether_it_has_them(bed: Bed) {
+    let mut store = bed.store().await;
+    let (day, flat) = (|n: i64| t(n * 86_400_000), PointKind::TariffEnergy(Tariff::Flat));
+    let read = |point, value, at| Reading { point, value, quality: Quality::GOOD, source_time: Some(at), cause: 13 };
+    let readings = vec![
+        read(PointKind::ImportEnergy, 10, day(1)),
+        read(PointKind::ImportEnergy, 11, day(1).after(Span::new(1))),
+        read(flat, 7, day(1)),
+        read(flat, 8, day(2).after(-Span::new(1))),
+        read(PointKind::ImportEnergy, 30, day(3)),
+    ];
+    let input = Input::Readings { at: day(4), terminal: terminal(), readings };
+    store.write(&[Entry { position: Position(1), input, outputs: Vec::new() }]).await.unwrap();
+    let reader = bed.reader().await;
+    let found = reader.frozen_registers(terminal(), &[day(1), day(2), day(3)]).await.unwrap();
+    let found: Vec<_> = found
+        .into_iter()
+        .map(|one| (one.at, one.import.map(|reading| reading.value), one.tariffs.get(&Tariff::Flat).map(|r| r.value)))
+        .collect();
+    assert_eq!(found, [(day(1), Some(10), Some(7)), (day(3), Some(30), None)]);
+    for (n, wanted) in [(1, Registers::Read), (2, Registers::Missing), (5, Registers::NotYet)] {
+        let day = reader.completeness(terminal(), day(n - 1), day(4), Some((flat, day(n)))).await.unwrap();
+        assert_eq!(day.registers, Some(wanted), "{n}");
+    }
 }
 
 async fn entries_written_again_after_a_crash_are_stored_exactly_once(bed: Bed) {
