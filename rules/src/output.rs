@@ -158,6 +158,8 @@ pub enum AlarmCause {
     JournalOversize,
     /// A replay came to another state than the one that was saved.
     ReplayDiffers,
+    /// The clock of the centre's machine was moved, or is not the supply's time.
+    ClockMoved,
 }
 
 impl AlarmCause {
@@ -174,7 +176,8 @@ impl AlarmCause {
             | Self::JournalDamaged
             | Self::JournalFailing
             | Self::JournalOversize
-            | Self::ReplayDiffers => None,
+            | Self::ReplayDiffers
+            | Self::ClockMoved => None,
         }
     }
 
@@ -191,7 +194,8 @@ impl AlarmCause {
             | Self::JournalDamaged
             | Self::JournalFailing
             | Self::JournalOversize
-            | Self::ReplayDiffers => None,
+            | Self::ReplayDiffers
+            | Self::ClockMoved => None,
         }
     }
 
@@ -203,9 +207,11 @@ impl AlarmCause {
             | Self::JournalDamaged
             | Self::JournalFailing
             | Self::ReplayDiffers => AlarmPriority::High,
-            Self::LoadUnknown { .. } | Self::NoEffect { .. } | Self::CoverOpen { .. } | Self::JournalOversize => {
-                AlarmPriority::Medium
-            }
+            Self::LoadUnknown { .. }
+            | Self::NoEffect { .. }
+            | Self::CoverOpen { .. }
+            | Self::JournalOversize
+            | Self::ClockMoved => AlarmPriority::Medium,
             Self::Warning { .. } | Self::LinkDown { .. } => AlarmPriority::Low,
         }
     }
@@ -225,6 +231,7 @@ impl fmt::Display for AlarmCause {
             Self::JournalFailing => write!(f, "journal: cannot be written, nothing is acknowledged or decided"),
             Self::JournalOversize => write!(f, "journal: larger than configured, the store does not take it"),
             Self::ReplayDiffers => write!(f, "journal: replayed to another state than was saved"),
+            Self::ClockMoved => write!(f, "clock: this machine's clock was moved"),
         }
     }
 }

@@ -66,7 +66,7 @@ use self::reaction::Reactions;
 use self::recovery::Beginning;
 use self::snapshots::Snapshots;
 use self::storing::Storing;
-use self::watching::Watching;
+use self::watching::{Standing, Watching};
 use crate::clock::Clock;
 use crate::config::{CollectionSettings, Fleet, Iec104Settings, JournalSettings, LinkEntry, Transport, profile_file};
 use crate::journal::{self, Committed, Control, Gauge, Health, Journal, Position, Side, Submission};
@@ -227,6 +227,7 @@ impl Centre {
             trouble,
         };
         let differences = engine.replay(&mut journal, stored, &marks).await?;
+        clock.not_before(engine.machine.now());
         // Straight into the journal: a disk that takes nothing is said here, not after the links were dialled.
         let now = clock.now();
         let mut inputs = Vec::new();
@@ -258,6 +259,7 @@ impl Centre {
             clock: clock.clone(),
             submissions: submissions.clone(),
             trouble: trouble_to,
+            standing: Standing::of(&view.borrow().alarms),
         };
         helpers.spawn(watching.run());
         let rejects = Arc::<Rejects>::default();

@@ -1,4 +1,4 @@
-//! What the centre tells operators of its own disk.
+//! What the centre tells operators of its own disk and clock.
 //!
 //! While the journal cannot be written no input can tell it, so its alarm is put on the picture as it is; when it is over
 //! an input tells it, for the record.
@@ -7,18 +7,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use headroom_rules::input::Input;
-use headroom_rules::model::Timestamp;
+use headroom_rules::model::{Span, Timestamp};
 use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::recovery::raised_and_over;
-use crate::clock::Clock;
+use crate::clock::{Clock, Difference};
 use crate::journal::{Gauge, Health, Submission};
 use crate::store::Backlog;
 
-/// Between two looks at a disk that may have stopped answering.
+/// Between two looks at a disk that may have stopped answering, and at the clock.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+/// The supply's time and the machine's clock are one up to here.
+const CLOCKS_DIFFER: Span = Span::from_s(2);
 
 /// Who watches.
 #[derive(Debug)]
@@ -30,6 +32,26 @@ pub(super) struct Watching {
     pub(super) clock: Clock,
     pub(super) submissions: mpsc::Sender<Submission>,
     pub(super) trouble: watch::Sender<Option<Alarm>>,
+    /// What stands already, from an earlier life.
+    pub(super) standing: Standing,
+}
+
+/// Which of the alarms that are told here stand.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Standing {
+    oversize: bool,
+    clock: bool,
+}
+
+impl Standing {
+    pub(super) fn of(alarms: &[Alarm]) -> Self {
+        let stands = |cause| {
+            alarms.iter().any(|alarm| {
+                alarm.cause == cause && matches!(alarm.state, AlarmState::Unacknowledged | AlarmState::Acknowledged)
+            })
+        };
+        Self { oversize: stands(AlarmCause::JournalOversize), clock: stands(AlarmCause::ClockMoved) }
+    }
 }
 
 impl Watching {
@@ -37,13 +59,16 @@ impl Watching {
     pub(super) async fn run(mut self) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut oversize = false;
         loop {
             let writer_gone = tokio::select! {
                 _ = looks.tick() => false,
                 changed = self.health.changed() => changed.is_err(),
             };
-            if writer_gone || !self.look_at_the_disk().await || !self.look_at_the_size(&mut oversize).await {
+            if writer_gone
+                || !self.look_at_the_disk().await
+                || !self.look_at_the_size().await
+                || !self.look_at_the_clock().await
+            {
                 return;
             }
         }
@@ -78,10 +103,11 @@ impl Watching {
     }
 
     /// Nothing that the store lacks is given up, however much that is; so somebody has to know while there is room.
-    async fn look_at_the_size(&self, oversize: &mut bool) -> bool {
+    async fn look_at_the_size(&mut self) -> bool {
         let bytes = self.gauge.bytes();
         // What was given up since the last snapshot goes with the next one.
         let large = bytes > self.keep_bytes.saturating_add(self.keep_bytes / 4);
+        let oversize = &mut self.standing.oversize;
         if *oversize && bytes > self.keep_bytes || *oversize == large {
             return true;
         }
@@ -102,6 +128,46 @@ impl Watching {
             tracing::warn!(detail, "the journal is larger than configured");
         }
         self.tell(vec![Input::Trouble { at: self.clock.now(), cause: AlarmCause::JournalOversize, detail }]).await
+    }
+
+    /// A clock that was moved is for somebody to look at, also where the supply's time has followed it.
+    async fn look_at_the_clock(&mut self) -> bool {
+        let Difference { ahead, stepped } = self.clock.difference();
+        let differ = ahead >= CLOCKS_DIFFER || ahead <= -CLOCKS_DIFFER;
+        let detail = || {
+            let moved = stepped.map(|by| {
+                let (way, by) = if by < Span::ZERO { ("back", -by) } else { ("forward", by) };
+                format!("this machine's clock went {way} by {by}; ")
+            });
+            let now = if !differ {
+                "the supply's time followed".to_owned()
+            } else if ahead > Span::ZERO {
+                format!(
+                    "the supply's time is ahead of it by {ahead} and runs at nine tenths of its pace until they are one; \
+                     put the clock right if it is wrong"
+                )
+            } else {
+                format!(
+                    "it says {} later than the supply's time, which is not believed; put the clock right, or start the \
+                     centre anew if it is right",
+                    -ahead
+                )
+            };
+            format!("{}{now}", moved.unwrap_or_default())
+        };
+        let (now, cause) = (self.clock.now(), AlarmCause::ClockMoved);
+        let inputs = match (std::mem::replace(&mut self.standing.clock, differ), differ) {
+            (true, false) => vec![Input::Trouble { at: now, cause, detail: None }],
+            (false, true) => vec![Input::Trouble { at: now, cause, detail: Some(detail()) }],
+            (false, false) if stepped.is_some() => raised_and_over(now, cause, detail()),
+            (false, false) | (true, true) => Vec::new(),
+        };
+        if stepped.is_some() || differ && !inputs.is_empty() {
+            tracing::warn!("{}", detail());
+        } else if !inputs.is_empty() {
+            tracing::info!("the supply's time and this machine's clock are one again");
+        }
+        self.tell(inputs).await
     }
 
     async fn tell(&self, inputs: Vec<Input>) -> bool {
@@ -145,7 +211,7 @@ mod tests {
         trouble: watch::Receiver<Option<Alarm>>,
     }
 
-    fn watched() -> Bench {
+    fn watched(clock: Clock, standing: Standing) -> Bench {
         let (health, healths) = watch::channel(Health::Good);
         let (submissions, submitted) = mpsc::channel(8);
         let (trouble_to, trouble) = watch::channel(None);
@@ -156,12 +222,17 @@ mod tests {
             gauge: Arc::clone(&gauge),
             backlog: watch::channel(behind).1,
             keep_bytes: 100_000_000,
-            clock: Clock::from_source(1.0, || Timestamp::new(5_000)),
+            clock,
             submissions,
             trouble: trouble_to,
+            standing,
         };
         tokio::spawn(watching.run());
         Bench { health, gauge, submitted, trouble }
+    }
+
+    fn still() -> Clock {
+        Clock::from_source(1.0, || Timestamp::new(5_000))
     }
 
     async fn told(submitted: &mut mpsc::Receiver<Submission>) -> (AlarmCause, Option<String>) {
@@ -173,7 +244,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_journal_that_cannot_be_written_is_an_alarm_at_once_and_on_record_when_it_is_over() {
-        let mut bench = watched();
+        let mut bench = watched(still(), Standing::default());
         let since = std::time::Instant::now();
         bench.health.send_replace(Health::Failing { since, error: "database or disk is full".into() });
         let alarm = bench.trouble.wait_for(Option::is_some).await.unwrap().clone().unwrap();
@@ -190,7 +261,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_backlog_that_outgrows_the_journal_is_an_alarm_until_it_is_gone() {
-        let mut bench = watched();
+        let mut bench = watched(still(), Standing::default());
         bench.gauge.holds(126_000_000);
         let (cause, detail) = told(&mut bench.submitted).await;
         assert_eq!(cause, AlarmCause::JournalOversize);
@@ -204,5 +275,29 @@ mod tests {
         assert!(bench.submitted.try_recv().is_err(), "neither again nor over");
         bench.gauge.holds(99_000_000);
         assert_eq!(told(&mut bench.submitted).await, (AlarmCause::JournalOversize, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_an_earlier_life_told_is_over_when_it_is() {
+        let mut bench = watched(still(), Standing { oversize: true, clock: true });
+        assert_eq!(told(&mut bench.submitted).await, (AlarmCause::JournalOversize, None));
+        assert_eq!(told(&mut bench.submitted).await, (AlarmCause::ClockMoved, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_clock_that_is_not_the_supplys_time_is_an_alarm_until_they_are_one() {
+        let clock = Clock::wall();
+        // As after a restart on a machine whose clock went back by an hour.
+        clock.not_before(clock.now().after(Span::from_s(3_600)));
+        let mut bench = watched(clock.clone(), Standing::default());
+        let (cause, detail) = told(&mut bench.submitted).await;
+        let detail = detail.unwrap();
+        assert_eq!(cause, AlarmCause::ClockMoved);
+        assert!(
+            detail.starts_with("the supply's time is ahead of it by ") && detail.contains("nine tenths"),
+            "{detail}"
+        );
+        tokio::time::advance(Duration::from_secs(3)).await;
+        assert!(bench.submitted.try_recv().is_err(), "told once");
     }
 }
