@@ -10,11 +10,12 @@ use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
 
 use super::message::{About, Answer, Asked, Health, Message, TrendPoint};
+use super::node::Past;
 use crate::printable::printable;
 
 /// A centre on the same network answers in milliseconds; after this it counts as not answering.
 const TIMEOUT: Duration = Duration::from_secs(3);
-/// For reading a terminal: a little longer than the centre waits for it.
+/// For reading a terminal, a little longer than the centre waits for it; and for looking far back.
 const READ_TIMEOUT: Duration = Duration::from_secs(33);
 /// For what a terminal remembers of a day: a slow link takes its time for it.
 const COLLECT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -160,6 +161,13 @@ impl Client {
         let path = format!("/api/v1/completeness{}", date.unwrap_or_default());
         let answer = self.send(&path, self.request(Method::GET, &path), READ_TIMEOUT).await;
         Message::Completeness(day, answer.map_err(in_a_sentence))
+    }
+
+    /// How a node did from one time to another.
+    pub(crate) async fn curve(&self, past: Past, from: Timestamp, to: Timestamp) -> Message {
+        let path = format!("/api/v1/nodes/{}/load?from={}&to={}", past.node, from.get(), to.get());
+        let answer = self.send(&path, self.request(Method::GET, &path), READ_TIMEOUT).await;
+        Message::Curve(past, answer.map_err(in_a_sentence))
     }
 
     /// What a terminal remembers and the centre's store lacks of a time.

@@ -9,6 +9,7 @@ use super::state::{LimitStage, Overlay, Screen, Stage, State, Wish};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Context {
     Overview,
+    Node,
     Terminals,
     Detail,
     Alarms,
@@ -40,10 +41,10 @@ pub(crate) enum Context {
 
 use Context::{
     Alarms, Asking, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Limit, LimitConfirm, Metering,
-    Orders, Overview, Quit, Review, ReviewCap, Terminals, Waiting,
+    Node, Orders, Overview, Quit, Review, ReviewCap, Terminals, Waiting,
 };
 
-const SCREENS: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Metering];
+const SCREENS: &[Context] = &[Overview, Node, Terminals, Detail, Alarms, Orders, Events, Metering];
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +71,9 @@ pub(crate) enum Command {
     Restore,
     Cap,
     ReadNow,
+    Past,
+    LessBack,
+    FartherBack,
     DayBefore,
     DayAfter,
     Collect,
@@ -159,7 +163,7 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Esc], "Esc", "stay", Command::Close, &[Quit]),
     bar(&[KeyCode::Enter], "Enter", "keep the filter", Command::EndFilter, &[Filter]),
     bar(&[KeyCode::Esc], "Esc", "clear the filter", Command::ClearFilter, &[Filter]),
-    bar(&[KeyCode::Enter], "Enter", "list terminals", Command::Open, &[Overview]),
+    bar(&[KeyCode::Enter], "Enter", "terminals", Command::Open, &[Overview]),
     bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Terminals]),
     bar(&[KeyCode::Enter], "Enter", "show terminal", Command::Open, &[Alarms]),
     bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Orders]),
@@ -169,7 +173,10 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('c')], "c", "collect", Command::Collect, &[Metering]),
     bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Metering]),
     bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "collapse", Command::Collapse, &[Overview]),
-    bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "expand", Command::Expand, &[Overview]),
+    quiet(&[KeyCode::Right, KeyCode::Char('+')], "→", "expand", Command::Expand, &[Overview]),
+    bar(&[KeyCode::Char('v')], "v", "load curve", Command::Past, &[Overview]),
+    bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "farther back", Command::FartherBack, &[Node]),
+    bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "less far", Command::LessBack, &[Node]),
     bar(&[KeyCode::Char('l')], "l", "set limit", Command::StartLimit, &[Overview]),
     bar(&[KeyCode::Char('/')], "/", "filter", Command::StartFilter, &[Terminals]),
     bar(&[KeyCode::Char('t')], "t", "trip round", Command::Trip, &[Detail]),
@@ -177,7 +184,7 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('c')], "c", "cap", Command::Cap, &[Detail]),
     bar(&[KeyCode::Char('n')], "n", "read now", Command::ReadNow, &[Detail]),
     bar(&[KeyCode::Char('a')], "a", "acknowledge", Command::Acknowledge, &[Alarms]),
-    bar(&[KeyCode::Esc, KeyCode::Backspace], "Esc", "back", Command::Back, &[Terminals, Detail]),
+    bar(&[KeyCode::Esc, KeyCode::Backspace], "Esc", "back", Command::Back, &[Node, Terminals, Detail]),
     bar(&[KeyCode::Char('?'), KeyCode::F(1)], "?", "help", Command::Help, SCREENS),
     bar(&[KeyCode::Char('q')], "q", "quit", Command::AskQuit, SCREENS),
     quiet(&[KeyCode::Char('?'), KeyCode::Char('q')], "?", "close", Command::Close, &[Help]),
@@ -229,6 +236,7 @@ pub(crate) fn context(state: &State) -> Context {
         None if state.filtering && state.screen == Screen::Terminals => Filter,
         None => match state.screen {
             Screen::Overview => Overview,
+            Screen::Node(_) => Node,
             Screen::Terminals => Terminals,
             Screen::Detail(_) => Detail,
             Screen::Alarms => Alarms,

@@ -107,6 +107,7 @@ pub(crate) fn rows(state: &State) -> Rect {
     let below_heading = |area: Rect| Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area };
     match state.screen {
         Screen::Overview => below_heading(overview(state, body).0),
+        Screen::Node(_) => Rect { height: 0, ..body },
         Screen::Terminals => {
             let area = below_heading(body);
             Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }

@@ -8,6 +8,7 @@ use headroom_rules::output::{AlarmId, Reply};
 use headroom_rules::view::{TerminalDetail, View};
 use serde::Deserialize;
 
+use super::node::{Curve, Past};
 use crate::api::Day;
 
 /// What the centre says of itself and of whom the token names.
@@ -117,6 +118,8 @@ pub(crate) enum Message {
     ReadNow(TerminalId, Result<(), String>),
     /// How complete a day is, by its number; of today without one.
     Completeness(Option<i64>, Result<Day, String>),
+    /// A node's past, or why not.
+    Curve(Past, Result<Curve, String>),
     /// How many values came from a terminal's memory, or why none.
     Collected(TerminalId, Result<u64, String>),
     Answer(Asked, Answer),
@@ -133,6 +136,8 @@ pub(crate) enum Effect {
     ReadNow(TerminalId),
     /// Of a day by its number (since 1970-01-01, in the supply's zone), or of today.
     FetchCompleteness(Option<i64>),
+    /// From one time to another.
+    FetchCurve(Past, Timestamp, Timestamp),
     /// Have what it remembers from one time to another fetched.
     Collect(TerminalId, Timestamp, Timestamp),
     Ask(Asked, Request),

@@ -13,6 +13,7 @@ mod layout;
 mod limit;
 pub(crate) mod message;
 mod metering;
+mod node;
 mod runtime;
 mod state;
 #[cfg(test)]

@@ -102,6 +102,7 @@ async fn perform(client: &Client, effect: Effect) -> Option<Message> {
         Effect::FetchTrend(id) => client.trend(id).await,
         Effect::ReadNow(id) => client.read_now(id).await,
         Effect::FetchCompleteness(day) => client.completeness(day).await,
+        Effect::FetchCurve(past, from, to) => client.curve(past, from, to).await,
         Effect::Collect(id, from, to) => client.collect(id, from, to).await,
         Effect::Ask(asked, request) => client.ask(asked, request).await,
         Effect::Quit => return None,

@@ -10,6 +10,7 @@ use tui_input::Input;
 
 use super::message::{About, Health, Journal, TrendPoint};
 use super::metering::Metering;
+use super::node::NodeScreen;
 use super::theme::Theme;
 
 /// The view is fetched this often, ms.
@@ -23,6 +24,7 @@ const NOTICE_MS: u64 = 12_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Screen {
     Overview,
+    Node(NodeId),
     Terminals,
     Detail(TerminalId),
     Alarms,
@@ -220,6 +222,7 @@ pub(crate) struct State {
     pub(crate) events: Cursor<Event>,
     pub(crate) expanded: Option<Event>,
     pub(crate) metering: Metering,
+    pub(crate) node_screen: NodeScreen,
 }
 
 impl State {
@@ -260,6 +263,7 @@ impl State {
             events: Cursor::default(),
             expanded: None,
             metering: Metering::default(),
+            node_screen: NodeScreen::default(),
         }
     }
 

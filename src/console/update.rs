@@ -17,6 +17,7 @@ use super::layout;
 use super::limit;
 use super::message::{Answer, Asked, Effect, Message};
 use super::metering;
+use super::node;
 use super::state::{Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, Wish};
 use super::view::{lists, overlay};
 
@@ -91,6 +92,10 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
             metering::on_answer(state, day, answer);
             Vec::new()
         }
+        Message::Curve(past, answer) => {
+            node::on_answer(state, past, answer);
+            Vec::new()
+        }
         Message::Collected(terminal, done) => {
             metering::on_collected(state, terminal, done);
             Vec::new()
@@ -142,6 +147,7 @@ fn clock(state: &mut State, ms: u64) -> Vec<Effect> {
         }
     }
     effects.extend(metering::due(state));
+    effects.extend(node::due(state));
     effects
 }
 
@@ -265,6 +271,9 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Restore => dialogue::start(state, Wish::Restore),
         Command::Cap => dialogue::start(state, |_| Wish::Cap),
         Command::ReadNow => return read_now(state),
+        Command::Past => return node::open(state),
+        Command::FartherBack => return node::turn(state, 1),
+        Command::LessBack => return node::turn(state, -1),
         Command::DayBefore => return metering::turn(state, -1),
         Command::DayAfter => return metering::turn(state, 1),
         Command::Collect => return metering::collect(state),
@@ -318,7 +327,8 @@ fn go(state: &mut State, screen: Screen) {
 fn turn(state: &mut State, by: usize) {
     const ORDER: [Screen; 6] =
         [Screen::Overview, Screen::Terminals, Screen::Alarms, Screen::Orders, Screen::Events, Screen::Metering];
-    let at = ORDER.iter().position(|&screen| screen == state.screen).unwrap_or(1);
+    let here = if matches!(state.screen, Screen::Node(_)) { Screen::Overview } else { state.screen };
+    let at = ORDER.iter().position(|&screen| screen == here).unwrap_or(1);
     if let Some(&screen) = ORDER.get((at + by) % ORDER.len()) {
         go(state, screen);
     }
@@ -399,7 +409,7 @@ fn open(state: &mut State) -> Vec<Effect> {
                 return show_terminal(state, terminal);
             }
         }
-        Screen::Detail(_) => {}
+        Screen::Detail(_) | Screen::Node(_) => {}
     }
     Vec::new()
 }
@@ -437,6 +447,7 @@ fn step(state: &mut State, context: Context, by: isize) {
     let ids = Lines::of(state);
     match state.screen {
         Screen::Overview => state.nodes.step(&ids.nodes, by),
+        Screen::Node(_) => {}
         Screen::Terminals => state.terminals.step(&ids.terminals, by),
         Screen::Detail(_) => state.rounds.step(&ids.rounds, by),
         Screen::Alarms => state.alarms.step(&ids.alarms, by),
@@ -518,6 +529,7 @@ fn settle(state: &mut State) {
     }
     match state.screen {
         Screen::Overview => state.nodes.scroll(ids.nodes.len(), height),
+        Screen::Node(_) => {}
         Screen::Terminals => state.terminals.scroll(ids.terminals.len(), height),
         Screen::Alarms => state.alarms.scroll(ids.alarms.len(), height),
         Screen::Orders => state.orders.scroll(ids.orders.len(), height),
@@ -572,6 +584,7 @@ fn click(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
     // A click on the line that is selected already opens it, as Enter does.
     let again = match state.screen {
         Screen::Overview => pick(&mut state.nodes, &ids.nodes, line),
+        Screen::Node(_) => false,
         Screen::Terminals => pick(&mut state.terminals, &ids.terminals, line),
         Screen::Detail(_) => pick(&mut state.rounds, &ids.rounds, line),
         Screen::Alarms => pick(&mut state.alarms, &ids.alarms, line),

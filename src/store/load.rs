@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use headroom_rules::model::{Energy, NodeId, Power, Span, Timestamp};
 use headroom_rules::output::LoadMinute;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::instant::Instant;
 use super::rollup::Resolution;
 
 /// What a node drew in one stretch of time, over the part of it in which that was known.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeLoad {
     /// When the stretch begins, in UTC.
     pub start: Timestamp,
@@ -33,7 +33,7 @@ pub struct NodeLoad {
 }
 
 /// How a node did over some time: "how often were we at the limit?".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LoadSummary {
     /// Highest load, and its minute; none where the load was never known.
     pub peak: Option<(Power, Timestamp)>,

@@ -83,6 +83,33 @@ fn meter_reading_is_fetched_while_it_is_on_the_screen_and_one_day_at_a_time() {
 }
 
 #[test]
+fn a_nodes_past_is_fetched_for_the_time_that_is_looked_back() {
+    let day = Span::from_s(86_400);
+    let mut state = console(SIZE);
+    let (past, now) = (|back| Past { node: "R".parse().unwrap(), back }, state.now());
+    assert_eq!(keys(&mut state, "v"), [Effect::FetchCurve(past(0), now.after(-day), now)]);
+    // A day's answer is no answer for a week.
+    assert_eq!(press(&mut state, KeyCode::Left), []);
+    update(&mut state, Message::Curve(past(0), Ok(a_curve())));
+    assert!(shows(&state, "waiting for the centre's answer"));
+    let fetched = update(&mut state, Message::Clock(100));
+    assert!(fetched.iter().any(|effect| matches!(effect, Effect::FetchCurve(Past { back: 1, .. }, ..))), "{fetched:?}");
+    update(&mut state, Message::Curve(past(1), Ok(a_curve())));
+    assert!(shows(&state, "above its limit for 1 h 00 min: 4.1 % of 24 h 00 min"));
+    // And not beyond the year, nor below the day.
+    for _ in 0..9 {
+        press(&mut state, KeyCode::Left);
+    }
+    assert!(shows(&state, "last 365 days"));
+    for _ in 0..9 {
+        press(&mut state, KeyCode::Right);
+    }
+    assert!(shows(&state, "last 24 hours"));
+    press(&mut state, KeyCode::Esc);
+    assert_eq!(state.screen, Screen::Overview);
+}
+
+#[test]
 fn what_is_missing_of_a_day_is_collected_from_the_least_complete_terminal_once_at_a_time() {
     let (mut state, terminal) = (at_metering(SIZE), "T3".parse().unwrap());
     let begin = Timestamp::new(Timestamp::day_of_date("2026-01-31").unwrap() * 86_400_000);

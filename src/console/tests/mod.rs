@@ -7,7 +7,8 @@ mod screens;
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use headroom_rules::input::Request;
 use headroom_rules::model::{
-    NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, Timestamp,
+    Energy, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition,
+    Timestamp,
 };
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{
@@ -16,7 +17,8 @@ use headroom_rules::output::{
 use headroom_rules::view::{LimitState, Load, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
 
 use crate::api::{Day, OfTerminal};
-use crate::store::{Completeness, Registers};
+use crate::console::node::{Curve, Past};
+use crate::store::{Completeness, LoadSummary, NodeLoad, Registers};
 
 use super::message::{About, Answer, Asked, Effect, Health, Journal, Message, Store, TrendPoint};
 use super::state::State;
@@ -234,6 +236,24 @@ fn at_metering(size: (u16, u16)) -> State {
     update(&mut state, Message::Clock(100));
     update(&mut state, Message::Completeness(None, Ok(a_day("2026-01-31", 72))));
     state
+}
+
+/// A day of F03, in stretches of 15 min: above its limit for an hour in the afternoon.
+fn a_curve() -> Curve {
+    let (from, to) = (NOW.after(-Span::from_s(86_400)), NOW);
+    let load = |n: i32| {
+        let start = from.after(Span::from_s(900 * i64::from(n)));
+        let kw = 2_000 + 10 * (n * (96 - n)).min(1_800) / 12;
+        let over = if (60..64).contains(&n) { Span::from_s(900) } else { Span::ZERO };
+        let high = Power::from_kw(if over > Span::ZERO { 4_310 } else { kw });
+        let known = Span::from_s(900);
+        let (low, mean, limit) = (Power::from_kw(kw - 50), Power::from_kw(kw), Some(Power::from_kw(4_000)));
+        NodeLoad { start, low, high, high_at: start, mean, last: mean, known, over, limit }
+    };
+    let peak = Some((Power::from_kw(4_310), from.after(Span::from_s(54_000))));
+    let (known, over) = (Span::from_s(86_400), Span::from_s(3_600));
+    let summary = LoadSummary { peak, known, over, energy: Energy::new(78_400_500) };
+    Curve { from, to, summary, curve: (0..96).map(load).collect() }
 }
 
 fn press(state: &mut State, code: KeyCode) -> Vec<Effect> {

@@ -27,6 +27,12 @@ fn every_screen_at_80x24_and_120x40() {
         keys(&mut state, "?");
         picture(&format!("help_{suffix}"), &state);
         picture(&format!("detail_{suffix}"), &at_terminal(size));
+        let mut state = console(size);
+        press(&mut state, KeyCode::Down);
+        press(&mut state, KeyCode::Down);
+        keys(&mut state, "v");
+        update(&mut state, Message::Curve(Past { node: "F03".parse().unwrap(), back: 0 }, Ok(a_curve())));
+        picture(&format!("node_{suffix}"), &state);
         picture(&format!("metering_{suffix}"), &at_metering(size));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod detail;
 pub(crate) mod lists;
 pub(crate) mod metering;
+pub(crate) mod node;
 pub(crate) mod overlay;
 pub(crate) mod overview;
 pub(crate) mod text;
@@ -31,6 +32,7 @@ pub(crate) fn draw(state: &State, frame: &mut Frame) {
     draw_status(state, frame, areas.status);
     match state.screen {
         Screen::Overview => overview::draw(state, frame, areas.body),
+        Screen::Node(id) => node::draw(state, frame, areas.body, id),
         Screen::Terminals => lists::draw_terminals(state, frame, areas.body),
         Screen::Detail(id) => detail::draw(state, frame, areas.body, id),
         Screen::Alarms => lists::draw_alarms(state, frame, areas.body),
@@ -65,7 +67,11 @@ fn draw_too_small(state: &State, frame: &mut Frame, area: Rect) {
 fn draw_tabs(state: &State, frame: &mut Frame, area: Rect) {
     let mut spans = vec![Span::styled(" Headroom  ", state.theme.title())];
     for (_, name, screen) in layout::tabs(state) {
-        let here = screen == state.screen || screen == Screen::Terminals && matches!(state.screen, Screen::Detail(_));
+        let here = match state.screen {
+            Screen::Detail(_) => screen == Screen::Terminals,
+            Screen::Node(_) => screen == Screen::Overview,
+            shown => screen == shown,
+        };
         spans.push(Span::styled(name, if here { state.theme.selected() } else { state.theme.normal() }));
         spans.push(Span::raw(" ".repeat(layout::TAB_GAP.into())));
     }

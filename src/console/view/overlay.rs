@@ -65,8 +65,8 @@ pub(crate) fn help_scroll_max(state: &State) -> u16 {
 /// The table of keys, screen by screen.
 fn help(state: &State) -> Lines {
     use keys::Context::{
-        Alarms, CheckBack, Comment, Detail, Events, Filter, Help, Limit, LimitConfirm, Metering, Orders, Overview,
-        Quit, ReviewCap, Terminals,
+        Alarms, CheckBack, Comment, Detail, Events, Filter, Help, Limit, LimitConfirm, Metering, Node, Orders,
+        Overview, Quit, ReviewCap, Terminals,
     };
     let everywhere = |b: &keys::Binding| b.contexts.contains(&Overview) && b.contexts.contains(&Events);
     let line = |b: &keys::Binding| (format!("  {}{}", text::fit(&b.names(), 14), b.help), state.theme.normal());
@@ -74,6 +74,7 @@ fn help(state: &State) -> Lines {
     lines.extend(keys::TABLE.iter().filter(|b| everywhere(b)).map(line));
     for (name, context) in [
         ("Overview", Overview),
+        ("Node", Node),
         ("Limit: figure and reason", Limit),
         ("Limit: last look", LimitConfirm),
         ("Terminals", Terminals),

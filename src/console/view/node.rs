@@ -1,0 +1,103 @@
+//! One node's load curve with its limit, peak, energy and time above the limit.
+
+use headroom_rules::model::{NodeId, Timestamp};
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::symbols::Marker;
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
+
+use super::{below, heading, text};
+use crate::console::node::{BACK, Curve};
+use crate::console::state::State;
+
+pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: NodeId) {
+    let theme = state.theme;
+    let [head, chart] = Layout::vertical([Constraint::Length(4), Constraint::Min(0)]).areas(body);
+    let screen = &state.node_screen;
+    let mut lines = vec![now(state, id)];
+    let (back, _) = BACK.get(screen.back).copied().unwrap_or(BACK[0]);
+    match (&screen.curve, &screen.error) {
+        (Some(curve), _) => lines.extend(in_words(curve).map(|words| Line::styled(words, theme.normal()))),
+        (None, Some(error)) => {
+            let wrapped = text::wrap(error, usize::from(head.width).saturating_sub(2));
+            lines.extend(wrapped.into_iter().map(|line| Line::styled(format!(" {line}"), theme.medium())));
+        }
+        (None, None) => lines.push(Line::raw(" waiting for the centre's answer")),
+    }
+    frame.render_widget(Paragraph::new(lines), head);
+    heading(state, frame, chart, &format!(" LOAD kW, last {back}: highest of each stretch, and the limit"));
+    if let Some(curve) = &screen.curve {
+        draw_curve(state, frame, below(chart), curve);
+    }
+}
+
+fn now(state: &State, id: NodeId) -> Line<'static> {
+    let Some(node) = state.node(id) else {
+        return Line::styled(format!(" {id}  no longer in the inventory"), state.theme.title());
+    };
+    let load = node.load.power().map_or_else(|| "unknown".to_owned(), |power| power.to_string());
+    let limit = node.limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}"));
+    Line::from(vec![
+        Span::styled(format!(" {id}  {}  ", node.name), state.theme.title()),
+        Span::styled(format!("load {load}, {limit}"), state.theme.strong()),
+    ])
+}
+
+fn in_words(curve: &Curve) -> [String; 3] {
+    let summary = &curve.summary;
+    let peak = match summary.peak {
+        Some((peak, at)) => format!(" peak {peak} at {}Z", minute(at)),
+        None => " its load was never known".to_owned(),
+    };
+    let known = summary.known.get().max(1);
+    let tenths = i128::from(summary.over.get()) * 1_000 / i128::from(known);
+    [
+        peak,
+        format!(
+            " above its limit for {}: {}.{} % of {} with known load",
+            summary.over,
+            tenths / 10,
+            tenths % 10,
+            summary.known
+        ),
+        format!(" energy {}", summary.energy),
+    ]
+}
+
+/// Date and time to the minute.
+fn minute(at: Timestamp) -> String {
+    let full = text::date_clock(at);
+    full.get(..16).unwrap_or(&full).to_owned()
+}
+
+#[allow(clippy::cast_precision_loss, reason = "pixels of a chart")]
+fn draw_curve(state: &State, frame: &mut Frame, area: Rect, curve: &Curve) {
+    let theme = state.theme;
+    if curve.curve.is_empty() {
+        frame.render_widget(Line::raw(" nothing is stored of this time"), area);
+        return;
+    }
+    let x = |at: Timestamp| at.since(curve.from).get() as f64;
+    let highs: Vec<(f64, f64)> = curve.curve.iter().map(|load| (x(load.start), load.high.kw())).collect();
+    let limits: Vec<(f64, f64)> =
+        curve.curve.iter().filter_map(|load| Some((x(load.start), load.limit?.kw()))).collect();
+    let all = || highs.iter().chain(&limits).map(|&(_, kw)| kw);
+    let (top, bottom) = (all().fold(1.0, f64::max) * 1.1, all().fold(0.0, f64::min));
+    let line =
+        |data, style| Dataset::default().marker(Marker::Braille).graph_type(GraphType::Line).style(style).data(data);
+    let chart = Chart::new(vec![line(&limits, theme.high()), line(&highs, theme.normal())])
+        .x_axis(
+            Axis::default()
+                .bounds([0.0, x(curve.to).max(1.0)])
+                .labels([minute(curve.from), minute(curve.to)])
+                .style(theme.quiet()),
+        )
+        .y_axis(
+            Axis::default()
+                .bounds([bottom, top])
+                .labels([format!("{bottom:.0}"), format!("{:.0}", (bottom + top) / 2.0), format!("{top:.0}")])
+                .style(theme.quiet()),
+        );
+    frame.render_widget(chart, area);
+}
