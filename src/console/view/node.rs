@@ -50,19 +50,14 @@ fn in_words(curve: &Curve) -> [String; 3] {
         Some((peak, at)) => format!(" peak {peak} at {}Z", minute(at)),
         None => " its load was never known".to_owned(),
     };
-    let known = summary.known.get().max(1);
-    let tenths = i128::from(summary.over.get()) * 1_000 / i128::from(known);
-    [
-        peak,
-        format!(
-            " above its limit for {}: {}.{} % of {} with known load",
-            summary.over,
-            tenths / 10,
-            tenths % 10,
-            summary.known
-        ),
-        format!(" energy {}", summary.energy),
-    ]
+    let known = summary.known;
+    let over = if curve.curve.iter().any(|load| load.limit.is_some()) {
+        let tenths = i128::from(summary.over.get()) * 1_000 / i128::from(known.get().max(1));
+        format!("above its limit for {}: {}.{} % of", summary.over, tenths / 10, tenths % 10)
+    } else {
+        "without a limit in".to_owned()
+    };
+    [peak, format!(" {over} {known} with known load"), format!(" energy {}", summary.energy)]
 }
 
 /// Date and time to the minute.
