@@ -12,6 +12,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod console;
+pub mod export;
 pub mod journal;
 pub mod northbound;
 pub mod printable;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::commands::{capture, demo, journal, replay, serve, simulate, terminal, token as new_token};
+use headroom::commands::{capture, demo, export, journal, replay, serve, simulate, terminal, token as new_token};
 use headroom::journal::Position;
 use headroom::printable::printable;
 use headroom::{config, console};
@@ -63,6 +63,8 @@ enum Command {
     /// Looks into the journal of a data folder, beside a running centre or without one; changes nothing
     #[command(subcommand)]
     Journal(Journal),
+    /// Writes what the store holds to a CSV or Parquet file, beside a running centre or without one
+    Export(export::Arguments),
     /// Makes a token for an operator
     Token {
         /// The operator's name, as the audit log shows it
@@ -271,6 +273,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             };
             journal::run(ask, folder, json).await
         }
+        Command::Export(arguments) => Box::pin(export::run(arguments)).await,
         Command::Token { name } => new_token::run(&name),
         Command::Console(Console { url, token_file, once, json, size }) => {
             let token = token(token_file.as_deref())?;

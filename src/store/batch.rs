@@ -133,7 +133,7 @@ impl Batch {
                         batch.count.alarms += 1;
                         let row = StateRow {
                             id: Position(alarm.id.0).column(),
-                            subject: subject(alarm),
+                            subject: alarm_subject(alarm),
                             state: alarm.state.to_string(),
                             began_at: alarm.raised_at,
                             changed_at: alarm.changed_at,
@@ -197,8 +197,8 @@ pub(super) fn is_impossible(source: Timestamp, arrived: Timestamp, settings: &St
     arrived >= EPOCH_2000 && (source < EPOCH_2000 || ahead || behind)
 }
 
-/// Empty where it is about the centre.
-fn subject(alarm: &Alarm) -> String {
+/// The terminal or node that an alarm is about; empty where it is about the centre.
+pub(crate) fn alarm_subject(alarm: &Alarm) -> String {
     let terminal = alarm.cause.terminal().map(|terminal| terminal.to_string());
     terminal.or_else(|| alarm.cause.node().map(|node| node.to_string())).unwrap_or_default()
 }

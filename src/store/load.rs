@@ -129,6 +129,15 @@ pub(super) const MERGE: &str = "ON CONFLICT (node, resolution, start) DO UPDATE 
     last_at = CASE WHEN excluded.last_at >= load.last_at THEN excluded.last_at ELSE load.last_at END,
     known_ms = load.known_ms + excluded.known_ms, over_ms = load.over_ms + excluded.over_ms";
 
+/// What is read of `load`, as [`LoadColumns`] has it.
+macro_rules! load_columns {
+    () => {
+        "start, low, high, high_at, CAST(round(sum * 1.0 / nullif(known_ms, 0)) AS bigint) AS mean, last, known_ms,
+         over_ms, limit_w"
+    };
+}
+pub(super) use load_columns;
+
 /// Start, low, high and its minute, mean, last, known, over, limit.
 pub(super) type LoadColumns = (Instant, i64, i64, Instant, i64, i64, i64, i64, Option<i64>);
 

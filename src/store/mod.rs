@@ -15,6 +15,7 @@ mod error;
 mod instant;
 mod load;
 mod look;
+mod page_queries;
 mod postgres;
 mod queries;
 mod reader;
@@ -22,7 +23,7 @@ mod rollup;
 mod settings;
 mod sqlite;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod thinned;
 mod writer;
 
@@ -37,11 +38,13 @@ use crate::journal::Position;
 use postgres::PgStore;
 use sqlite::SqliteStore;
 
+pub(crate) use batch::alarm_subject;
 pub use completeness::{Completeness, FrozenRegisters, Registers};
 pub use error::StoreError;
 pub use load::{LoadSummary, NodeLoad};
 pub use look::{EnergyPeriod, Gap, History, LastValue, StoredReading};
 pub use reader::StoreReader;
+pub use reader::paging::{Cursor, Page, StoredPoint, Window};
 pub use rollup::{At, Bucket, Marks, Resolution};
 pub use settings::{PASSWORD_VARIABLE, Place, Server, ServerUrl, StoreSettings, UrlError};
 pub use writer::{Backlog, READINGS_MAX, run_writer};

@@ -4,7 +4,7 @@
 /// once here and made for each: `$rows` is the type that gets them, with `pool` and `failed`; the order of a point's
 /// readings stands in `$order`, and what one is made of in `$reading`, as [`StoredReading`](super::StoredReading) has it.
 macro_rules! queries {
-    ($rows:ident, $order:literal, $reading:literal) => {
+    ($rows:ident, $order:literal, $reading:expr) => {
         use futures_util::TryStreamExt as _;
         use headroom_rules::model::{NodeId, PointKind, TerminalId};
 
@@ -51,8 +51,11 @@ macro_rules! queries {
                 mut each: impl FnMut(ReadingColumns),
             ) -> Result<(), StoreError> {
                 let query = concat!(
-                    "SELECT ", $reading, ", value, quality, cause FROM reading
-                     WHERE point_id = $1 AND at >= $2 AND at < $3 ORDER BY ", $order
+                    "SELECT ",
+                    $reading,
+                    ", value, quality, cause FROM reading
+                     WHERE point_id = $1 AND at >= $2 AND at < $3 ORDER BY ",
+                    $order
                 );
                 let query = sqlx::query_as(query).bind(point_id).bind(from).bind(to).persistent(false);
                 let mut rows = query.fetch(self.pool().await?);
@@ -89,11 +92,12 @@ macro_rules! queries {
                 from: Instant,
                 to: Instant,
             ) -> Result<Vec<BucketRow>, StoreError> {
-                let query = "SELECT start, readings, good, CAST(round(sum * 1.0 / nullif(good, 0)) AS bigint) AS mean,
-                             low, low_at, high, high_at, first, first_at, last, last_at, bad, bad_at, bad_quality,
-                             invalid, not_topical, substituted, blocked, overflow
-                             FROM rollups WHERE resolution = $1 AND point_id = $2 AND start >= $3 AND start < $4
-                             ORDER BY start";
+                let query = concat!(
+                    "SELECT ",
+                    crate::store::rollup::bucket_columns!(),
+                    " FROM rollups
+                     WHERE resolution = $1 AND point_id = $2 AND start >= $3 AND start < $4 ORDER BY start"
+                );
                 let query = sqlx::query_as(query).bind(resolution.code()).bind(point_id).bind(from).bind(to);
                 query.persistent(false).fetch_all(self.pool().await?).await.map_err(self.failed("read a trend"))
             }
@@ -106,10 +110,12 @@ macro_rules! queries {
                 from: Instant,
                 to: Instant,
             ) -> Result<Vec<LoadColumns>, StoreError> {
-                let query = "SELECT start, low, high, high_at,
-                             CAST(round(sum * 1.0 / nullif(known_ms, 0)) AS bigint) AS mean, last, known_ms, over_ms,
-                             limit_w FROM load WHERE node = $1 AND resolution = $2 AND start >= $3 AND start < $4
-                             ORDER BY start";
+                let query = concat!(
+                    "SELECT ",
+                    crate::store::load::load_columns!(),
+                    " FROM load
+                     WHERE node = $1 AND resolution = $2 AND start >= $3 AND start < $4 ORDER BY start"
+                );
                 let query = sqlx::query_as(query).bind(node.to_string()).bind(resolution.code()).bind(from).bind(to);
                 let query = query.persistent(false).fetch_all(self.pool().await?);
                 query.await.map_err(self.failed("read a node's load"))

@@ -9,7 +9,9 @@ use serde::de::DeserializeOwned;
 
 use super::instant::Instant;
 use super::load::{LoadSummary, NodeLoad, node_load};
-use super::look::{self, EnergyPeriod, Gap, History, LastValue, ReadingColumns, StateKind, StoredReading};
+use super::look::{
+    self, EnergyPeriod, EventColumns, Gap, History, LastValue, ReadingColumns, StateKind, StoredReading,
+};
 use super::postgres::PgRows;
 use super::rollup::{At, Bucket, Resolution};
 use super::settings::Place;
@@ -40,6 +42,8 @@ macro_rules! ask {
         }
     };
 }
+
+pub(super) mod paging;
 
 impl StoreReader {
     /// Opens the store that [`Store::begin`](super::Store::begin) opens with the same settings.
@@ -352,20 +356,20 @@ impl StoreReader {
     /// When the store cannot be read.
     pub async fn events(&self, history: &History) -> Result<Vec<StoredEvent>, StoreError> {
         let rows = ask!(self.events(history))?;
-        let event = |(position, at, source_time, kind, subject, text, json)| {
-            let (at, source_time): (Instant, Option<Instant>) = (at, source_time);
-            let json: String = json;
-            Ok(StoredEvent {
-                position: Position::from_column(position),
-                at: at.timestamp(),
-                source_time: source_time.map(Instant::timestamp),
-                kind,
-                subject,
-                text,
-                what: self.parse("event", position, &json)?,
-            })
-        };
-        rows.into_iter().map(event).collect()
+        rows.into_iter().map(|row| self.stored_event(row)).collect()
+    }
+
+    fn stored_event(&self, row: EventColumns) -> Result<StoredEvent, StoreError> {
+        let (position, at, source_time, kind, subject, text, json) = row;
+        Ok(StoredEvent {
+            position: Position::from_column(position),
+            at: at.timestamp(),
+            source_time: source_time.map(Instant::timestamp),
+            kind,
+            subject,
+            text,
+            what: self.parse("event", position, &json)?,
+        })
     }
 
     /// Entries of the audit log, newest first.

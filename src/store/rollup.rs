@@ -231,6 +231,15 @@ pub(super) fn parts(rows: &[ReadingRow]) -> Vec<Part> {
     all
 }
 
+/// What is read of `rollups`, as [`BucketRow`](super::look::BucketRow) has it.
+macro_rules! bucket_columns {
+    () => {
+        "start, readings, good, CAST(round(sum * 1.0 / nullif(good, 0)) AS bigint) AS mean, low, low_at, high, high_at,
+         first, first_at, last, last_at, bad, bad_at, bad_quality, invalid, not_topical, substituted, blocked, overflow"
+    };
+}
+pub(super) use bucket_columns;
+
 /// Adds what comes to what is there, on either engine. A late reading corrects its stretch.
 pub(super) const MERGE: &str = "ON CONFLICT (resolution, point_id, start) DO UPDATE SET
     readings = rollup.readings + excluded.readings, good = rollup.good + excluded.good,

@@ -10,6 +10,7 @@ mod demo;
 mod dial_in;
 mod disk_full;
 mod durability;
+mod export;
 mod interop;
 mod journal;
 mod northbound;

@@ -6,6 +6,7 @@ use sqlx::postgres::PgPool;
 use tokio::sync::OnceCell;
 
 use super::connect::{advice, pool};
+use crate::store::page_queries::pages;
 use crate::store::queries::queries;
 use crate::store::settings::Server;
 
@@ -32,9 +33,13 @@ impl PgRows {
     }
 }
 
-queries!(
-    PgRows,
-    "at, delay_ms, nth",
-    "at, CASE WHEN timed THEN at + coalesce(ahead_ms, 0) * INTERVAL '1 millisecond' END AS source_time,
-     at + delay_ms * INTERVAL '1 millisecond' AS arrived_at"
-);
+/// What a reading is made of.
+macro_rules! reading {
+    () => {
+        "at, CASE WHEN timed THEN at + coalesce(ahead_ms, 0) * INTERVAL '1 millisecond' END AS source_time,
+         at + delay_ms * INTERVAL '1 millisecond' AS arrived_at"
+    };
+}
+
+queries!(PgRows, "at, delay_ms, nth", reading!());
+pages!(PgRows, "delay_ms", "nth", "at, delay_ms, nth, value, quality, cause, source_time", reading!());

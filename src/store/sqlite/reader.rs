@@ -6,6 +6,7 @@ use std::time::Duration;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
 use super::{ADVICE, FILE};
+use crate::store::page_queries::pages;
 use crate::store::queries::queries;
 
 /// Most readers at the same time; others wait their turn.
@@ -48,3 +49,4 @@ impl SqliteRows {
 }
 
 queries!(SqliteRows, "at, position, place", "at, source_time, arrived_at");
+pages!(SqliteRows, "position", "place", "at, position, place", "at, source_time, arrived_at");

@@ -4,6 +4,7 @@ use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Event, Happening, LoadMinute, Output};
 
 use super::bed::{Bed, T0, entries, entry, power, readings, t, terminal, trend};
+use super::paging::pages_give_every_row_once_in_bounded_pages;
 use crate::journal::Position;
 use crate::store::{At, Completeness, Entry, Gap, History, Marks, Registers, Resolution, StoreReader, WriteCount};
 
@@ -53,6 +54,7 @@ promises! {
     registers_are_those_of_the_very_midnight_and_a_day_says_whether_it_has_them,
     what_is_old_is_given_up_and_what_came_lately_is_not,
     orders_alarms_and_events_are_filtered_by_time_and_by_whom_they_are_about,
+    pages_give_every_row_once_in_bounded_pages,
 }
 
 async fn a_day_of_a_load_curve_is_counted_by_how_its_quarters_came(bed: Bed) {

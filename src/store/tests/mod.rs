@@ -2,5 +2,7 @@
 
 mod bed;
 mod contract;
+pub(crate) mod life;
+mod paging;
 mod servers;
 mod writer;
