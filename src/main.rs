@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
-use headroom::commands::{capture, demo, export, journal, replay, serve, simulate, terminal, token as new_token};
+use headroom::commands::{
+    capture, demo, export, inventory, journal, replay, serve, simulate, terminal, token as new_token,
+};
 use headroom::journal::Position;
 use headroom::printable::printable;
 use headroom::{config, console};
@@ -65,6 +67,9 @@ enum Command {
     Journal(Journal),
     /// Writes what the store holds to a CSV or Parquet file, beside a running centre or without one
     Export(export::Arguments),
+    /// A fleet's file as CSV tables for a spreadsheet, and back
+    #[command(subcommand)]
+    Inventory(inventory::Inventory),
     /// Makes a token for an operator
     Token {
         /// The operator's name, as the audit log shows it
@@ -274,6 +279,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             journal::run(ask, folder, json).await
         }
         Command::Export(arguments) => Box::pin(export::run(arguments)).await,
+        Command::Inventory(asked) => inventory::run(&asked),
         Command::Token { name } => new_token::run(&name),
         Command::Console(Console { url, token_file, once, json, size }) => {
             let token = token(token_file.as_deref())?;

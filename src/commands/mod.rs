@@ -1,4 +1,4 @@
-//! What each subcommand does: `capture`, `demo`, `export`, `journal`, `replay`, `serve`, `sim`, `terminal`, `token`. Their arguments are in `main`; `check` and
+//! What each subcommand does: `capture`, `demo`, `export`, `inventory`, `journal`, `replay`, `serve`, `sim`, `terminal`, `token`. Their arguments are in `main`; `check` and
 //! `console` are in [`crate::config`] and [`crate::console`].
 //!
 //! `served` is a centre with its API, as `serve` and `demo` run it; `logging`, `stop` and `whole_file` are how a process
@@ -9,6 +9,7 @@ use std::io::{Write as _, stdout};
 pub mod capture;
 pub mod demo;
 pub mod export;
+pub mod inventory;
 pub mod journal;
 mod logging;
 pub mod replay;

@@ -14,7 +14,7 @@ use headroom_terminals::iec104::access::tls::Peer;
 
 use super::error::ConfigErrors;
 use super::maps::{Maps, missing_for};
-use super::reader::{Section, Source, read_file};
+use super::reader::{Origins, Section, Source, read_file};
 use super::transport::{take_peers, take_registration, written};
 
 /// Whom the centre watches, and by which links.
@@ -93,7 +93,7 @@ fn keep<'a, K: Ord + Copy, V>(
     section: Section<'a>,
 ) {
     if let Some(first) = sections.get(&id) {
-        section.fault("id", format_args!("taken at line {}: wanted an id of its own", first.line_of("id")));
+        section.fault("id", format_args!("taken at {}: wanted an id of its own", first.place_of("id")));
         return;
     }
     entries.insert(id, entry);
@@ -114,7 +114,12 @@ impl Fleet {
     /// # Errors
     /// Everything that is wrong with it.
     pub fn parse(file: &Path, text: &str) -> Result<Self, ConfigErrors> {
-        Source::parse(file, text, |top| {
+        Self::parse_from(file, text, None)
+    }
+
+    /// Parses a text that will be in `file`, and whose lines come from elsewhere.
+    pub(super) fn parse_from(file: &Path, text: &str, origins: Option<&Origins>) -> Result<Self, ConfigErrors> {
+        Source::parse_from(file, text, origins, |top| {
             let mut inventory = Inventory::default();
             let (mut nodes, mut customers, mut terminals) = (Sections::new(), Sections::new(), Sections::new());
             // An entry left out for its own faults would be blamed on those who name it.
@@ -237,7 +242,7 @@ fn quoted(text: &str) -> String {
     toml::Value::String(text.to_owned()).to_string()
 }
 
-fn whole_kw(power: Power) -> i64 {
+pub(super) fn whole_kw(power: Power) -> i64 {
     let watts = power.get();
     watts / 1_000 + i64::from(watts % 1_000 > 0)
 }
@@ -249,7 +254,7 @@ const KINDS: [(&str, NodeKind); 4] = [
     ("transformer_area", NodeKind::TransformerArea),
 ];
 
-fn kind_name(kind: NodeKind) -> &'static str {
+pub(super) fn kind_name(kind: NodeKind) -> &'static str {
     KINDS.iter().find(|(_, of)| *of == kind).map_or("region", |(name, _)| name)
 }
 
@@ -294,7 +299,7 @@ fn terminal(section: &Section<'_>, file: &Path, maps: &Maps) -> Option<(Terminal
     let tls = take_tls(section);
     let common_address = take_common_address(section);
     let (profile, map) = maps.take(section, file);
-    let mut rounds = BTreeMap::new();
+    let (mut rounds, mut taken) = (BTreeMap::new(), BTreeMap::new());
     let mut complete = true;
     for entry in section.sections("rounds") {
         let (no, name) = (take_round_no(&entry), entry.label("name"));
@@ -309,9 +314,10 @@ fn terminal(section: &Section<'_>, file: &Path, maps: &Maps) -> Option<(Terminal
                 format_args!("the point map \"{profile}\" has not {missing} of round {no}: wanted one there"),
             );
         }
-        if rounds.insert(no, Round { name }).is_some() {
-            entry.fault("no", "taken by an earlier entry: wanted each round once");
+        if let Some(first) = taken.insert(no, entry.place_of("no")) {
+            entry.fault("no", format_args!("taken at {first}: wanted each round once"));
         }
+        rounds.insert(no, Round { name });
     }
     section.end();
     let terminal = Terminal { customer: customer?, rounds };

@@ -16,6 +16,7 @@ pub mod rules;
 mod serve;
 mod sim;
 mod store;
+pub mod tables;
 #[cfg(test)]
 mod tests;
 mod transport;

@@ -5,6 +5,7 @@ use std::cell::RefCell;
 use std::fmt;
 use std::ops::{Range, RangeInclusive};
 use std::path::Path;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use toml::Spanned;
@@ -27,9 +28,15 @@ pub fn label(text: &str) -> Option<&str> {
     fits.then_some(text)
 }
 
+/// Where each line of a text that the program made comes from: a file, and a line of it where there is one.
+#[derive(Default)]
+pub(super) struct Origins(pub(super) Vec<(Rc<Path>, Option<usize>)>);
+
 /// A file's text, and what was found wrong with it.
 pub(super) struct Source<'a> {
     file: &'a Path,
+    /// Where faults are, when not in the text itself. Its keys are columns then, which have no path.
+    origins: Option<&'a Origins>,
     text: &'a str,
     /// Offsets at which lines begin.
     lines: Vec<usize>,
@@ -50,8 +57,18 @@ impl<'a> Source<'a> {
         text: &'a str,
         take: impl FnOnce(Section<'_>) -> Option<T>,
     ) -> Result<T, ConfigErrors> {
+        Self::parse_from(file, text, None, take)
+    }
+
+    /// As [`Self::parse`], of a text whose lines come from elsewhere.
+    pub(super) fn parse_from<T>(
+        file: &'a Path,
+        text: &'a str,
+        origins: Option<&'a Origins>,
+        take: impl FnOnce(Section<'_>) -> Option<T>,
+    ) -> Result<T, ConfigErrors> {
         let lines = std::iter::once(0).chain(text.match_indices('\n').map(|(at, _)| at + 1)).collect();
-        let source = Source { file, text, lines, faults: RefCell::default() };
+        let source = Source { file, origins, text, lines, faults: RefCell::default() };
         let (table, errors) = DeTable::parse_recoverable(text);
         if !errors.is_empty() {
             for error in errors {
@@ -73,7 +90,22 @@ impl<'a> Source<'a> {
     }
 
     fn add(&self, line: Option<usize>, text: &str) {
-        self.faults.borrow_mut().push(ConfigError::new(self.file, line, text));
+        let (file, line) = line.and_then(|line| self.origin(line)).unwrap_or((self.file, line));
+        self.faults.borrow_mut().push(ConfigError::new(file, line, text));
+    }
+
+    fn origin(&self, line: usize) -> Option<(&Path, Option<usize>)> {
+        let (file, line) = self.origins?.0.get(line.checked_sub(1)?)?;
+        Some((file, *line))
+    }
+
+    /// A line, as a fault elsewhere names it.
+    fn place(&self, line: usize) -> String {
+        match self.origin(line) {
+            None => format!("line {line}"),
+            Some((file, Some(line))) => format!("{}:{line}", file.display()),
+            Some((file, None)) => file.display().to_string(),
+        }
     }
 
     /// A value as it is written, cut to one line.
@@ -105,7 +137,11 @@ impl<'a> Section<'a> {
     }
 
     fn name(&self, key: &str) -> String {
-        if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
+        if self.path.is_empty() || self.source.origins.is_some() {
+            key.to_owned()
+        } else {
+            format!("{}.{key}", self.path)
+        }
     }
 
     fn wrong(&self, key: &str, value: &Spanned<DeValue<'_>>, wanted: &dyn fmt::Display) {
@@ -129,6 +165,11 @@ impl<'a> Section<'a> {
     /// The line of a key, or that of the table where the key is not set.
     pub(super) fn line_of(&self, key: &str) -> usize {
         self.table.get(key).map_or_else(|| self.line(), |value| self.source.line(value.span().start))
+    }
+
+    /// The same, as a fault elsewhere names it: `line 12`.
+    pub(super) fn place_of(&self, key: &str) -> String {
+        self.source.place(self.line_of(key))
     }
 
     /// A fault of a key that only shows beside others.
@@ -229,7 +270,8 @@ impl<'a> Section<'a> {
 
     /// A text, or several in an array, each of which `take` understands; not none.
     pub(super) fn texts<T>(&self, key: &'static str, wanted: &str, take: impl Fn(&str) -> Option<T>) -> Option<Vec<T>> {
-        let wanted = format!("{wanted}; several stand in brackets");
+        let several = if self.source.origins.is_some() { "apart by a blank" } else { "in brackets" };
+        let wanted = format!("{wanted}; several stand {several}");
         self.required(key, &wanted, |value| match value.as_array() {
             Some(several) if !several.is_empty() => {
                 several.iter().map(|one| one.get_ref().as_str().and_then(&take)).collect()
