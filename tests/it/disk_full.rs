@@ -5,13 +5,14 @@ use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use headroom::store::StoreSettings;
 use headroom_rules::output::AlarmCause;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tokio::time::{Instant, sleep};
 
 use crate::centre::{Centre, LOOK_EVERY};
-use crate::durability::{acknowledged, endless, site_of, stored_exactly_once};
+use crate::durability::{acknowledged, endless, everything_once, site_of};
 use crate::program::PATIENCE;
 
 const LINKS: u16 = 4;
@@ -109,6 +110,6 @@ async fn a_full_disk_stops_acknowledgement_and_nothing_else_and_when_there_is_ro
     assert!(told.contains("full"), "{told}");
     let (status, said) = centre.stop("TERM").await;
     assert_eq!(status.code(), Some(0), "{said:#?}");
-    stored_exactly_once(&site, &stations).await;
+    everything_once(&StoreSettings::default(), &site, &stations).await;
     drop(disk);
 }

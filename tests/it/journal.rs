@@ -2,13 +2,14 @@
 
 use std::process::{Command, Output};
 
+use headroom::store::StoreSettings;
 use headroom_rules::output::AlarmCause;
 use serde_json::Value;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 
 use crate::centre::Site;
-use crate::durability::{acknowledged, endless, site_of, stored_once};
+use crate::durability::{acknowledged, endless, site_of, stored, stored_once};
 
 fn journal(site: &Site, what: &str, more: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_headroom"));
@@ -110,5 +111,5 @@ async fn a_centre_on_a_damaged_journal_serves_keeps_the_file_tells_the_operator_
     let gap = &json(&journal(&site, "stats", &["--json"]))["gaps"][0];
     assert_eq!((gap["first"].as_i64(), gap["kept"].as_str()), (Some(torn), Some("damaged-1")));
     // What comes after has places of its own.
-    stored_once(&site, &stations).await;
+    stored_once(stored(&StoreSettings::default(), &site, &stations).await, &stations);
 }

@@ -65,21 +65,31 @@ struct Message {
 impl Station {
     /// Sends what it is given.
     pub(crate) async fn start(common_address: u16) -> Self {
-        Self::run(common_address, None, watch::Sender::new(0)).await
+        Self::run(common_address, None, watch::Sender::new(0), watch::channel(0).1).await
     }
 
     /// Sends samples as fast as the window k lets it, each with a time of its own from `from` on. `total` counts
-    /// acknowledgements, those of others as well.
-    pub(crate) async fn endless(common_address: u16, from: Timestamp, total: watch::Sender<u64>) -> Self {
-        Self::run(common_address, Some(from), total).await
+    /// acknowledgements, those of others as well; from about `most` of them on nothing new is sent.
+    pub(crate) async fn endless(
+        common_address: u16,
+        from: Timestamp,
+        total: watch::Sender<u64>,
+        most: watch::Receiver<u64>,
+    ) -> Self {
+        Self::run(common_address, Some(from), total, most).await
     }
 
-    async fn run(common_address: u16, endless: Option<Timestamp>, total: watch::Sender<u64>) -> Self {
+    async fn run(
+        common_address: u16,
+        endless: Option<Timestamp>,
+        total: watch::Sender<u64>,
+        most: watch::Receiver<u64>,
+    ) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let (messages, wanted) = mpsc::unbounded_channel();
         let (tell, known) = watch::channel(Known::default());
-        let mut device = Device { common_address, endless, wanted, waiting: VecDeque::new(), known: tell, total };
+        let mut device = Device { common_address, endless, wanted, waiting: VecDeque::new(), known: tell, total, most };
         let task = tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
@@ -146,6 +156,7 @@ struct Device {
     waiting: VecDeque<Message>,
     known: watch::Sender<Known>,
     total: watch::Sender<u64>,
+    most: watch::Receiver<u64>,
 }
 
 struct Link {
@@ -186,6 +197,7 @@ impl Device {
                     Ok(_) => self.take(&mut link, &mut input),
                 },
                 Some(message) = self.wanted.recv() => self.waiting.push_back(message),
+                Ok(()) = self.most.changed() => {}
                 () = sleep_until(link.flow.next_deadline().into()) => if link.flow.on_deadline(Instant::now()).is_err() {
                     break;
                 },
@@ -265,7 +277,7 @@ impl Device {
     }
 
     fn next_sample(&mut self) -> Option<Message> {
-        let at = self.endless?;
+        let at = self.endless.filter(|_| *self.total.borrow() < *self.most.borrow())?;
         self.endless = Some(Timestamp::new(at.get() + 1));
         // Another value for each of 50000 in a row.
         let kw = u16::try_from(at.get() % 50_000).unwrap();
