@@ -100,6 +100,11 @@ impl Input {
 }
 
 impl Input {
+    /// An alarm about what is over already: it stays until somebody has seen it.
+    pub fn told_when_over(at: Timestamp, cause: AlarmCause, detail: String) -> [Self; 2] {
+        [Self::Trouble { at, cause, detail: Some(detail) }, Self::Trouble { at, cause, detail: None }]
+    }
+
     /// How many readings it carries: what it weighs in a queue.
     pub const fn readings(&self) -> usize {
         if let Self::Readings { readings, .. } = self { readings.len() } else { 0 }

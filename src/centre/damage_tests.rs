@@ -2,20 +2,25 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use headroom_rules::input::Input;
-use headroom_rules::model::{PointKind, Quality, Reading, Timestamp};
+use headroom_rules::model::{PointKind, Quality, Reading, Span, Timestamp};
 use headroom_rules::output::AlarmCause;
 use proptest::prelude::*;
 use sqlx::Connection as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection};
 use tempfile::TempDir;
+use tokio::sync::{mpsc, watch};
 
 use super::machine::Machine as _;
 use super::recovery::{self, Beginning};
 use super::snapshots::encode;
 use super::tests::Counter;
-use crate::journal::{Journal, Position};
+use crate::clock::Clock;
+use crate::journal::{self, Health, Journal, Position, Retention, Side, Submission};
+use crate::store::{Entry, Store, StoreError};
 
 const END: u64 = 240;
 /// Bytes of the log that it takes at most: a page of the table, one above it, and one that a batch reaches over to.
@@ -255,8 +260,8 @@ async fn with_both_snapshots_damaged_and_the_beginning_given_up_the_engine_begin
     assert!(gap.why.contains("no snapshot can be read"), "{gap:?}");
 }
 
-#[tokio::test]
-async fn damage_of_free_pages_is_found_by_the_first_append_which_then_goes_into_a_new_file() {
+/// As [`killed`], with free pages of which the list is damaged: nothing that reads notices.
+async fn with_damaged_free_pages() -> TempDir {
     let left = killed().await;
     let mut journal = Journal::open(left.path()).await.unwrap();
     journal.forget_until(Position(120)).await.unwrap();
@@ -266,7 +271,13 @@ async fn damage_of_free_pages_is_found_by_the_first_append_which_then_goes_into_
     let free = usize::try_from(u32::from_be_bytes(*bytes[32..].first_chunk().unwrap())).unwrap();
     assert!(free > 0, "the list of free pages begins somewhere");
     overwrite(&path, (free - 1) * 4_096, &[0xFF; 4_096]);
-    let mut inspector = crate::journal::Inspector::open(left.path()).await.unwrap();
+    left
+}
+
+#[tokio::test]
+async fn damage_of_free_pages_is_found_by_the_first_append_which_then_goes_into_a_new_file() {
+    let left = with_damaged_free_pages().await;
+    let mut inspector = journal::Inspector::open(left.path()).await.unwrap();
     assert!(!inspector.verify().await.unwrap().is_empty(), "verify finds it too");
     let journal = Journal::open(left.path()).await.unwrap();
     let Beginning { journal, .. } = recovery::begin::<Counter>(journal, Position(END)).await.unwrap();
@@ -276,6 +287,62 @@ async fn damage_of_free_pages_is_found_by_the_first_append_which_then_goes_into_
     assert!(before > Position(END) && first.len() == 2 + 199, "{before} {}", first.len());
     assert_eq!(journal.read_from(Position(120), usize::MAX).await.unwrap().len(), 120 + 2 + 199, "nothing was lost");
     assert!(!kept(left.path()).is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_that_a_running_centre_writes_into_is_told_at_once_and_journal_and_store_go_on() {
+    let left = with_damaged_free_pages().await;
+    let mut store = Store::open(left.path()).await.unwrap();
+    let entry = |position, input| Entry { position, input, outputs: Vec::new() };
+    let known: Vec<_> = (1..=END).map(|n| entry(Position(n), input(n))).collect();
+    store.write(&known).await.unwrap();
+    let mut journal = Journal::open(left.path()).await.unwrap();
+    let small = journal.append(&[Input::Tick { at: Timestamp::new(1) }]).await.unwrap();
+    assert_eq!(small, Position(END + 1), "what needs no page finds nothing");
+    store.write(&[entry(small, Input::Tick { at: Timestamp::new(1) })]).await.unwrap();
+
+    let (submit, submissions) = mpsc::channel(512);
+    let (next, mut committed) = mpsc::channel(512);
+    let (health, mut seen) = watch::channel(Health::Good);
+    let clock = Clock::from_source(1.0, || Timestamp::new(0));
+    let retention = Retention { clock, keep: Span::from_s(i64::MAX / 1_000), keep_bytes: u64::MAX };
+    let side = Side { health, gauge: Arc::default(), retention };
+    let acknowledged = Arc::new(AtomicUsize::new(0));
+    for n in 1..200 {
+        let count = Arc::clone(&acknowledged);
+        let durable: Box<dyn FnOnce() + Send> = Box::new(move || _ = count.fetch_add(1, Ordering::Relaxed));
+        let received = std::time::Instant::now();
+        submit.send(Submission { input: input(n), durable: Some(durable), reply: None, received }).await.unwrap();
+    }
+    drop(submit);
+    let mut journal = journal::write(journal, submissions, mpsc::channel(1).1, next, side).await;
+    assert!(matches!(*seen.borrow_and_update(), Health::Good) && seen.has_changed().is_err());
+    assert_eq!(acknowledged.load(Ordering::Relaxed), 199);
+    let mut entries = Vec::new();
+    while let Some(batch) = committed.recv().await {
+        entries.extend(batch.into_iter().map(|committed| entry(committed.position, committed.input)));
+    }
+    let Input::Trouble { cause: AlarmCause::JournalDamaged, detail: Some(detail), .. } = &entries[0].input else {
+        panic!("not told first: {:?}", entries[0])
+    };
+    assert!(detail.contains("damaged-1") && detail.contains("nothing is lost"), "{detail}");
+    let (first, last) = (entries[0].position, entries.last().unwrap().position);
+    assert!(first > small.plus(1), "behind a gap");
+    // The store that was open all the time.
+    store.write(&entries).await.unwrap();
+    assert_eq!(store.position(), Some(last));
+    let read = journal.read_from(Position(120), usize::MAX).await.unwrap();
+    assert_eq!(read.len(), 120 + 1 + 2 + 199, "nothing was lost");
+    assert_eq!(read.last().map(|(position, _)| *position), Some(last));
+    assert!(!kept(left.path()).is_empty());
+}
+
+#[tokio::test]
+async fn a_hole_of_which_nothing_tells_is_not_stored_over() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = Store::open(folder.path()).await.unwrap();
+    let hole = Entry { position: Position(7), input: input(7), outputs: Vec::new() };
+    assert!(matches!(store.write(&[hole]).await, Err(StoreError::Gap { .. })));
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use headroom_rules::input::Input;
 use headroom_rules::model::{Inventory, Timestamp};
 use headroom_rules::orders::{Action, Command, Issuer, Step};
-use headroom_rules::output::{Alarm, Output};
+use headroom_rules::output::{Alarm, AlarmCause, Output};
 use headroom_rules::policy::Policy;
 use headroom_rules::view::View;
 use tokio::sync::{mpsc, watch};
@@ -96,6 +96,10 @@ impl<M: Machine> EngineTask<M> {
         let tally = Arc::clone(&self.tally);
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
         for Committed { position, input, reply, received } in batch {
+            if matches!(input, Input::Trouble { cause: AlarmCause::JournalDamaged, .. }) {
+                // The next start is to need nothing of what may be damaged as well.
+                self.snapshots.want();
+            }
             self.storing.prepare(&self.machine, self.position);
             let outputs = apply(&mut self.machine, &input, &mut direct);
             self.position = position;

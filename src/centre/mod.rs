@@ -233,7 +233,7 @@ impl Centre {
         let mut inputs = Vec::new();
         for detail in differences {
             tracing::error!(detail, "replay-equals-live does not hold");
-            inputs.extend(recovery::raised_and_over(now, AlarmCause::ReplayDiffers, detail));
+            inputs.extend(Input::told_when_over(now, AlarmCause::ReplayDiffers, detail));
         }
         inputs.extend(first_inputs(now, inventory, policy));
         let (journal, before, first) = recovery::begin_anew(journal, now, inputs).await?;

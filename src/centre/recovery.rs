@@ -68,14 +68,14 @@ pub(super) async fn begin<M: Machine>(mut journal: Journal, stored: Position) ->
             Ok(chosen) => chosen,
             // Not even a beginning: all of it is kept aside, and the engine learns everything anew.
             Err(CentreError::Journal(JournalError::Damaged { position, why, .. })) => {
-                journal = journal.cut(position, &why).await?;
+                journal.cut(position, &why).await?;
                 continue;
             }
             Err(error) => return Err(error),
         };
         match journal.check(position).await {
             Ok(()) => return Ok(Beginning { journal, machine, position, marks }),
-            Err(JournalError::Damaged { position, why, .. }) => journal = journal.cut(position, &why).await?,
+            Err(JournalError::Damaged { position, why, .. }) => journal.cut(position, &why).await?,
             Err(error) => return Err(error.into()),
         }
     }
@@ -144,21 +144,15 @@ pub(super) async fn begin_anew(
     at: Timestamp,
     inputs: Vec<Input>,
 ) -> Result<(Journal, Position, Vec<Input>), CentreError> {
-    let before = journal.end();
     let mut first = told(&journal, at);
-    first.extend_from_slice(&inputs);
-    match journal.append(&first).await {
-        Ok(_) => Ok((journal, before, first)),
-        Err(JournalError::Damaged { position, why, .. }) => {
-            let mut journal = journal.cut(position, &why).await?;
-            let before = journal.end();
-            let mut first = told(&journal, at);
-            first.extend(inputs);
-            journal.append(&first).await?;
-            Ok((journal, before, first))
-        }
-        Err(error) => Err(error.into()),
+    first.extend(inputs);
+    if let Err(error) = journal.append(&first).await {
+        let JournalError::Damaged { why, .. } = error else { return Err(error.into()) };
+        first.splice(0..0, journal.renew(&why, at).await?);
+        journal.append(&first).await?;
     }
+    let before = Position(journal.end().0.saturating_sub(first.len() as u64));
+    Ok((journal, before, first))
 }
 
 /// What operators have to know of the journal's damage: once, at the start that found it.
@@ -169,10 +163,5 @@ pub(super) fn told(journal: &Journal, at: Timestamp) -> Vec<Input> {
          Switches and loads are being read anew; look through the orders of the time before this start",
         gap.first, gap.why, gap.kept
     );
-    raised_and_over(at, AlarmCause::JournalDamaged, detail)
-}
-
-/// An alarm about what is over already: it stays until somebody has seen it.
-pub(super) fn raised_and_over(at: Timestamp, cause: AlarmCause, detail: String) -> Vec<Input> {
-    vec![Input::Trouble { at, cause, detail: Some(detail) }, Input::Trouble { at, cause, detail: None }]
+    Input::told_when_over(at, AlarmCause::JournalDamaged, detail).to_vec()
 }

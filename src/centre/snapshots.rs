@@ -23,6 +23,8 @@ pub(super) struct Snapshots {
     control: mpsc::Sender<Control>,
     last_at: Instant,
     last_position: Position,
+    /// Without waiting for its time.
+    wanted: bool,
     stage: Stage,
 }
 
@@ -37,7 +39,12 @@ enum Stage {
 
 impl Snapshots {
     pub(super) fn new(control: mpsc::Sender<Control>, position: Position) -> Self {
-        Self { control, last_at: Instant::now(), last_position: position, stage: Stage::Idle }
+        Self { control, last_at: Instant::now(), last_position: position, wanted: false, stage: Stage::Idle }
+    }
+
+    /// The next one is due.
+    pub(super) const fn want(&mut self) {
+        self.wanted = true;
     }
 
     /// Does what is due; never waits. `machine` stands at `position`, and the store at `stored`.
@@ -45,9 +52,11 @@ impl Snapshots {
         self.stage = match std::mem::replace(&mut self.stage, Stage::Idle) {
             Stage::Idle => {
                 let inputs = position.0.saturating_sub(self.last_position.0);
-                if inputs == 0 || inputs < INPUTS_MAX && self.last_at.elapsed() < EVERY {
+                let due = self.wanted || inputs >= INPUTS_MAX || self.last_at.elapsed() >= EVERY;
+                if inputs == 0 || !due {
                     return;
                 }
+                self.wanted = false;
                 (self.last_at, self.last_position) = (Instant::now(), position);
                 let (send, bytes) = oneshot::channel();
                 let machine = machine.clone();

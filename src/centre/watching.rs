@@ -12,7 +12,6 @@ use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState};
 use tokio::sync::{mpsc, watch};
 use tokio::time::{MissedTickBehavior, interval};
 
-use super::recovery::raised_and_over;
 use crate::clock::{Clock, Difference};
 use crate::journal::{Gauge, Health, Submission};
 use crate::store::Backlog;
@@ -97,7 +96,7 @@ impl Watching {
                 let Some(over) = self.trouble.send_replace(None) else { return true };
                 let lasted = now.since(over.raised_at);
                 let detail = format!("for {lasted}, since {}: {}", over.raised_at, over.detail);
-                self.tell(raised_and_over(now, AlarmCause::JournalFailing, detail)).await
+                self.tell(Input::told_when_over(now, AlarmCause::JournalFailing, detail)).await
             }
         }
     }
@@ -127,7 +126,7 @@ impl Watching {
         if let Some(detail) = &detail {
             tracing::warn!(detail, "the journal is larger than configured");
         }
-        self.tell(vec![Input::Trouble { at: self.clock.now(), cause: AlarmCause::JournalOversize, detail }]).await
+        self.tell([Input::Trouble { at: self.clock.now(), cause: AlarmCause::JournalOversize, detail }]).await
     }
 
     /// A clock that was moved is for somebody to look at, also where the supply's time has followed it.
@@ -159,7 +158,7 @@ impl Watching {
         let inputs = match (std::mem::replace(&mut self.standing.clock, differ), differ) {
             (true, false) => vec![Input::Trouble { at: now, cause, detail: None }],
             (false, true) => vec![Input::Trouble { at: now, cause, detail: Some(detail()) }],
-            (false, false) if stepped.is_some() => raised_and_over(now, cause, detail()),
+            (false, false) if stepped.is_some() => Input::told_when_over(now, cause, detail()).to_vec(),
             (false, false) | (true, true) => Vec::new(),
         };
         if stepped.is_some() || differ && !inputs.is_empty() {
@@ -170,7 +169,7 @@ impl Watching {
         self.tell(inputs).await
     }
 
-    async fn tell(&self, inputs: Vec<Input>) -> bool {
+    async fn tell(&self, inputs: impl IntoIterator<Item = Input>) -> bool {
         for input in inputs {
             let submission = Submission { input, durable: None, reply: None, received: std::time::Instant::now() };
             if self.submissions.send(submission).await.is_err() {

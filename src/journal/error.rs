@@ -73,10 +73,7 @@ pub enum JournalError {
         why: String,
     },
     /// What is damaged cannot be kept aside.
-    #[error(
-        "data folder {folder}: the journal is damaged and cannot be kept aside; make room for a second copy of it, then \
-         start again"
-    )]
+    #[error("data folder {folder}: the journal is damaged and cannot be kept aside; make room for a second copy of it")]
     KeepAside {
         /// Which.
         folder: PathBuf,

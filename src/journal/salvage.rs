@@ -26,18 +26,19 @@ const PAGE: usize = 4_096;
 /// Copies `names` of `folder` into a folder of their own, which it gives the name of; those that are not there are
 /// passed over.
 pub(super) fn keep_aside(folder: &Path, names: &[&str]) -> Result<String, JournalError> {
-    let kept = || -> io::Result<String> {
-        let aside = folder_aside(folder)?;
-        for name in names {
-            match fs::copy(folder.join(name), aside.join(name)) {
-                Ok(_) => File::open(aside.join(name))?.sync_all()?,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(aside.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    let failed = |source| JournalError::KeepAside { folder: folder.to_owned(), source };
+    let aside = folder_aside(folder).map_err(failed)?;
+    let copy = |name: &&str| match fs::copy(folder.join(name), aside.join(name)) {
+        Ok(_) => File::open(aside.join(name))?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
     };
-    kept().map_err(|source| JournalError::KeepAside { folder: folder.to_owned(), source })
+    if let Err(source) = names.iter().try_for_each(copy) {
+        // Half a copy is of no use, and it is tried again.
+        drop(fs::remove_dir_all(&aside));
+        return Err(failed(source));
+    }
+    Ok(aside.file_name().unwrap_or_default().to_string_lossy().into_owned())
 }
 
 /// Makes a new journal of all that can be read before `tear`, or of all that can be read at all, with a gap behind it.

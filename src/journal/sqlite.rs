@@ -4,6 +4,8 @@ use std::fs::File;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::input::Input;
+use headroom_rules::model::Timestamp;
+use headroom_rules::output::AlarmCause;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection as _, Row as _};
 
@@ -54,8 +56,10 @@ pub struct Journal {
     connection: Option<SqliteConnection>,
     last_input: Position,
     gaps: Vec<Gap>,
+    /// The folder in which a damaged file is kept that has no new one in its place yet.
+    kept: Option<String>,
     /// Locked as long as the journal lives.
-    lock: File,
+    _lock: File,
 }
 
 impl Journal {
@@ -97,7 +101,15 @@ impl Journal {
             salvage::salvage(folder, kept, None, &why).await?;
         }
         let (connection, last_input, gaps) = opened(&file).await?;
-        Ok(Self { folder: folder.to_owned(), file, connection: Some(connection), last_input, gaps, lock })
+        Ok(Self {
+            folder: folder.to_owned(),
+            file,
+            connection: Some(connection),
+            last_input,
+            gaps,
+            kept: None,
+            _lock: lock,
+        })
     }
 
     /// The last position; [`Position::START`] in an empty journal.
@@ -133,20 +145,41 @@ impl Journal {
         self.gaps.last().map_or(Position::START, |gap| gap.last)
     }
 
-    /// The same journal with everything before `tear` and a gap behind. The damaged file is kept aside as it is.
+    /// Keeps the damaged file aside as it is, and puts a new one with everything before `tear` and a gap behind in its place.
     ///
     /// # Errors
-    /// When the disk has no room for the new file. The old one is then still in its place.
-    pub async fn cut(mut self, tear: Position, why: &str) -> Result<Self, JournalError> {
-        // Before SQLite writes the log back, which it does when it is closed.
-        let kept = salvage::keep_aside(&self.folder, &[FILE, WAL_FILE])?;
+    /// When the disk has no room for the new file. The old one is then still in its place, and nothing but this may be
+    /// tried again.
+    pub async fn cut(&mut self, tear: Position, why: &str) -> Result<(), JournalError> {
+        let kept = match &self.kept {
+            Some(kept) => kept.clone(),
+            // Before SQLite writes the log back, which it does when it is closed.
+            None => salvage::keep_aside(&self.folder, &[FILE, WAL_FILE])?,
+        };
+        self.kept = Some(kept.clone());
         if let Some(connection) = self.connection.take() {
             // What it could not do does not matter any more.
             drop(connection.close().await);
         }
         salvage::salvage(&self.folder, kept, Some(tear), why).await?;
-        let Self { folder, lock, .. } = self;
-        Self::open_locked(&folder, lock).await
+        let (connection, last_input, gaps) = opened(&self.file).await?;
+        (self.connection, self.last_input, self.gaps, self.kept) = (Some(connection), last_input, gaps, None);
+        Ok(())
+    }
+
+    /// As [`Self::cut`], where a write found the damage: all inputs are before it. Gives what is to be told of it first of
+    /// all that comes.
+    ///
+    /// # Errors
+    /// Likewise.
+    pub async fn renew(&mut self, why: &str, at: Timestamp) -> Result<[Input; 2], JournalError> {
+        self.cut(self.end().plus(1), why).await?;
+        let kept = self.gaps.last().map(|gap| gap.kept.as_str()).unwrap_or_default();
+        let detail = format!(
+            "found by writing ({why}): the damaged file is kept in {kept}, and what can be read of it is in a new one; \
+             nothing is lost to the engine"
+        );
+        Ok(Input::told_when_over(at, AlarmCause::JournalDamaged, detail))
     }
 
     /// Lets the gap at the end reach to `last`, or makes one, so that no position that others know is given twice. Does nothing

@@ -164,7 +164,7 @@ pub async fn write(
             first = submissions.recv() => {
                 let Some(first) = first else { break };
                 gather(first, &mut submissions, &mut waiting);
-                if !commit(&mut journal, &mut waiting, &next, &health, &gauge).await {
+                if !commit(&mut journal, &mut waiting, &next, &health, &gauge, &retention.clock).await {
                     tracing::error!(position = %journal.end(), "nobody takes journaled inputs any more: the journal stops");
                     break;
                 }
@@ -214,6 +214,7 @@ async fn commit(
     next: &mpsc::Sender<Vec<Committed>>,
     health: &watch::Sender<Health>,
     gauge: &Gauge,
+    clock: &Clock,
 ) -> bool {
     let mut inputs = Vec::with_capacity(waiting.len());
     let mut rest = Vec::with_capacity(waiting.len());
@@ -221,12 +222,14 @@ async fn commit(
         inputs.push(input);
         rest.push((durable, reply, received));
     }
-    let before = journal.end();
     gauge.append_began(Instant::now());
-    append_until_it_succeeds(journal, &inputs, health).await;
+    append_until_it_succeeds(journal, &mut inputs, health, clock).await;
     gauge.append_ended();
+    // What the journal told of itself comes first, and nobody waits for it.
+    rest.splice(0..0, (rest.len()..inputs.len()).map(|_| (None, None, Instant::now())));
     let mut batch = Vec::with_capacity(inputs.len());
-    let positions = (before.plus(1).0..).map(Position);
+    let before = journal.end().0.saturating_sub(inputs.len() as u64);
+    let positions = (before + 1..).map(Position);
     for ((position, input), (durable, reply, received)) in positions.zip(inputs).zip(rest) {
         if let Some(durable) = durable {
             durable();
@@ -254,23 +257,52 @@ async fn keep_snapshot(journal: &mut Journal, at: Position, bytes: &[u8]) -> Opt
     }
 }
 
-async fn append_until_it_succeeds(journal: &mut Journal, inputs: &[Input], health: &watch::Sender<Health>) {
+/// Also through damage that only a write finds: the file is renewed then, and what is to be told of that goes before the
+/// other `inputs`.
+async fn append_until_it_succeeds(
+    journal: &mut Journal,
+    inputs: &mut Vec<Input>,
+    health: &watch::Sender<Health>,
+    clock: &Clock,
+) {
     let mut pause = RETRY_FIRST;
     let mut failing_since = None;
+    let mut damage: Option<String> = None;
+    let mut renewed = false;
     loop {
-        let error = match journal.append(inputs).await {
-            Ok(position) => {
+        let done = match &damage {
+            None => journal.append(inputs).await.map(|_| None),
+            Some(why) => journal.renew(why, clock.now()).await.map(Some),
+        };
+        let error = match (done, damage.take()) {
+            (Ok(None), _) => {
                 if let Some(since) = failing_since {
                     let lasted = Instant::now().duration_since(since);
-                    tracing::info!(%position, ?lasted, "the journal is written again");
+                    tracing::info!(position = %journal.end(), ?lasted, "the journal is written again");
                     health.send_replace(Health::Good);
                 }
                 return;
             }
-            Err(error @ JournalError::Damaged { .. }) => {
-                format!("{}; start the centre again: it keeps the file aside and goes on", sentence(&error))
+            (Ok(Some(told)), _) => {
+                renewed = true;
+                inputs.splice(0..0, told);
+                continue;
             }
-            Err(error) => sentence(&error),
+            (Err(error), Some(why)) => {
+                damage = Some(why);
+                sentence(&error)
+            }
+            // A file that is damaged again as soon as it is new would fill the disk with what is kept aside.
+            (Err(error @ JournalError::Damaged { .. }), None) if renewed => {
+                format!("{}, and so was the one before: replace the disk", sentence(&error))
+            }
+            (Err(error), None) => {
+                let said = sentence(&error);
+                if let JournalError::Damaged { why, .. } = error {
+                    damage = Some(why);
+                }
+                said
+            }
         };
         let since = *failing_since.get_or_insert_with(|| {
             tracing::error!(%error, "the journal cannot be written: nothing is acknowledged until it can");

@@ -31,7 +31,7 @@ use std::path::Path;
 
 use headroom_rules::input::Input;
 use headroom_rules::model::{Quality, Timestamp};
-use headroom_rules::output::Output;
+use headroom_rules::output::{AlarmCause, Output};
 use serde::Serialize;
 
 use crate::journal::Position;
@@ -58,6 +58,13 @@ pub struct Entry {
     pub input: Input,
     /// What followed. Commands and replies are not stored.
     pub outputs: Vec<Output>,
+}
+
+impl Entry {
+    /// Behind a gap the journal's first input tells of it, so what lies before is not missed.
+    const fn tells_of_a_gap(&self) -> bool {
+        matches!(self.input, Input::Trouble { cause: AlarmCause::JournalDamaged, detail: Some(_), .. })
+    }
 }
 
 /// How much was stored.
@@ -182,7 +189,7 @@ impl Store {
         self.forgotten = forgotten;
     }
 
-    /// Stores `entries`, of rising positions without holes, in one transaction: all of them or, on an error, none.
+    /// Stores `entries`, of rising positions without holes but the journal's gaps, in one transaction: all of them or, on an error, none.
     /// Entries at or below [`Self::position`] are passed over.
     ///
     /// # Errors
@@ -193,7 +200,7 @@ impl Store {
         let mut count = WriteCount { skipped: known.len() as u64, ..WriteCount::default() };
         let (Some(first), Some(last)) = (new.first(), new.last().map(|entry| entry.position)) else { return Ok(count) };
         let after = Position(first.position.0.saturating_sub(1));
-        if after > stored.max(self.forgotten) {
+        if after > stored.max(self.forgotten) && !first.tells_of_a_gap() {
             return Err(StoreError::Gap { store: self.shown(), stored, after });
         }
         let batch = match &mut self.engine {

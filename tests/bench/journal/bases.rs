@@ -36,7 +36,7 @@ impl Kind {
 
 pub(crate) enum Base {
     Raw(File),
-    Sqlite(Runtime, Journal),
+    Sqlite(Runtime, Box<Journal>),
     Fjall(Database, Keyspace),
 }
 
@@ -50,7 +50,7 @@ impl Base {
             Kind::Sqlite => {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 let journal = runtime.block_on(Journal::open(folder)).unwrap();
-                Self::Sqlite(runtime, journal)
+                Self::Sqlite(runtime, Box::new(journal))
             }
             Kind::Fjall => {
                 let database = Database::builder(folder.join("fjall")).open().unwrap();
