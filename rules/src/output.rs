@@ -199,6 +199,16 @@ impl AlarmCause {
         }
     }
 
+    /// Whether it is about the centre itself.
+    pub const fn is_of_the_centre(self) -> bool {
+        self.node().is_none() && self.terminal().is_none()
+    }
+
+    /// Whether it is over as soon as it is told, and still news until somebody has seen it.
+    pub const fn is_of_what_is_over(self) -> bool {
+        matches!(self, Self::JournalDamaged | Self::ReplayDiffers)
+    }
+
     /// How urgent it is.
     pub const fn priority(self) -> AlarmPriority {
         match self {

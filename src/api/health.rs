@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use headroom_rules::output::Alarm;
 use serde::Serialize;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -40,6 +41,8 @@ struct Health {
     collecting: Collecting,
     links: Links,
     northbound: Northbound,
+    /// Those about the centre itself that stand, or that nobody has seen.
+    alarms: Vec<Alarm>,
 }
 
 #[derive(Serialize)]
@@ -113,11 +116,7 @@ pub(super) fn full(handle: &Handle) -> Response {
     let view = handle.view();
     let up = view.terminals.iter().filter(|terminal| terminal.link_up).count();
     let links = Links { up, total: view.terminals.len(), refused: handle.refusals.counts() };
-    ok(&Health {
-        journal,
-        store,
-        collecting,
-        links,
-        northbound: Northbound { refused: handle.refusals_above.counts() },
-    })
+    let northbound = Northbound { refused: handle.refusals_above.counts() };
+    let alarms = view.alarms.iter().filter(|alarm| alarm.cause.is_of_the_centre()).cloned().collect();
+    ok(&Health { journal, store, collecting, links, northbound, alarms })
 }

@@ -814,8 +814,15 @@ async fn health_tells_operators_the_figures() {
         "collecting": collecting,
         "links": { "up": 1, "total": 2, "refused": refused },
         "northbound": { "refused": refused },
+        "alarms": [],
     });
     assert_eq!(centre.get("/api/v1/health").await, (StatusCode::OK, good));
+    let alarm = |cause| Alarm { cause, ..an_alarm() };
+    let alarms = [AlarmCause::LinkDown { terminal: terminal() }, AlarmCause::JournalDamaged].map(alarm).to_vec();
+    centre.view.send_replace(Arc::new(View { alarms, ..a_view() }));
+    let (_, health) = centre.get("/api/v1/health").await;
+    let told: Vec<_> = health["alarms"].as_array().unwrap().iter().map(|alarm| &alarm["cause"]).collect();
+    assert_eq!(told, [&json!({ "cause": "journal_damaged" })], "its own only");
     let since = Instant::now().checked_sub(Duration::from_secs(90)).unwrap();
     centre.health.send_replace(Health::Failing { since, error: "disk full".into() });
     let failing = Some("disk full".into());

@@ -67,8 +67,20 @@ pub enum Shows {
 }
 
 const SHOWS: [&str; 7] = ["load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"];
-const CAUSES: [&str; 7] =
-    ["over_limit", "warning", "load_unknown", "limit_futile", "link_down", "cover_open", "no_effect"];
+const CAUSES: [&str; 12] = [
+    "over_limit",
+    "warning",
+    "load_unknown",
+    "limit_futile",
+    "link_down",
+    "cover_open",
+    "no_effect",
+    "journal_damaged",
+    "journal_failing",
+    "journal_oversize",
+    "replay_differs",
+    "clock_moved",
+];
 const DEADBAND_KW: f64 = 1.0;
 
 impl NorthboundConfig {
@@ -200,6 +212,11 @@ impl Known<'_> {
             "limit_futile" => AlarmCause::LimitFutile { node: self.node(section)? },
             "link_down" => AlarmCause::LinkDown { terminal: self.terminal(section)? },
             "cover_open" => AlarmCause::CoverOpen { terminal: self.terminal(section)? },
+            "journal_damaged" => AlarmCause::JournalDamaged,
+            "journal_failing" => AlarmCause::JournalFailing,
+            "journal_oversize" => AlarmCause::JournalOversize,
+            "replay_differs" => AlarmCause::ReplayDiffers,
+            "clock_moved" => AlarmCause::ClockMoved,
             _ => {
                 let (terminal, round) = self.round(section)?;
                 AlarmCause::NoEffect { terminal, round }

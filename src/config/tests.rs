@@ -2,6 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::model::{Power, Span};
+use headroom_rules::output::AlarmCause;
 use insta::assert_snapshot;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -477,6 +478,17 @@ fn what_a_centre_above_sees_and_sets_is_in_the_fleet_at_an_address_of_its_own() 
     let shows = Shows::Load("F1".parse().unwrap());
     let deadband = Power::from_kw(1);
     assert_eq!(config.points.into_iter().collect::<Vec<_>>(), [(1, NorthboundPoint { shows, deadband })]);
+    for (name, cause) in [
+        ("journal_damaged", AlarmCause::JournalDamaged),
+        ("journal_failing", AlarmCause::JournalFailing),
+        ("journal_oversize", AlarmCause::JournalOversize),
+        ("replay_differs", AlarmCause::ReplayDiffers),
+        ("clock_moved", AlarmCause::ClockMoved),
+    ] {
+        let alarm = format!("{NORTHBOUND}[[point]]\nioa = 1\nshows = \"alarm\"\ncause = \"{name}\"\n");
+        assert_eq!(northbound(&alarm).unwrap().points[&1].shows, Shows::Alarm(cause));
+        assert!(northbound(&format!("{alarm}node = \"F1\"\n")).is_err(), "{name} is of no node");
+    }
     let text = format!(
         "{NORTHBOUND}{point}\
          [[point]]\nioa = 1\nshows = \"limit\"\nnode = \"F1\"\n\

@@ -56,7 +56,11 @@ impl<'a> Picture<'a> {
     }
 
     fn stands(&self, cause: AlarmCause) -> bool {
-        let standing = |state| matches!(state, AlarmState::Unacknowledged | AlarmState::Acknowledged);
+        let standing = |state| match state {
+            AlarmState::Unacknowledged | AlarmState::Acknowledged => true,
+            AlarmState::ReturnedUnacknowledged => cause.is_of_what_is_over(),
+            AlarmState::Normal => false,
+        };
         self.view.alarms.iter().any(|alarm| alarm.cause == cause && standing(alarm.state))
     }
 }

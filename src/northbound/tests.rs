@@ -107,6 +107,9 @@ fn every_point_shows_what_operators_see() {
         Shows::Position(terminal(), round()),
         Shows::Alarm(over),
         Shows::Alarm(AlarmCause::Warning { node: node() }),
+        Shows::Alarm(AlarmCause::JournalFailing),
+        Shows::Alarm(AlarmCause::JournalDamaged),
+        Shows::Alarm(AlarmCause::ReplayDiffers),
     ]);
     let mut with_alarms = view(1_500);
     let alarm = |cause, state| Alarm {
@@ -124,6 +127,10 @@ fn every_point_shows_what_operators_see() {
         alarm(over, AlarmState::Acknowledged),
         // Gone, though nobody has seen it yet.
         alarm(AlarmCause::Warning { node: node() }, AlarmState::ReturnedUnacknowledged),
+        alarm(AlarmCause::JournalFailing, AlarmState::ReturnedUnacknowledged),
+        // Over before it was told.
+        alarm(AlarmCause::JournalDamaged, AlarmState::ReturnedUnacknowledged),
+        alarm(AlarmCause::ReplayDiffers, AlarmState::Normal),
     ];
     joined.picture.send_replace(Arc::new(with_alarms));
     let good = Quality::GOOD;
@@ -138,6 +145,9 @@ fn every_point_shows_what_operators_see() {
             (6, Value::Double(SwitchPosition::Open), good),
             (7, Value::Single(true), good),
             (8, Value::Single(false), good),
+            (9, Value::Single(false), good),
+            (10, Value::Single(true), good),
+            (11, Value::Single(false), good),
         ]
     );
 }

@@ -102,6 +102,8 @@ async fn a_centre_on_a_damaged_journal_serves_keeps_the_file_tells_the_operator_
         .await;
     assert!(alarm.detail.contains(&format!("position {torn} on")) && alarm.detail.contains("damaged-1"), "{alarm:?}");
     assert!(site.data().join("damaged-1/journal.db").is_file());
+    let (_, health) = centre.get("/api/v1/health").await;
+    assert_eq!(health["alarms"][0]["cause"]["cause"], "journal_damaged", "{health}");
     let before = *total.borrow();
     acknowledged(&total, before + 300).await;
     let (status, said) = centre.stop("TERM").await;
