@@ -10,7 +10,7 @@ use crate::store::settings::{PASSWORD_VARIABLE, Server};
 
 /// What the database's list of sessions shows.
 pub(super) const WRITER: &str = "headroom writer";
-const READER: &str = "headroom reader";
+pub(super) const READER: &str = "headroom reader";
 /// Most readers at the same time; others wait their turn.
 const READERS_MAX: u32 = 4;
 /// For a reader to get its turn.
@@ -52,7 +52,7 @@ impl Edition {
 }
 
 /// A URL has been parsed before; the password may have changed since.
-async fn options(server: &Server, name: &str) -> Result<PgConnectOptions, StoreError> {
+pub(super) async fn options(server: &Server, name: &str) -> Result<PgConnectOptions, StoreError> {
     let options = server.url.options().map_err(|source| failed(server, source))?;
     let options = options.application_name(name).disable_statement_logging();
     let password = match &server.password_file {
@@ -75,11 +75,9 @@ pub(super) async fn connect(server: &Server, name: &str) -> Result<PgConnection,
 }
 
 /// Connections that are made when they are wanted.
-pub(super) async fn pool(server: &Server) -> Result<PgPool, StoreError> {
-    let options = options(server, READER).await?;
+pub(super) fn pool(options: PgConnectOptions) -> PgPool {
     let pool = PgPoolOptions::new().max_connections(READERS_MAX).acquire_timeout(READ_WITHIN);
-    let pool = pool.after_connect(|connection, _| Box::pin(begin(connection)));
-    Ok(pool.connect_lazy_with(options))
+    pool.after_connect(|connection, _| Box::pin(begin(connection))).connect_lazy_with(options)
 }
 
 /// A pooler between us and the server may hand us a session with somebody's statements in it.

@@ -1,11 +1,10 @@
 //! Looking things up in PostgreSQL, beside the writer.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use sqlx::postgres::PgPool;
-use tokio::sync::OnceCell;
 
-use super::connect::{advice, pool};
+use super::connect::{READER, advice, options, pool};
 use crate::store::page_queries::pages;
 use crate::store::queries::queries;
 use crate::store::settings::Server;
@@ -15,7 +14,7 @@ use crate::store::settings::Server;
 pub(in crate::store) struct PgRows {
     pub(in crate::store) store: String,
     server: Server,
-    pool: Arc<OnceCell<PgPool>>,
+    pool: Arc<OnceLock<PgPool>>,
 }
 
 impl PgRows {
@@ -23,8 +22,12 @@ impl PgRows {
         Self { store: server.url.shown(), server: server.clone(), pool: Arc::default() }
     }
 
+    /// What is connected from here on is let in by the password of now.
     async fn pool(&self) -> Result<&PgPool, StoreError> {
-        self.pool.get_or_try_init(|| pool(&self.server)).await
+        let options = options(&self.server, READER).await?;
+        let pool = self.pool.get_or_init(|| pool(options.clone()));
+        pool.set_connect_options(options);
+        Ok(pool)
     }
 
     fn failed(&self, doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {

@@ -5,7 +5,7 @@ use headroom_rules::model::{PointKind, Quality};
 use super::bed::{Bed, entries, power, readings, t, terminal, trend};
 use crate::journal::Position;
 use crate::sentence::sentence;
-use crate::store::{Place, Resolution, Server, Store, StoreSettings};
+use crate::store::{Place, Resolution, Server, Store, StoreReader, StoreSettings};
 
 const PLAIN: &str = "HEADROOM_TEST_POSTGRES_URL";
 const APACHE: &str = "HEADROOM_TEST_TIMESCALE_APACHE_URL";
@@ -43,6 +43,31 @@ async fn a_password_file_that_is_not_there_is_named() {
     }
     let said = refusal(&settings).await;
     assert!(said.contains("password's file /nowhere/password cannot be read; check password_file"), "{said}");
+}
+
+#[tokio::test]
+#[ignore = "needs a database: ops/test names one"]
+async fn a_password_that_is_changed_in_its_file_lets_readers_in_again_without_a_restart() {
+    let bed = Bed::server(PLAIN).await;
+    drop(bed.store().await);
+    bed.execute("DROP ROLE IF EXISTS headroom_test_wu; CREATE ROLE headroom_test_wu LOGIN SUPERUSER PASSWORD 'old'")
+        .await;
+    let file = bed.folder().join("password");
+    std::fs::write(&file, "old\n").unwrap();
+    let shown = bed.url().unwrap().shown();
+    let (_, place) = shown.split_once('@').unwrap();
+    let url = format!("postgres://headroom_test_wu@{place}").parse().unwrap();
+    let server = Server { url, password_file: Some(file.clone()) };
+    let settings = StoreSettings { place: Place::Server(server), ..StoreSettings::default() };
+    let reader = StoreReader::begin(&settings, bed.folder()).await.unwrap();
+    reader.position().await.unwrap();
+
+    bed.execute("ALTER ROLE headroom_test_wu PASSWORD 'new'").await;
+    std::fs::write(&file, "new\n").unwrap();
+    let ended =
+        "SELECT pg_terminate_backend(pid, 10000)::text FROM pg_stat_activity WHERE usename = 'headroom_test_wu'";
+    assert_eq!(bed.ask(ended).await, ["true"], "its connection was kept, and is over");
+    reader.position().await.unwrap();
 }
 
 #[tokio::test]
