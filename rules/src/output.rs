@@ -160,6 +160,8 @@ pub enum AlarmCause {
     ReplayDiffers,
     /// The clock of the centre's machine was moved, or is not the supply's time.
     ClockMoved,
+    /// The store's file was damaged: what of it could be read is in a new one.
+    StoreDamaged,
 }
 
 impl AlarmCause {
@@ -177,7 +179,8 @@ impl AlarmCause {
             | Self::JournalFailing
             | Self::JournalOversize
             | Self::ReplayDiffers
-            | Self::ClockMoved => None,
+            | Self::ClockMoved
+            | Self::StoreDamaged => None,
         }
     }
 
@@ -195,7 +198,8 @@ impl AlarmCause {
             | Self::JournalFailing
             | Self::JournalOversize
             | Self::ReplayDiffers
-            | Self::ClockMoved => None,
+            | Self::ClockMoved
+            | Self::StoreDamaged => None,
         }
     }
 
@@ -206,7 +210,7 @@ impl AlarmCause {
 
     /// Whether it is over as soon as it is told, and still news until somebody has seen it.
     pub const fn is_of_what_is_over(self) -> bool {
-        matches!(self, Self::JournalDamaged | Self::ReplayDiffers)
+        matches!(self, Self::JournalDamaged | Self::ReplayDiffers | Self::StoreDamaged)
     }
 
     /// How urgent it is.
@@ -221,7 +225,8 @@ impl AlarmCause {
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
             | Self::JournalOversize
-            | Self::ClockMoved => AlarmPriority::Medium,
+            | Self::ClockMoved
+            | Self::StoreDamaged => AlarmPriority::Medium,
             Self::Warning { .. } | Self::LinkDown { .. } => AlarmPriority::Low,
         }
     }
@@ -242,6 +247,7 @@ impl fmt::Display for AlarmCause {
             Self::JournalOversize => write!(f, "journal: larger than configured, the store does not take it"),
             Self::ReplayDiffers => write!(f, "journal: replayed to another state than was saved"),
             Self::ClockMoved => write!(f, "clock: this machine's clock was moved"),
+            Self::StoreDamaged => write!(f, "store: its file was damaged, what could be read is in a new one"),
         }
     }
 }

@@ -832,6 +832,7 @@ async fn health_tells_operators_the_figures() {
         readings: 99,
         failing,
         oldest: Some(Timestamp::new(NOW.get() - 61_500)),
+        damaged: None,
     });
     let (status, health) = centre.get("/api/v1/health").await;
     assert_eq!(status, StatusCode::OK);

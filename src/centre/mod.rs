@@ -174,7 +174,7 @@ impl Centre {
         let journal = Journal::open(&data).await?;
         let mut store_writer = Store::begin(&store, &data).await?;
         let store_reader = StoreReader::begin(&store, &data).await?;
-        let known = store_writer.position();
+        let (known, store_damaged) = (store_writer.position(), store_writer.told());
         // Every snapshot is of what was stored: where a server does not say, the newest one does.
         let assumed = known.unwrap_or(journal.end());
         let Beginning { mut journal, machine, position, marks } = recovery::begin::<Engine>(journal, assumed).await?;
@@ -234,6 +234,9 @@ impl Centre {
         for detail in differences {
             tracing::error!(detail, "replay-equals-live does not hold");
             inputs.extend(Input::told_when_over(now, AlarmCause::ReplayDiffers, detail));
+        }
+        if let Some(detail) = store_damaged {
+            inputs.extend(Input::told_when_over(now, AlarmCause::StoreDamaged, detail));
         }
         inputs.extend(first_inputs(now, inventory, policy));
         let (journal, before, first) = recovery::begin_anew(journal, now, inputs).await?;

@@ -58,6 +58,7 @@ impl Watching {
     pub(super) async fn run(mut self) {
         let mut looks = interval(LOOK_EVERY);
         looks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut damaged = None;
         loop {
             let writer_gone = tokio::select! {
                 _ = looks.tick() => false,
@@ -67,6 +68,7 @@ impl Watching {
                 || !self.look_at_the_disk().await
                 || !self.look_at_the_size().await
                 || !self.look_at_the_clock().await
+                || !self.look_at_the_store(&mut damaged).await
             {
                 return;
             }
@@ -169,6 +171,18 @@ impl Watching {
         self.tell(inputs).await
     }
 
+    /// A damaged file of the store is replaced behind everybody's back, so it is told afterwards.
+    async fn look_at_the_store(&self, told: &mut Option<String>) -> bool {
+        let damaged = self.backlog.borrow().damaged.clone();
+        if damaged == *told {
+            return true;
+        }
+        told.clone_from(&damaged);
+        let now = self.clock.now();
+        let inputs = damaged.map(|detail| Input::told_when_over(now, AlarmCause::StoreDamaged, detail));
+        self.tell(inputs.into_iter().flatten()).await
+    }
+
     async fn tell(&self, inputs: impl IntoIterator<Item = Input>) -> bool {
         for input in inputs {
             let submission = Submission { input, durable: None, reply: None, received: std::time::Instant::now() };
@@ -206,6 +220,7 @@ mod tests {
     struct Bench {
         health: watch::Sender<Health>,
         gauge: Arc<Gauge>,
+        backlog: watch::Sender<Backlog>,
         submitted: mpsc::Receiver<Submission>,
         trouble: watch::Receiver<Option<Alarm>>,
     }
@@ -216,10 +231,11 @@ mod tests {
         let (trouble_to, trouble) = watch::channel(None);
         let gauge = Arc::<Gauge>::default();
         let behind = Backlog { stored: Position(7), failing: Some("disk full".into()), ..Backlog::default() };
+        let (backlog, backlogs) = watch::channel(behind);
         let watching = Watching {
             health: healths,
             gauge: Arc::clone(&gauge),
-            backlog: watch::channel(behind).1,
+            backlog: backlogs,
             keep_bytes: 100_000_000,
             clock,
             submissions,
@@ -227,7 +243,7 @@ mod tests {
             standing,
         };
         tokio::spawn(watching.run());
-        Bench { health, gauge, submitted, trouble }
+        Bench { health, gauge, backlog, submitted, trouble }
     }
 
     fn still() -> Clock {
@@ -298,5 +314,18 @@ mod tests {
         );
         tokio::time::advance(Duration::from_secs(3)).await;
         assert!(bench.submitted.try_recv().is_err(), "told once");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_damaged_store_is_told_once_for_each_time() {
+        let mut bench = watched(still(), Standing::default());
+        for kept in ["damaged-1", "damaged-2"] {
+            bench.backlog.send_modify(|backlog| backlog.damaged = Some(kept.to_owned()));
+            assert_eq!(told(&mut bench.submitted).await, (AlarmCause::StoreDamaged, Some(kept.to_owned())));
+            assert_eq!(told(&mut bench.submitted).await, (AlarmCause::StoreDamaged, None));
+            // Of virtual time, with a look at each second of it.
+            tokio::time::sleep(Duration::from_secs(3)).await;
+            assert!(bench.submitted.try_recv().is_err());
+        }
     }
 }

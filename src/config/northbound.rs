@@ -67,7 +67,7 @@ pub enum Shows {
 }
 
 const SHOWS: [&str; 7] = ["load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"];
-const CAUSES: [&str; 12] = [
+const CAUSES: [&str; 13] = [
     "over_limit",
     "warning",
     "load_unknown",
@@ -80,6 +80,7 @@ const CAUSES: [&str; 12] = [
     "journal_oversize",
     "replay_differs",
     "clock_moved",
+    "store_damaged",
 ];
 const DEADBAND_KW: f64 = 1.0;
 
@@ -217,6 +218,7 @@ impl Known<'_> {
             "journal_oversize" => AlarmCause::JournalOversize,
             "replay_differs" => AlarmCause::ReplayDiffers,
             "clock_moved" => AlarmCause::ClockMoved,
+            "store_damaged" => AlarmCause::StoreDamaged,
             _ => {
                 let (terminal, round) = self.round(section)?;
                 AlarmCause::NoEffect { terminal, round }

@@ -1,6 +1,6 @@
 //! The files of a data folder: their names, the lock, and how they are opened.
 
-use std::fs::{DirBuilder, File, TryLockError};
+use std::fs::{self, DirBuilder, File, TryLockError};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
@@ -41,8 +41,31 @@ pub(super) fn lock(folder: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// A folder of its own in `folder` for what is kept aside: `damaged-1` and so on.
-pub(super) fn folder_aside(folder: &Path) -> io::Result<PathBuf> {
+/// Copies `names` of `folder` into a folder of their own in it, `damaged-1` and so on, and gives that; those that are not there
+/// are passed over. All of them or none.
+pub(crate) fn keep_aside(folder: &Path, names: &[&str]) -> io::Result<PathBuf> {
+    let aside = folder_aside(folder)?;
+    let copy = |name: &&str| match fs::copy(folder.join(name), aside.join(name)) {
+        Ok(_) => File::open(aside.join(name))?.sync_all(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(error),
+    };
+    match names.iter().try_for_each(copy) {
+        Ok(()) => Ok(aside),
+        Err(error) => {
+            // Half a copy is of no use, and it is tried again.
+            drop(fs::remove_dir_all(&aside));
+            Err(error)
+        }
+    }
+}
+
+/// The name of what is kept aside.
+pub(crate) fn kept_name(aside: &Path) -> String {
+    aside.file_name().unwrap_or_default().to_string_lossy().into_owned()
+}
+
+fn folder_aside(folder: &Path) -> io::Result<PathBuf> {
     for n in 1_u32.. {
         let aside = folder.join(format!("damaged-{n}"));
         match DirBuilder::new().mode(0o700).create(&aside) {
@@ -52,6 +75,14 @@ pub(super) fn folder_aside(folder: &Path) -> io::Result<PathBuf> {
         }
     }
     Err(io::Error::other("no name is left for one more folder"))
+}
+
+/// A file that need not be there.
+pub(crate) fn remove(file: &Path) -> io::Result<()> {
+    match fs::remove_file(file) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
 }
 
 /// For writing; every commit is synced.
@@ -84,7 +115,7 @@ pub(super) fn fault(file: &Path, doing: &'static str, wanted: Position, source: 
 }
 
 /// SQLITE_CORRUPT and SQLITE_NOTADB.
-fn is_damage(error: &sqlx::Error) -> bool {
+pub(crate) fn is_damage(error: &sqlx::Error) -> bool {
     matches!(primary_code(error), Some(11 | 26))
 }
 

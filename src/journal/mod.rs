@@ -32,7 +32,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 pub use error::JournalError;
-pub(crate) use files::{make_folder, primary_code};
+pub(crate) use files::{is_damage, keep_aside, kept_name, make_folder, primary_code, remove};
 pub use gauge::Gauge;
 pub(crate) use inspect::kind;
 pub use inspect::{Finding, Inspector, SnapshotStats, Stats};

@@ -11,7 +11,7 @@ use futures_util::TryStreamExt as _;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, SqliteRow, SqliteSynchronous};
 use sqlx::{Connection as _, Row as _};
 
-use super::files::{FILE, SHM_FILE, WAL_FILE, connect_for_reading, folder_aside};
+use super::files::{self, FILE, SHM_FILE, WAL_FILE, connect_for_reading, remove};
 use super::read::{Gap, check};
 use super::sqlite::{FORMAT, SCHEMA, insert_gap};
 use super::{BATCH_MAX, JournalError, Position, record};
@@ -23,22 +23,10 @@ const HEADED_FILE: &str = "journal.db.headed";
 /// Of a page, as SQLite makes them unless told otherwise.
 const PAGE: usize = 4_096;
 
-/// Copies `names` of `folder` into a folder of their own, which it gives the name of; those that are not there are
-/// passed over.
+/// Keeps `names` of `folder` aside, and says where.
 pub(super) fn keep_aside(folder: &Path, names: &[&str]) -> Result<String, JournalError> {
-    let failed = |source| JournalError::KeepAside { folder: folder.to_owned(), source };
-    let aside = folder_aside(folder).map_err(failed)?;
-    let copy = |name: &&str| match fs::copy(folder.join(name), aside.join(name)) {
-        Ok(_) => File::open(aside.join(name))?.sync_all(),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        Err(error) => Err(error),
-    };
-    if let Err(source) = names.iter().try_for_each(copy) {
-        // Half a copy is of no use, and it is tried again.
-        drop(fs::remove_dir_all(&aside));
-        return Err(failed(source));
-    }
-    Ok(aside.file_name().unwrap_or_default().to_string_lossy().into_owned())
+    let kept = files::keep_aside(folder, names).map(|aside| files::kept_name(&aside));
+    kept.map_err(|source| JournalError::KeepAside { folder: folder.to_owned(), source })
 }
 
 /// Makes a new journal of all that can be read before `tear`, or of all that can be read at all, with a gap behind it.
@@ -107,13 +95,6 @@ fn take_its_place(folder: &Path) -> io::Result<()> {
     remove(&folder.join(SHM_FILE))?;
     fs::rename(folder.join(NEW_FILE), folder.join(FILE))?;
     File::open(folder)?.sync_all()
-}
-
-fn remove(file: &Path) -> io::Result<()> {
-    match fs::remove_file(file) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        _ => Ok(()),
-    }
 }
 
 async fn begin(file: &Path) -> Result<SqliteConnection, sqlx::Error> {

@@ -2,7 +2,9 @@
 
 use std::path::PathBuf;
 
-use crate::journal::Position;
+use sqlx::migrate::MigrateError;
+
+use crate::journal::{Position, is_damage};
 
 /// Why the store could not be opened, written or read. `store` is a file, or a server's URL without its password.
 #[derive(Debug, thiserror::Error)]
@@ -26,7 +28,7 @@ pub enum StoreError {
         advice: &'static str,
         /// Why.
         #[source]
-        source: Box<sqlx::migrate::MigrateError>,
+        source: Box<MigrateError>,
     },
     /// The engine refused, or was not reached.
     #[error("{store}: cannot {doing}; {advice}")]
@@ -40,6 +42,15 @@ pub enum StoreError {
         /// Why.
         #[source]
         source: sqlx::Error,
+    },
+    /// The file is damaged, and there is no new one yet.
+    #[error("{store}: the file is damaged, and cannot be kept aside; make room for a second and a third copy of it")]
+    KeepAside {
+        /// Which.
+        store: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
     },
     /// A server gave no answer.
     #[error("{store}: no answer within {within_s} s, so it was hung up; check that the server and the way to it work")]
@@ -124,6 +135,17 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// Whether SQLite says that its file is damaged.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Database { source, .. } => is_damage(source),
+            Self::Migrate { source, .. } => {
+                matches!(&**source, MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) if is_damage(error))
+            }
+            _ => false,
+        }
+    }
+
     pub(super) const fn encode(what: &'static str, source: serde_json::Error) -> Self {
         Self::Encode { what, source }
     }

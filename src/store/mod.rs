@@ -212,6 +212,14 @@ impl Store {
         Ok(count)
     }
 
+    /// What operators have to know of a file that was damaged and has a new one in its place; once.
+    pub const fn told(&mut self) -> Option<String> {
+        match &mut self.engine {
+            Engine::Sqlite(store) => store.told(),
+            Engine::Postgres(_) => None,
+        }
+    }
+
     /// Gives up what is older than the settings say, at `now`, and says how many readings went, as far as they were
     /// counted. A reading goes when it came long ago too. Orders, alarms and the audit log stay.
     ///

@@ -40,6 +40,8 @@ pub struct Backlog {
     pub readings: u64,
     /// Why the store takes nothing at the moment, in a sentence with its causes.
     pub failing: Option<String>,
+    /// What was damaged last since the start, and what was done about it.
+    pub damaged: Option<String>,
 }
 
 /// Stores entries until every sender is gone and the last one is stored, then gives the store back.
@@ -59,6 +61,7 @@ pub async fn run_writer(
 ) -> Store {
     let mut next_forget = Instant::now() + FORGET_FIRST;
     let mut readings_stored = 0;
+    let mut damaged = None;
     while let Some(batch) = collect(&mut entries).await {
         let waiting = |entries: &mpsc::Receiver<Entry>| batch.len() + entries.len();
         backlog.send_modify(|backlog| backlog.waiting = waiting(&entries));
@@ -91,7 +94,9 @@ pub async fn run_writer(
         // While it catches up, the age of what was just stored is as good as any.
         let last = batch.last().map(|entry| entry.input.at()).filter(|_| !entries.is_empty());
         let readings = readings_stored;
-        backlog.send_replace(Backlog { stored, waiting: entries.len(), oldest: last, readings, failing: None });
+        damaged = store.told().or(damaged);
+        let (waiting, damaged) = (entries.len(), damaged.clone());
+        backlog.send_replace(Backlog { stored, waiting, oldest: last, readings, failing: None, damaged });
         if Instant::now() >= next_forget {
             next_forget = Instant::now() + FORGET_EVERY;
             match store.forget(clock.now()).await {

@@ -206,6 +206,20 @@ impl Centre {
         }
     }
 
+    /// Until the store's alarms say so; what they say.
+    pub(crate) async fn on_record(&self, what: &str) -> String {
+        let end = Instant::now() + PATIENCE;
+        loop {
+            let (_, alarms) = self.get("/api/v1/alarms").await;
+            let text = alarms.to_string();
+            if text.contains(what) {
+                return text;
+            }
+            assert!(Instant::now() < end, "{what} is not on record: {text}");
+            sleep(LOOK_EVERY).await;
+        }
+    }
+
     /// Asks it to end by a signal; how it ended, and its whole log.
     pub(crate) async fn stop(mut self, signal: &str) -> (ExitStatus, Vec<String>) {
         self.program.signal(signal).await;

@@ -97,16 +97,7 @@ async fn a_full_disk_stops_acknowledgement_and_nothing_else_and_when_there_is_ro
     fs::remove_file(filler).unwrap();
     until_the_journal_is(&centre, "good").await;
     acknowledged(&total, stands + 500).await;
-    let end = Instant::now() + PATIENCE;
-    let told = loop {
-        let (_, alarms) = centre.get("/api/v1/alarms").await;
-        let text = alarms.to_string();
-        if text.contains("journal_failing") {
-            break text;
-        }
-        assert!(Instant::now() < end, "not on record: {text}");
-        sleep(LOOK_EVERY).await;
-    };
+    let told = centre.on_record("journal_failing").await;
     assert!(told.contains("full"), "{told}");
     let (status, said) = centre.stop("TERM").await;
     assert_eq!(status.code(), Some(0), "{said:#?}");

@@ -1,4 +1,4 @@
-//! `headroom journal`, and a centre on a journal that is damaged.
+//! `headroom journal`, and a centre on a journal or a store that is damaged.
 
 use std::process::{Command, Output};
 
@@ -114,4 +114,41 @@ async fn a_centre_on_a_damaged_journal_serves_keeps_the_file_tells_the_operator_
     assert_eq!((gap["first"].as_i64(), gap["kept"].as_str()), (Some(torn), Some("damaged-1")));
     // What comes after has places of its own.
     stored_once(stored(&StoreSettings::default(), &site, &stations).await, &stations);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_centre_whose_store_is_damaged_keeps_the_file_aside_tells_the_operator_and_stores_on() {
+    let (stations, total) = endless(2).await;
+    let site = site_of(&stations);
+    let centre = site.start().await;
+    acknowledged(&total, 300).await;
+    centre.stored(300).await;
+    let (status, said) = centre.stop("TERM").await;
+    assert_eq!(status.code(), Some(0), "{said:#?}");
+    // A page that no start looks at and every write needs.
+    let file = site.data().join("headroom.db");
+    let mut database = SqliteConnection::connect_with(&SqliteConnectOptions::new().filename(&file)).await.unwrap();
+    let root = sqlx::query_scalar("SELECT rootpage FROM sqlite_schema WHERE name = 'reading'");
+    let root: i64 = root.fetch_one(&mut database).await.unwrap();
+    database.close().await.unwrap();
+    let mut bytes = std::fs::read(&file).unwrap();
+    let at = usize::try_from(root - 1).unwrap() * 4_096;
+    bytes[at..at + 4_096].fill(0xA5);
+    std::fs::write(&file, &bytes).unwrap();
+
+    let centre = site.start().await;
+    let alarm = centre
+        .until("the alarm", |view| view.alarms.iter().find(|a| a.cause == AlarmCause::StoreDamaged).cloned())
+        .await;
+    assert!(alarm.detail.contains("damaged-1") && alarm.detail.contains("reading (point_id"), "{alarm:?}");
+    assert_eq!(std::fs::read(site.data().join("damaged-1/headroom.db")).unwrap(), bytes);
+    let before = *total.borrow();
+    acknowledged(&total, before + 300).await;
+    centre.stored(300).await;
+    // From the new file, by readers that had the old one open.
+    centre.on_record("store_damaged").await;
+    let (status, said) = centre.stop("TERM").await;
+    assert_eq!(status.code(), Some(0), "{said:#?}");
+    let (_, lost) = stored_once(stored(&StoreSettings::default(), &site, &stations).await, &stations);
+    assert!(!lost.is_empty(), "what that page led to is missing, as was told");
 }

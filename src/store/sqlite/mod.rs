@@ -1,9 +1,11 @@
 //! SQLite: the one writer of the store in a data folder. `write` is what goes into a transaction, `reader` what comes
-//! out.
+//! out, `salvage` what is done about damage.
 
 mod reader;
+mod salvage;
 mod write;
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -15,6 +17,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteConnection, SqliteJournalMode, Sq
 use super::batch::{Batch, Points};
 use super::{Entry, StoreError, StoreSettings};
 use crate::journal::{Position, primary_code};
+use crate::sentence::sentence;
 
 pub(super) use reader::SqliteRows;
 
@@ -22,6 +25,8 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// Name of the store's file in the data folder.
 const FILE: &str = "headroom.db";
+/// Made by a reader that finds damage: the writer sees to it.
+const DAMAGED_FILE: &str = "headroom.db.damaged";
 /// SQLITE_BUSY.
 const BUSY: u32 = 5;
 /// Five seconds in all.
@@ -36,6 +41,12 @@ pub(super) struct SqliteStore {
     /// None after a failed write: position and points are then read anew.
     connection: Option<SqliteConnection>,
     points: Points,
+    /// As far as it is known.
+    stored: Position,
+    /// What was found to be damaged, until there is a new file.
+    damage: Option<String>,
+    /// What is to be told of that.
+    told: Option<String>,
 }
 
 /// A new file is turned to its log by whoever comes first, and for that SQLite waits for nobody, whatever its time-out.
@@ -53,14 +64,54 @@ async fn connect(options: &SqliteConnectOptions) -> Result<SqliteConnection, sql
 
 impl SqliteStore {
     pub(super) fn new(folder: &Path) -> Self {
-        Self { file: folder.join(FILE), connection: None, points: Points::new() }
+        let (stored, points) = (Position::START, Points::new());
+        Self { file: folder.join(FILE), connection: None, points, stored, damage: None, told: None }
     }
 
-    /// Opens or begins the file where it is not open, and gives the stored position then.
+    /// Opens or begins the file where it is not open, and gives the stored position then. One that is damaged is kept
+    /// aside, and what can be read of it becomes a new one.
     pub(super) async fn reach(&mut self) -> Result<Option<Position>, StoreError> {
-        if self.connection.is_some() {
+        if self.damage.is_none() && self.folder().join(DAMAGED_FILE).exists() {
+            self.damage = Some(format!("{}: found damaged by reading", self.shown()));
+        }
+        if self.connection.is_some() && self.damage.is_none() {
             return Ok(None);
         }
+        salvage::finish(self.folder()).map_err(|source| self.not_kept(source))?;
+        if self.damage.is_none() {
+            match self.open().await {
+                Err(error) if error.is_damage() => self.damage = Some(sentence(&error)),
+                opened => return opened.map(Some),
+            }
+        }
+        self.salvage().await?;
+        self.open().await.map(Some)
+    }
+
+    async fn salvage(&mut self) -> Result<(), StoreError> {
+        let why = self.damage.clone().unwrap_or_default();
+        let open = self.connection.take();
+        let salvaged = salvage::salvage(self.folder(), open, self.stored).await;
+        let told = salvaged.map_err(|failure| match failure {
+            salvage::Failure::Disk(source) => self.not_kept(source),
+            salvage::Failure::Database(source) => self.failed("fill a new file with what the damaged one has")(source),
+        })?;
+        tracing::error!(why, told, "the store is damaged, and goes on in a new file");
+        self.damage = None;
+        self.told = Some(format!("{why}: {told}"));
+        Ok(())
+    }
+
+    /// What is to be told of damage since this was asked last.
+    pub(super) const fn told(&mut self) -> Option<String> {
+        self.told.take()
+    }
+
+    fn folder(&self) -> &Path {
+        self.file.parent().unwrap_or(Path::new("."))
+    }
+
+    async fn open(&mut self) -> Result<Position, StoreError> {
         let options = SqliteConnectOptions::new()
             .filename(&self.file)
             .create_if_missing(true)
@@ -75,7 +126,8 @@ impl SqliteStore {
             .map_err(self.failed("read the stored position"))?;
         self.points.clear();
         self.connection = Some(connection);
-        Ok(Some(Position::from_column(position)))
+        self.stored = Position::from_column(position);
+        Ok(self.stored)
     }
 
     async fn migrate(&self, connection: &mut SqliteConnection) -> Result<(), StoreError> {
@@ -104,13 +156,21 @@ impl SqliteStore {
             return Err(self.failed("store readings and events")(sqlx::Error::PoolClosed));
         };
         let done = write::write_all(connection, &mut self.points, entries, settings, last).await;
-        done.map_err(|failure| {
-            self.hang_up();
-            match failure {
-                write::Failure::Entry(error) => error,
-                write::Failure::Database(source) => self.failed("store readings and events")(source),
+        let error = match done {
+            Ok(batch) => {
+                self.stored = last;
+                return Ok(batch);
             }
-        })
+            Err(write::Failure::Entry(error)) => error,
+            Err(write::Failure::Database(source)) => self.failed("store readings and events")(source),
+        };
+        if error.is_damage() {
+            // It stays open: closed, it would write into the file that is to be kept as it is.
+            self.damage = Some(sentence(&error));
+        } else {
+            self.hang_up();
+        }
+        Err(error)
     }
 
     /// The next write opens the file anew.
@@ -134,6 +194,10 @@ impl SqliteStore {
     #[cfg(test)]
     pub(super) fn connection(&mut self) -> &mut SqliteConnection {
         self.connection.as_mut().unwrap()
+    }
+
+    fn not_kept(&self, source: io::Error) -> StoreError {
+        StoreError::KeepAside { store: self.shown(), source }
     }
 
     fn failed(&self, doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {

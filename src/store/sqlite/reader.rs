@@ -1,11 +1,16 @@
 //! Looking things up in SQLite, beside the writer.
 
+use std::fs::{self, File};
+use std::future::ready;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant as Moment};
 
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool, SqlitePoolOptions};
 
-use super::{ADVICE, FILE};
+use super::{ADVICE, DAMAGED_FILE, FILE};
+use crate::journal::is_damage;
 use crate::store::page_queries::pages;
 use crate::store::queries::queries;
 
@@ -24,11 +29,23 @@ impl SqliteRows {
         let file = folder.join(FILE);
         let store = file.display().to_string();
         let options = SqliteConnectOptions::new()
-            .filename(file)
+            .filename(&file)
             .create_if_missing(false)
             .read_only(true)
             .busy_timeout(Duration::from_secs(5));
-        let pool = SqlitePoolOptions::new().max_connections(READERS_MAX).connect_with(options).await;
+        let pool = SqlitePoolOptions::new().max_connections(READERS_MAX);
+        // A file that was damaged has another in its place, which those that are open do not see.
+        let known = Arc::new(Mutex::new((inode(&file), Moment::now())));
+        let pool = pool.before_acquire(move |_, connection| {
+            let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = inode(&file);
+            if known.0 != now {
+                *known = (now, Moment::now());
+            }
+            let of_this_file = connection.age < known.1.elapsed();
+            Box::pin(ready(Ok(of_this_file)))
+        });
+        let pool = pool.connect_with(options).await;
         match pool {
             Ok(pool) => Ok(Self { store, pool }),
             Err(source) => {
@@ -44,8 +61,19 @@ impl SqliteRows {
 
     fn failed(&self, doing: &'static str) -> impl FnOnce(sqlx::Error) -> StoreError + use<> {
         let store = self.store.clone();
-        move |source| StoreError::Database { store, doing, advice: ADVICE, source }
+        move |source| {
+            if is_damage(&source) {
+                // Where it cannot be made, whoever asks next tries again.
+                drop(File::create(Path::new(&store).with_file_name(DAMAGED_FILE)));
+            }
+            StoreError::Database { store, doing, advice: ADVICE, source }
+        }
     }
+}
+
+/// Which file it is; none where there is none.
+fn inode(file: &Path) -> Option<u64> {
+    fs::metadata(file).ok().map(|metadata| metadata.ino())
 }
 
 queries!(SqliteRows, "at, position, place", "at, source_time, arrived_at");

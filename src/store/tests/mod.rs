@@ -2,6 +2,7 @@
 
 mod bed;
 mod contract;
+mod damage;
 pub(crate) mod life;
 mod paging;
 mod servers;
