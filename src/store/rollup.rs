@@ -194,6 +194,11 @@ impl Part {
         self.last = last.or(self.last);
     }
 
+    /// Nothing but good readings without a mark, as nearly all are.
+    pub(super) fn is_plain(&self) -> bool {
+        self.bad.is_none() && self.marks == Marks::default()
+    }
+
     /// The sum of the good values, at the ends of the range where it is beyond them.
     pub(super) fn sum(&self) -> i64 {
         i64::try_from(self.sum).unwrap_or(if self.sum < 0 { i64::MIN } else { i64::MAX })

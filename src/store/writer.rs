@@ -12,9 +12,11 @@ use crate::journal::Position;
 use crate::sentence::sentence;
 
 /// Most readings in one transaction, up to the last entry's own.
-pub const READINGS_MAX: usize = 20_000;
+pub const READINGS_MAX: usize = 100_000;
 /// Most entries in one transaction.
 const ENTRIES_MAX: usize = 20_000;
+/// From so many on, readings wait for no more to come.
+const READINGS_WORTH: usize = 20_000;
 /// How long an entry waits for company.
 const WINDOW: Duration = Duration::from_millis(200);
 /// Pause after the first failed write; it doubles from one to the next.
@@ -121,12 +123,17 @@ fn chance() -> u8 {
 }
 
 /// The next batch; none when every sender is gone.
-async fn collect(entries: &mut mpsc::Receiver<Entry>) -> Option<Vec<Entry>> {
+pub(super) async fn collect(entries: &mut mpsc::Receiver<Entry>) -> Option<Vec<Entry>> {
     let mut batch = vec![entries.recv().await?];
     let mut readings = batch.iter().map(|entry| entry.input.readings()).sum::<usize>();
     let until = Instant::now() + WINDOW;
     while readings < READINGS_MAX && batch.len() < ENTRIES_MAX {
-        let Ok(Some(entry)) = timeout_at(until, entries.recv()).await else { break };
+        let next = if readings < READINGS_WORTH {
+            timeout_at(until, entries.recv()).await.unwrap_or_default()
+        } else {
+            entries.try_recv().ok()
+        };
+        let Some(entry) = next else { break };
         readings += entry.input.readings();
         batch.push(entry);
     }

@@ -32,6 +32,11 @@ const BUSY: u32 = 5;
 /// Five seconds in all.
 const BUSY_TRIES: u32 = 100;
 const BUSY_WAIT: Duration = Duration::from_millis(50);
+/// A batch goes to the newest page of each point's readings and rollups. As long as these fit, none is written or read
+/// twice for one batch: KiB, taken when they are used.
+const CACHE_KIB: u32 = 65_536;
+/// Pages in the log before they go to their places, so that several batches' worth of a page goes there at once: 64 MiB.
+const CHECKPOINT_PAGES: u32 = 16_384;
 const ADVICE: &str = "check that the disk has room and that this user may write to the file and its folder";
 
 /// The store of one data folder, for writing. There is one at a time: the journal's lock on the folder sees to that.
@@ -117,6 +122,8 @@ impl SqliteStore {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
+            .pragma("cache_size", format!("-{CACHE_KIB}"))
+            .pragma("wal_autocheckpoint", CHECKPOINT_PAGES.to_string())
             .busy_timeout(Duration::from_secs(5));
         let mut connection = connect(&options).await.map_err(self.failed("open the store"))?;
         self.migrate(&mut connection).await?;

@@ -14,8 +14,10 @@ use crate::store::{Entry, StoreError, StoreSettings};
 
 /// Rows of one insert of readings; with nine columns far below SQLite's limit of 32766 values.
 const ROWS_PER_INSERT: usize = 500;
-/// Of rollups, with 22 columns, and of loads, with 12.
-const PARTS_PER_INSERT: usize = 100;
+/// Of rollups, with 22 columns.
+const PARTS_PER_INSERT: usize = 500;
+/// Of loads, with 12.
+const LOADS_PER_INSERT: usize = 100;
 
 /// Why a transaction did not come about.
 pub(super) enum Failure {
@@ -42,18 +44,12 @@ pub(super) async fn write_all(
         points.insert((terminal, kind), id);
     }
     let batch = Batch::of(entries, points, settings).map_err(Failure::Entry)?;
-    for chunk in batch.readings.chunks(ROWS_PER_INSERT) {
-        insert_readings(&mut transaction, chunk).await?;
-    }
+    insert_all(&mut transaction, &batch.readings, ROWS_PER_INSERT, readings).await?;
     for row in &batch.set_aside {
         set_aside(&mut transaction, row).await?;
     }
-    for chunk in batch.parts().chunks(PARTS_PER_INSERT) {
-        roll_up(&mut transaction, chunk).await?;
-    }
-    for chunk in batch.loads.chunks(PARTS_PER_INSERT) {
-        loads(&mut transaction, chunk).await?;
-    }
+    roll_up(&mut transaction, batch.parts()).await?;
+    insert_all(&mut transaction, &batch.loads, LOADS_PER_INSERT, loads).await?;
     for row in batch.last_values() {
         last_value(&mut transaction, row).await?;
     }
@@ -102,7 +98,26 @@ async fn point_id(connection: &mut SqliteConnection, terminal: &str, kind: u16) 
     .await
 }
 
-async fn insert_readings(connection: &mut SqliteConnection, rows: &[ReadingRow]) -> Result<(), sqlx::Error> {
+/// As one statement for each so many rows. While SQLite, in a thread of its own, is at work on one, the next is made.
+async fn insert_all<T>(
+    connection: &mut SqliteConnection,
+    rows: &[T],
+    rows_per_insert: usize,
+    statement: impl Fn(&[T]) -> QueryBuilder<Sqlite>,
+) -> Result<(), sqlx::Error> {
+    let mut chunks = rows.chunks(rows_per_insert).map(|rows| (rows.len(), statement(rows)));
+    let mut next = chunks.next();
+    while let Some((rows, mut insert)) = next {
+        // Only the full chunk comes again and again; keeping every other length would push the rest out of the cache.
+        let inserting = insert.build().persistent(rows == rows_per_insert).execute(&mut *connection);
+        let (done, made) = tokio::join!(inserting, async { chunks.next() });
+        done?;
+        next = made;
+    }
+    Ok(())
+}
+
+fn readings(rows: &[ReadingRow]) -> QueryBuilder<Sqlite> {
     let mut insert = QueryBuilder::<Sqlite>::new(
         "INSERT INTO reading (point_id, at, position, place, source_time, arrived_at, value, quality, cause) ",
     );
@@ -111,9 +126,7 @@ async fn insert_readings(connection: &mut SqliteConnection, rows: &[ReadingRow])
         values.push_bind(row.source_time).push_bind(row.arrived_at).push_bind(row.value);
         values.push_bind(row.quality.bits()).push_bind(row.cause);
     });
-    // Only the full chunk comes again and again; keeping every other length would push the rest out of the cache.
-    insert.build().persistent(rows.len() == ROWS_PER_INSERT).execute(connection).await?;
-    Ok(())
+    insert
 }
 
 async fn set_aside(connection: &mut SqliteConnection, row: &ReadingRow) -> Result<(), sqlx::Error> {
@@ -155,14 +168,27 @@ async fn last_value(connection: &mut SqliteConnection, row: &ReadingRow) -> Resu
     Ok(())
 }
 
-async fn roll_up(connection: &mut SqliteConnection, parts: &[Part]) -> Result<(), sqlx::Error> {
+/// Those that have nothing but good readings by themselves: less is bound for them.
+async fn roll_up(connection: &mut SqliteConnection, parts: Vec<Part>) -> Result<(), sqlx::Error> {
+    let (plain, others): (Vec<_>, Vec<_>) = parts.into_iter().partition(Part::is_plain);
+    insert_all(connection, &plain, PARTS_PER_INSERT, rollups).await?;
+    insert_all(connection, &others, PARTS_PER_INSERT, rollups).await
+}
+
+fn rollups(parts: &[Part]) -> QueryBuilder<Sqlite> {
     let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO rollup ");
     insert.push_values(parts, |mut values, part| {
         values.push_bind(part.resolution.code()).push_bind(part.point_id).push_bind(Instant::from(part.start));
         values.push_bind(part.readings).push_bind(part.good).push_bind(part.sum());
-        for at in [part.low, part.high, part.first, part.last, part.bad.map(|(at, _)| at)] {
+        for at in [part.low, part.high, part.first, part.last] {
             values.push_bind(at.map(|at| at.value)).push_bind(at.map(|at| Instant::from(at.at)));
         }
+        if part.is_plain() {
+            values.push("NULL, NULL, NULL, 0, 0, 0, 0, 0");
+            return;
+        }
+        let bad = part.bad.map(|(at, _)| at);
+        values.push_bind(bad.map(|at| at.value)).push_bind(bad.map(|at| Instant::from(at.at)));
         values.push_bind(part.bad.map(|(_, quality)| quality.bits()));
         let marks = part.marks;
         values.push_bind(marks.invalid).push_bind(marks.not_topical).push_bind(marks.substituted);
@@ -170,11 +196,10 @@ async fn roll_up(connection: &mut SqliteConnection, parts: &[Part]) -> Result<()
     });
     // A SELECT without a condition before ON CONFLICT would be ambiguous; VALUES is not.
     insert.push(" ").push(rollup::MERGE);
-    insert.build().persistent(parts.len() == PARTS_PER_INSERT).execute(connection).await?;
-    Ok(())
+    insert
 }
 
-async fn loads(connection: &mut SqliteConnection, parts: &[LoadPart]) -> Result<(), sqlx::Error> {
+fn loads(parts: &[LoadPart]) -> QueryBuilder<Sqlite> {
     let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO load ");
     insert.push_values(parts, |mut values, part| {
         values.push_bind(part.node.to_string()).push_bind(part.resolution.code()).push_bind(Instant::from(part.start));
@@ -183,8 +208,7 @@ async fn loads(connection: &mut SqliteConnection, parts: &[LoadPart]) -> Result<
         values.push_bind(part.known_ms).push_bind(part.over_ms).push_bind(part.limit);
     });
     insert.push(" ").push(load::MERGE);
-    insert.build().persistent(parts.len() == PARTS_PER_INSERT).execute(connection).await?;
-    Ok(())
+    insert
 }
 
 async fn event(connection: &mut SqliteConnection, row: &EventRow) -> Result<(), sqlx::Error> {
@@ -237,9 +261,7 @@ pub(super) async fn roll_up_what_was_there(connection: &mut SqliteConnection) ->
             rows.push(ReadingRow { point_id, at, arrived_at, value, quality, ..ReadingRow::default() });
         }
         drop(readings);
-        for chunk in parts(&rows).chunks(PARTS_PER_INSERT) {
-            roll_up(&mut transaction, chunk).await?;
-        }
+        roll_up(&mut transaction, parts(&rows)).await?;
     }
     transaction.commit().await
 }

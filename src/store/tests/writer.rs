@@ -2,13 +2,15 @@
 
 use std::time::Duration;
 
-use headroom_rules::model::{Span, Timestamp};
+use headroom_rules::model::{Quality, Span, Timestamp};
 use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
 
-use super::bed::{Bed, entries, t, trend};
+use super::bed::{Bed, entries, power, readings, t, trend};
 use crate::clock::Clock;
 use crate::journal::Position;
-use crate::store::{Backlog, run_writer};
+use crate::store::writer::collect;
+use crate::store::{Backlog, READINGS_MAX, run_writer};
 
 fn at(now: Timestamp) -> Clock {
     Clock::from_source(1.0, move || now)
@@ -27,6 +29,23 @@ async fn the_writer_stores_everything_before_it_ends() {
     assert_eq!(run_writer(store, receive, backlog, at(t(0))).await.position(), Some(Position(5)));
     let stored = Backlog { stored: Position(5), readings: 10, ..Backlog::default() };
     assert_eq!(*seen.borrow(), stored);
+}
+
+#[tokio::test(start_paused = true)]
+async fn few_readings_wait_for_company_and_many_do_not() {
+    let of = |position, count| readings(position, t(0), vec![power(None, 7, Quality::GOOD); count]);
+    let (send, mut waiting) = mpsc::channel(8);
+    send.try_send(of(1, 1)).unwrap();
+    let began = Instant::now();
+    assert_eq!(collect(&mut waiting).await.unwrap().len(), 1);
+    assert!(began.elapsed() > Duration::ZERO);
+    for entry in [of(2, READINGS_MAX / 2), of(3, READINGS_MAX / 4), of(4, READINGS_MAX), of(5, READINGS_MAX / 2)] {
+        send.try_send(entry).unwrap();
+    }
+    let began = Instant::now();
+    assert_eq!(collect(&mut waiting).await.unwrap().len(), 3, "what was there, until it was enough");
+    assert_eq!(collect(&mut waiting).await.unwrap().len(), 1);
+    assert_eq!(began.elapsed(), Duration::ZERO);
 }
 
 #[tokio::test(start_paused = true)]
