@@ -1,8 +1,11 @@
 //! PostgreSQL, with TimescaleDB or without: the one writer of a database. `connect` is the way in and what its failures
-//! mean, `timescale` what the extension is asked for, `write` what goes into a transaction, `reader` what comes out.
+//! mean, `timescale` what the extension is asked for, `write` what goes into a transaction (`rollups` among it, `copy` as
+//! COPY takes it), `reader` what comes out.
 
 mod connect;
+mod copy;
 mod reader;
+mod rollups;
 mod timescale;
 mod write;
 
@@ -18,6 +21,8 @@ use super::settings::Server;
 use super::{Entry, StoreError, StoreSettings};
 use crate::journal::Position;
 use connect::{Edition, WRITER, advice};
+
+use rollups::Newest;
 
 pub(super) use reader::PgRows;
 
@@ -39,6 +44,7 @@ pub(super) struct PgStore {
     /// None before the server was reached, and after a failed write.
     connection: Option<PgConnection>,
     points: Points,
+    rollups: Newest,
     stored: Position,
     /// What was found at the last reaching.
     edition: Option<Edition>,
@@ -51,6 +57,7 @@ impl PgStore {
             shown: server.url.shown(),
             connection: None,
             points: Points::new(),
+            rollups: Newest::default(),
             stored: Position::START,
             edition: None,
         }
@@ -87,6 +94,7 @@ impl PgStore {
             .await
             .map_err(self.failed("read the stored position"))?;
         self.points = write::points(&mut connection).await.map_err(self.failed("read the points"))?;
+        self.rollups = Newest::default();
         self.stored = Position::from_column(position);
         self.connection = Some(connection);
         Ok(Some(self.stored))
@@ -102,9 +110,10 @@ impl PgStore {
             return Err(self.failed("store readings and events")(sqlx::Error::PoolClosed));
         };
         let from = self.stored.column();
-        let roll_up = !self.edition.is_some_and(Edition::has_aggregates);
+        let kept_here = !self.edition.is_some_and(Edition::has_aggregates);
+        let rollups = kept_here.then_some(&mut self.rollups);
         let writing =
-            write::write_all(&mut connection, &mut self.points, entries, settings, (from, last.column()), roll_up);
+            write::write_all(&mut connection, &mut self.points, entries, settings, (from, last.column()), rollups);
         // The connection is only kept when all went well: what became of the transaction is asked of the next one.
         match timeout(WRITE_WITHIN, Box::pin(writing)).await {
             Err(_) => Err(self.silent(WRITE_WITHIN)),

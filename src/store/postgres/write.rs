@@ -1,23 +1,21 @@
 //! What goes into PostgreSQL in one transaction: readings by binary COPY, the rest as arrays.
 
+use std::collections::BTreeSet;
+
 use headroom_rules::model::{PointKind, TerminalId};
 use sqlx::Connection as _;
 use sqlx::postgres::PgConnection;
 
+use super::copy::{CopyRows, copy_in};
+use super::rollups::{self, Newest};
 use crate::store::batch::{Batch, Points, ReadingRow, StateRow, new_points};
 use crate::store::instant::Instant;
 use crate::store::load::{self, LoadPart};
-use crate::store::rollup::{self, At, Part};
 use crate::store::{Entry, StoreError, StoreSettings};
 
 const COPY: &str =
     "COPY reading (at, value, delay_ms, ahead_ms, point_id, quality, cause, nth, timed) FROM STDIN (FORMAT binary)";
-/// PostgreSQL, COPY, "Binary Format": the signature, no flags, no extension.
-const COPY_HEAD: &[u8] = b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
-const COPY_END: [u8; 2] = (-1_i16).to_be_bytes();
 const COLUMNS: i16 = 9;
-/// A row with every value: lengths of four octets before each.
-const ROW_MAX: usize = 2 + 9 * 4 + 4 * 8 + 4 + 3 * 2 + 1;
 
 /// Why a transaction did not come about.
 pub(super) enum Failure {
@@ -36,13 +34,13 @@ impl From<sqlx::Error> for Failure {
 /// All points of the database.
 pub(super) async fn points(connection: &mut PgConnection) -> Result<Points, sqlx::Error> {
     let query = "SELECT code, kind, point.id FROM point JOIN terminal ON terminal.id = terminal_id";
-    let rows: Vec<(String, i16, i32)> = sqlx::query_as(query).persistent(false).fetch_all(connection).await?;
-    let point = |(code, kind, id): (String, i16, i32)| {
-        let kind = u16::try_from(kind).ok().and_then(PointKind::from_code)?;
-        Some(((code.parse::<TerminalId>().ok()?, kind), id))
-    };
     // Others are of a later version, and no entry of ours is theirs.
-    Ok(rows.into_iter().filter_map(point).collect())
+    Ok(sqlx::query_as(query).persistent(false).fetch_all(connection).await?.into_iter().filter_map(point).collect())
+}
+
+fn point((code, kind, id): (String, i16, i32)) -> Option<((TerminalId, PointKind), i32)> {
+    let kind = u16::try_from(kind).ok().and_then(PointKind::from_code)?;
+    Some(((code.parse().ok()?, kind), id))
 }
 
 pub(super) async fn write_all(
@@ -51,7 +49,7 @@ pub(super) async fn write_all(
     entries: &[Entry],
     settings: &StoreSettings,
     (from, to): (i64, i64),
-    roll_up: bool,
+    newest: Option<&mut Newest>,
 ) -> Result<Batch, Failure> {
     let mut transaction = connection.begin().await?;
     // First, so that a transaction of ours whose end nobody told us of is waited for here.
@@ -64,19 +62,20 @@ pub(super) async fn write_all(
     if moved.rows_affected() != 1 {
         return Err(Failure::Moved);
     }
-    for (terminal, kind) in new_points(entries, points) {
-        let id = point_id(&mut transaction, terminal, kind).await?;
-        points.insert((terminal, kind), id);
+    let new = new_points(entries, points);
+    if !new.is_empty() {
+        points.extend(begin_points(&mut transaction, &new).await?);
     }
     let batch = Batch::of(entries, points, settings).map_err(Failure::Entry)?;
     if !batch.readings.is_empty() {
-        let mut copy = transaction.copy_in_raw(COPY).await?;
-        copy.send(copied(&batch.readings)).await?;
+        let copy = copy_in(&mut transaction, COPY, COLUMNS, &batch.readings, put).await?;
+        // While the server still has its hands full.
+        let parts = if newest.is_some() { batch.parts() } else { Vec::new() };
         copy.finish().await?;
+        if let Some(newest) = newest {
+            rollups::write(&mut transaction, newest, &parts).await?;
+        }
         last_values(&mut transaction, &batch).await?;
-    }
-    if roll_up {
-        roll_ups(&mut transaction, &batch.parts()).await?;
     }
     loads(&mut transaction, &batch.loads).await?;
     set_aside(&mut transaction, &batch.set_aside).await?;
@@ -88,52 +87,38 @@ pub(super) async fn write_all(
     Ok(batch)
 }
 
-async fn point_id(connection: &mut PgConnection, terminal: TerminalId, kind: PointKind) -> Result<i32, sqlx::Error> {
-    let kind = i16::try_from(kind.code()).unwrap_or(i16::MAX);
-    sqlx::query("INSERT INTO terminal (code) VALUES ($1) ON CONFLICT DO NOTHING")
-        .bind(terminal.as_str())
+/// Gives new points their numbers.
+async fn begin_points(
+    connection: &mut PgConnection,
+    new: &BTreeSet<(TerminalId, PointKind)>,
+) -> Result<Points, sqlx::Error> {
+    let codes: Vec<&str> = new.iter().map(|(terminal, _)| terminal.as_str()).collect();
+    let kinds: Vec<i16> = new.iter().map(|(_, kind)| i16::try_from(kind.code()).unwrap_or(i16::MAX)).collect();
+    sqlx::query("INSERT INTO terminal (code) SELECT DISTINCT unnest($1::text[]) ON CONFLICT DO NOTHING")
+        .bind(&codes)
         .persistent(false)
         .execute(&mut *connection)
         .await?;
-    sqlx::query_scalar(
-        "INSERT INTO point (terminal_id, kind) SELECT id, $2 FROM terminal WHERE code = $1
-         ON CONFLICT (terminal_id, kind) DO UPDATE SET kind = excluded.kind RETURNING id",
-    )
-    .bind(terminal.as_str())
-    .bind(kind)
-    .persistent(false)
-    .fetch_one(connection)
-    .await
+    let points = sqlx::query_as(
+        "WITH new AS (
+             INSERT INTO point (terminal_id, kind)
+             SELECT id, kind FROM unnest($1::text[], $2::int2[]) AS new (code, kind) JOIN terminal USING (code)
+             ON CONFLICT (terminal_id, kind) DO UPDATE SET kind = excluded.kind RETURNING terminal_id, kind, id
+         ) SELECT code, kind, new.id FROM new JOIN terminal ON terminal.id = terminal_id",
+    );
+    let points = points.bind(&codes).bind(kinds).persistent(false).fetch_all(connection).await?;
+    Ok(points.into_iter().filter_map(point).collect())
 }
 
-/// Rows in the binary format of COPY, in the order of the columns of [`COPY`].
-fn copied(rows: &[ReadingRow]) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(COPY_HEAD.len() + rows.len() * ROW_MAX + COPY_END.len());
-    bytes.extend_from_slice(COPY_HEAD);
-    for row in rows {
-        bytes.extend_from_slice(&COLUMNS.to_be_bytes());
-        field(&mut bytes, Instant(row.at).micros().to_be_bytes());
-        field(&mut bytes, row.value.to_be_bytes());
-        field(&mut bytes, row.arrived_at.saturating_sub(row.at).to_be_bytes());
-        match row.source_time.map(|source| source.saturating_sub(row.at)).filter(|ahead| *ahead != 0) {
-            Some(ahead) => field(&mut bytes, ahead.to_be_bytes()),
-            None => bytes.extend_from_slice(&(-1_i32).to_be_bytes()),
-        }
-        field(&mut bytes, row.point_id.to_be_bytes());
-        field(&mut bytes, i16::from(row.quality.bits()).to_be_bytes());
-        field(&mut bytes, i16::from(row.cause).to_be_bytes());
-        field(&mut bytes, row.nth.to_be_bytes());
-        field(&mut bytes, [u8::from(row.source_time.is_some())]);
-    }
-    bytes.extend_from_slice(&COPY_END);
-    bytes
-}
-
-fn field<const LENGTH: usize>(bytes: &mut Vec<u8>, value: [u8; LENGTH]) {
-    const { assert!(LENGTH <= 8) };
-    #[allow(clippy::cast_possible_truncation, reason = "at most 8")]
-    bytes.extend_from_slice(&(LENGTH as u32).to_be_bytes());
-    bytes.extend_from_slice(&value);
+/// In the order of the columns of [`COPY`].
+fn put(reading: &ReadingRow, row: &mut CopyRows) {
+    row.timestamptz(Instant(reading.at)).int8(reading.value).int8(reading.arrived_at.saturating_sub(reading.at));
+    match reading.source_time.map(|source| source.saturating_sub(reading.at)).filter(|ahead| *ahead != 0) {
+        Some(ahead) => row.int8(ahead),
+        None => row.null(),
+    };
+    row.int4(reading.point_id).int2(i16::from(reading.quality.bits())).int2(i16::from(reading.cause)).int2(reading.nth);
+    row.bool(reading.source_time.is_some());
 }
 
 async fn last_values(connection: &mut PgConnection, batch: &Batch) -> Result<(), sqlx::Error> {
@@ -157,44 +142,6 @@ async fn last_values(connection: &mut PgConnection, batch: &Batch) -> Result<(),
     .persistent(false)
     .execute(connection)
     .await?;
-    Ok(())
-}
-
-async fn roll_ups(connection: &mut PgConnection, parts: &[Part]) -> Result<(), sqlx::Error> {
-    if parts.is_empty() {
-        return Ok(());
-    }
-    let insert = format!(
-        "INSERT INTO rollup SELECT * FROM unnest($1::int2[], $2::int4[], $3::timestamptz[], $4::int8[], $5::int8[],
-             $6::int8[], $7::int8[], $8::timestamptz[], $9::int8[], $10::timestamptz[], $11::int8[], $12::timestamptz[],
-             $13::int8[], $14::timestamptz[], $15::int8[], $16::timestamptz[], $17::int2[], $18::int8[], $19::int8[],
-             $20::int8[], $21::int8[], $22::int8[]) {}",
-        rollup::MERGE
-    );
-    let mut query = sqlx::query(sqlx::AssertSqlSafe(insert))
-        .bind(column(parts, |part| part.resolution.code()))
-        .bind(column(parts, |part| part.point_id))
-        .bind(column(parts, |part| Instant::from(part.start)))
-        .bind(column(parts, |part| part.readings))
-        .bind(column(parts, |part| part.good))
-        .bind(column(parts, Part::sum));
-    let values: [fn(&Part) -> Option<At>; 5] =
-        [|part| part.low, |part| part.high, |part| part.first, |part| part.last, |part| part.bad.map(|(at, _)| at)];
-    for value in values {
-        query = query
-            .bind(column(parts, |part| value(part).map(|at| at.value)))
-            .bind(column(parts, |part| value(part).map(|at| Instant::from(at.at))));
-    }
-    query
-        .bind(column(parts, |part| part.bad.map(|(_, quality)| i16::from(quality.bits()))))
-        .bind(column(parts, |part| part.marks.invalid))
-        .bind(column(parts, |part| part.marks.not_topical))
-        .bind(column(parts, |part| part.marks.substituted))
-        .bind(column(parts, |part| part.marks.blocked))
-        .bind(column(parts, |part| part.marks.overflow))
-        .persistent(false)
-        .execute(connection)
-        .await?;
     Ok(())
 }
 
@@ -328,6 +275,7 @@ mod tests {
     use headroom_rules::model::Quality;
 
     use super::*;
+    use crate::store::postgres::copy::pieces;
 
     #[test]
     fn a_row_is_copied_field_by_field_as_postgresql_documents_it() {
@@ -343,7 +291,7 @@ mod tests {
             ..ReadingRow::default()
         };
         let wanted = [
-            COPY_HEAD,
+            &b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0"[..],
             &[0, 9],                                     // fields
             &[0, 0, 0, 8, 0, 0, 0, 0, 0, 0, 0x03, 0xE8], // at: 1 ms after 2000, in µs
             &[0, 0, 0, 8, 255, 255, 255, 255, 255, 255, 255, 254],
@@ -356,6 +304,7 @@ mod tests {
             &[0, 0, 0, 1, 1], // timed
             &[255, 255],      // the end
         ];
-        assert_eq!(copied(&[row]), wanted.concat());
+        let pieces: Vec<_> = pieces(COLUMNS, &[row], put).collect();
+        assert_eq!(pieces.concat(), wanted.concat());
     }
 }

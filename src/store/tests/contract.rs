@@ -6,7 +6,9 @@ use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Event, Happ
 use super::bed::{Bed, T0, entries, entry, power, readings, t, terminal, trend};
 use super::paging::pages_give_every_row_once_in_bounded_pages;
 use crate::journal::Position;
-use crate::store::{At, Completeness, Entry, Gap, History, Marks, Registers, Resolution, StoreReader, WriteCount};
+use crate::store::{
+    At, Bucket, Completeness, Entry, Gap, History, Marks, Registers, Resolution, StoreReader, WriteCount,
+};
 
 /// Each promise as a test on SQLite, and on each kind of server where `ops/test` runs those.
 macro_rules! promises {
@@ -45,6 +47,7 @@ promises! {
     what_no_column_should_hold_blocks_nobody,
     rollups_have_extremes_with_their_times_mean_and_marks,
     a_late_reading_corrects_its_rollups,
+    rollups_go_on_after_a_restart_and_where_a_late_reading_began_one,
     a_long_trend_comes_from_rollups_and_keeps_peaks_and_bad_quality,
     a_peak_is_found_with_its_time_and_not_beyond_the_ends,
     energy_is_what_the_register_rose_in_each_period_and_a_reset_is_said,
@@ -321,6 +324,32 @@ async fn a_late_reading_corrects_its_rollups(bed: Bed) {
         (8, Some(1_858), Some(At { at: t(1_200_000), value: 301 }))
     );
     assert_eq!(reader.last_values(None).await.unwrap()[0].reading.value, 301, "late is not last");
+}
+
+async fn rollups_go_on_after_a_restart_and_where_a_late_reading_began_one(bed: Bed) {
+    let minute = |n: i64, value| power(Some(t(n * 60_000)), value, Quality::GOOD);
+    let batch = |position, minutes: &[(i64, i64)]| {
+        let minutes = minutes.iter().map(|(n, value)| minute(*n, *value)).collect();
+        [readings(position, t(3_600_000), minutes)]
+    };
+    let mut store = bed.store().await;
+    store.write(&batch(1, &[(0, 5), (10, -123_456_789_012)])).await.unwrap();
+    store.write(&batch(2, &[(5, 7), (10, 3), (20, -1)])).await.unwrap();
+    drop(store);
+    let mut store = bed.store().await;
+    store.write(&batch(3, &[(5, 9), (20, 1), (25, 30_000)])).await.unwrap();
+    store.write(&batch(4, &[(15, 4), (25, 30_000), (30, 8)])).await.unwrap();
+    bed.refresh().await;
+    let reader = bed.reader().await;
+    let of = async |resolution| {
+        let buckets = reader.buckets(terminal(), PointKind::ActivePower, resolution, t(0), t(3_600_000)).await.unwrap();
+        let told = |bucket: &Bucket| (bucket.start.since(t(0)).s() / 60, bucket.readings, bucket.mean);
+        buckets.iter().map(told).collect::<Vec<_>>()
+    };
+    let minutes = [(0, 1, 5), (5, 2, 8), (10, 2, -61_728_394_505), (15, 1, 4), (20, 2, 0), (25, 2, 30_000), (30, 1, 8)];
+    assert_eq!(of(Resolution::Minute).await, minutes.map(|(start, count, mean)| (start, count, Some(mean))));
+    let quarters = [(0, 5, -24_691_357_798), (15, 5, 12_001), (30, 1, 8)];
+    assert_eq!(of(Resolution::Quarter).await, quarters.map(|(start, count, mean)| (start, count, Some(mean))));
 }
 
 async fn a_long_trend_comes_from_rollups_and_keeps_peaks_and_bad_quality(bed: Bed) {
