@@ -3,7 +3,8 @@
 use headroom::journal::Position;
 use headroom::store::Entry;
 use headroom_rules::input::Input;
-use headroom_rules::model::{PointKind, Quality, Reading, RoundNo, TerminalId, Timestamp};
+use headroom_rules::model::{NodeId, PointKind, Power, Quality, Reading, RoundNo, Span, TerminalId, Timestamp};
+use headroom_rules::output::{LoadMinute, Output};
 use rand::{RngExt as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
@@ -11,6 +12,9 @@ const TERMINALS: u16 = 50;
 /// Of one terminal.
 pub(crate) const POINTS_OF_ONE: usize = 10;
 const CYCLE_MS: i64 = 10_000;
+/// Whose load the engine tells by the minute.
+const NODES: u16 = 10;
+const MINUTE_MS: i64 = 60_000;
 /// Of the arrival after the source time.
 const DELAY_MS: std::ops::RangeInclusive<i64> = 15..=50;
 /// 2026-11-01.
@@ -27,6 +31,10 @@ pub(crate) struct Readings {
 
 pub(crate) fn terminal(n: u16) -> TerminalId {
     format!("T-{:04}", n % TERMINALS).parse().unwrap()
+}
+
+pub(crate) fn node(n: u16) -> NodeId {
+    format!("F-{:02}", n % NODES).parse().unwrap()
 }
 
 fn kinds() -> [PointKind; POINTS_OF_ONE] {
@@ -80,14 +88,31 @@ impl Readings {
         let at = Timestamp::new(self.now + self.random.random_range(DELAY_MS));
         self.position += 1;
         self.next += 1;
+        let mut outputs = Vec::new();
         if self.next == TERMINALS {
             self.next = 0;
             self.now += CYCLE_MS;
+            if self.now.rem_euclid(MINUTE_MS) == 0 {
+                outputs = (0..NODES).map(|n| Output::Load(self.load(n))).collect();
+            }
         }
-        Entry {
-            position: Position(self.position),
-            input: Input::Readings { at, terminal, readings },
-            outputs: Vec::new(),
+        Entry { position: Position(self.position), input: Input::Readings { at, terminal, readings }, outputs }
+    }
+
+    /// What the node drew in the minute that is over; some are above the limit.
+    fn load(&mut self, n: u16) -> LoadMinute {
+        let mean = self.random.random_range(1_000..=1_500);
+        let kw = Power::from_kw;
+        LoadMinute {
+            node: node(n),
+            from: Timestamp::new(self.now - MINUTE_MS),
+            min: kw(mean - 50),
+            max: kw(mean + 50),
+            mean: kw(mean),
+            last: kw(mean),
+            known: Span::new(MINUTE_MS),
+            over: Span::from_s(if mean > 1_450 { 20 } else { 0 }),
+            limit: Some(kw(1_500)),
         }
     }
 }

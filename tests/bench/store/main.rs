@@ -1,9 +1,11 @@
 //! What the store takes and how fast it answers: on SQLite, on PostgreSQL where `HEADROOM_TEST_POSTGRES_URL` names one,
-//! and on TimescaleDB where `HEADROOM_TEST_TIMESCALE_URL` or `HEADROOM_TEST_TIMESCALE_WASM_URL` does. Their databases
-//! are wiped.
+//! and on TimescaleDB where `HEADROOM_TEST_TIMESCALE_URL`, `HEADROOM_TEST_TIMESCALE_APACHE_URL` or
+//! `HEADROOM_TEST_TIMESCALE_WASM_URL` does. Their databases are wiped.
 //!
-//! Readings go in as a centre gives them in when it catches up: batches of 20,000, of 50 terminals with 10 points each,
-//! every 10 s, arriving up to 50 ms late.
+//! Readings go in as a centre gives them in when it catches up: in the writer's largest batches, of 50 terminals with 10
+//! points each, every 10 s, arriving up to 50 ms late; with the loads of 10 nodes each minute.
+//!
+//! `--large=MILLIONS` fills the tables with so many million readings on TimescaleDB, a tenth of it on SQLite, and only asks.
 
 #![allow(clippy::unwrap_used, reason = "a benchmark fails by panicking")]
 
@@ -43,21 +45,36 @@ struct Effort {
     questions: u16,
 }
 
+/// How many million readings TimescaleDB is to hold; none without `--large`.
+fn large() -> Option<usize> {
+    let of = |argument: String| Some(argument.strip_prefix("--large=")?.parse().expect("--large=MILLIONS, a number"));
+    std::env::args().find_map(of)
+}
+
 fn main() {
-    let effort = if measure::quick() {
-        Effort { repetitions: 1, readings: 200_000, asked_of: 400_000, questions: 50 }
+    let large =
+        large().map(|millions| Effort { repetitions: 0, readings: 0, asked_of: millions * 1_000_000, questions: 500 });
+    let effort = if let Some(large) = large {
+        large
+    } else if measure::quick() {
+        Effort { repetitions: 1, readings: 400_000, asked_of: 400_000, questions: 50 }
     } else {
         Effort { repetitions: 3, readings: 1_000_000, asked_of: 5_000_000, questions: 200 }
     };
     let mut report = Report::new("store");
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
-        on("sqlite", None, effort, &mut report).await;
-        for (group, variable) in [
+        let on_sqlite = if large.is_some() { Effort { asked_of: effort.asked_of / 10, ..effort } } else { effort };
+        on("sqlite", None, on_sqlite, &mut report).await;
+        let servers = [
             ("postgresql", "HEADROOM_TEST_POSTGRES_URL"),
             ("timescaledb", "HEADROOM_TEST_TIMESCALE_URL"),
+            ("timescaledb_apache", "HEADROOM_TEST_TIMESCALE_APACHE_URL"),
             ("timescaledb_wasm", "HEADROOM_TEST_TIMESCALE_WASM_URL"),
-        ] {
+        ];
+        // So much goes into what is meant for it only.
+        let fit = |group: &str| large.is_none() || (group.starts_with("timescaledb") && !group.ends_with("wasm"));
+        for (group, variable) in servers.into_iter().filter(|(group, _)| fit(group)) {
             match std::env::var(variable) {
                 Ok(url) => on(group, Some(&url), effort, &mut report).await,
                 Err(_) => eprintln!("{group}: left out, {variable} names no database"),
@@ -105,7 +122,10 @@ async fn on(group: &'static str, url: Option<&str>, effort: Effort, report: &mut
     let mut store = Store::begin(&settings, folder.path()).await.unwrap();
     let mut data = Readings::new(1);
     while data.readings() < effort.asked_of {
-        store.write(&data.entries(READINGS_MAX)).await.unwrap();
+        store.write(&data.entries(READINGS_MAX.min(effort.asked_of))).await.unwrap();
+        if data.readings().is_multiple_of(5_000_000) {
+            eprintln!("{group}: {} million readings", data.readings() / 1_000_000);
+        }
     }
     let mut add = |key, what, sample| report.add(group, key, what, sample);
     add("readings", "readings that the following is of", data.readings() as f64);
@@ -168,31 +188,41 @@ async fn questions(
     const SCREEN: usize = 600;
     let end = data.now();
     let ago = |s: i64| Timestamp::new(end.get() - s * 1_000);
+    let (hour, day, month) = (ago(3_600), ago(86_400), ago(30 * 86_400));
+    let two_days = Resolution::Day.start(ago(2 * 86_400));
     let power = PointKind::ActivePower;
-    let mut last = Vec::new();
-    let mut hour = Vec::new();
-    let mut day = Vec::new();
-    let mut peak = Vec::new();
-    let mut energy = Vec::new();
+    let mut times: [Vec<Duration>; 9] = Default::default();
     for n in 0..effort.questions {
-        let terminal = data::terminal(n);
-        last.push(timed(reader.last_values(None)).await);
-        hour.push(timed(reader.trend(terminal, power, ago(3_600), end, SCREEN)).await);
-        day.push(timed(reader.trend(terminal, power, ago(86_400), end, SCREEN)).await);
-        peak.push(timed(reader.peak(terminal, power, ago(30 * 86_400), end)).await);
-        let from = Resolution::Day.start(ago(2 * 86_400));
-        energy.push(timed(reader.energy(terminal, from, end, Resolution::Hour.span())).await);
+        let (terminal, node) = (data::terminal(n), data::node(n));
+        let answers = [
+            timed(reader.last_values(None)).await,
+            timed(reader.trend(terminal, power, hour, end, SCREEN)).await,
+            timed(reader.trend(terminal, power, day, end, SCREEN)).await,
+            timed(reader.trend(terminal, power, month, end, SCREEN)).await,
+            timed(reader.load_curve(node, day, end, SCREEN)).await,
+            timed(reader.load_summary(node, month, end)).await,
+            timed(reader.peak(terminal, power, month, end)).await,
+            timed(reader.energy(terminal, two_days, end, Resolution::Hour.span())).await,
+            timed(reader.gaps(terminal, power, day, end, Span::from_s(60))).await,
+        ];
+        times.iter_mut().zip(answers).for_each(|(times, answer)| times.push(answer));
     }
-    let mut told = |p50, p99, what, what_p99, times: Vec<Duration>| {
+    let told = [
+        ("last_values_p50_ms", "last_values_p99_ms", "last values of all 500 points (p50), ms"),
+        ("trend_hour_p50_ms", "trend_hour_p99_ms", "trend of one hour on a screen (p50), ms"),
+        ("trend_day_p50_ms", "trend_day_p99_ms", "trend of one day on a screen (p50), ms"),
+        ("trend_month_p50_ms", "trend_month_p99_ms", "trend of a month on a screen (p50), ms"),
+        ("load_curve_p50_ms", "load_curve_p99_ms", "a node's load curve of one day (p50), ms"),
+        ("at_limit_p50_ms", "at_limit_p99_ms", "a node's time above its limit in a month (p50), ms"),
+        ("peak_p50_ms", "peak_p99_ms", "peak of a month and its time (p50), ms"),
+        ("energy_p50_ms", "energy_p99_ms", "energy of each hour of two days (p50), ms"),
+        ("gaps_p50_ms", "gaps_p99_ms", "gaps of one day (p50), ms"),
+    ];
+    for ((p50, p99, what), times) in told.into_iter().zip(times) {
         let (median, worst) = quantiles(times);
         add(p50, what, median);
-        add(p99, what_p99, worst);
-    };
-    told("last_values_p50_ms", "last_values_p99_ms", "last values of all 500 points (p50), ms", "  (p99)", last);
-    told("trend_hour_p50_ms", "trend_hour_p99_ms", "trend of one hour on a screen (p50), ms", "  (p99)", hour);
-    told("trend_day_p50_ms", "trend_day_p99_ms", "trend of one day on a screen (p50), ms", "  (p99)", day);
-    told("peak_p50_ms", "peak_p99_ms", "peak of a month and its time (p50), ms", "  (p99)", peak);
-    told("energy_p50_ms", "energy_p99_ms", "energy of each hour of two days (p50), ms", "  (p99)", energy);
+        add(p99, "  (p99)", worst);
+    }
 }
 
 async fn timed<T, E: std::fmt::Debug>(question: impl Future<Output = Result<T, E>>) -> Duration {

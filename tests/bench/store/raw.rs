@@ -89,6 +89,9 @@ async fn inserted(folder: &Path) -> f64 {
             .create_if_missing(true)
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Normal)
+            // As the store has it: without, this is half as fast.
+            .pragma("cache_size", "-65536")
+            .pragma("wal_autocheckpoint", "16384")
     };
     let mut from = SqliteConnection::connect_with(&options("headroom.db")).await.unwrap();
     let table: String =
@@ -125,6 +128,10 @@ async fn inserted(folder: &Path) -> f64 {
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
 pub(crate) async fn bytes(url: Option<&str>, folder: &Path) -> f64 {
     let Some(url) = url else {
+        let file = SqliteConnectOptions::new().filename(folder.join("headroom.db"));
+        let mut connection = SqliteConnection::connect_with(&file).await.unwrap();
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await.unwrap();
+        connection.close().await.unwrap();
         let size = |name: &str| std::fs::metadata(folder.join(name)).map_or(0, |file| file.len());
         return size("headroom.db") as f64;
     };
