@@ -37,6 +37,9 @@ enum Command {
         /// What it runs on; ops/examples/serve.toml explains every key
         #[arg(long, value_name = "FILE")]
         config: PathBuf,
+        /// Believes this machine's clock though the centre was away for more than a month
+        #[arg(long)]
+        accept_clock: bool,
     },
     /// The operator's console on a centre's API
     Console(Console),
@@ -258,7 +261,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
             let options = demo::Options { terminals, seed, scenario, time_factor, data, listen, headless_for };
             Box::pin(demo::run(options)).await
         }
-        Command::Serve { config } => Box::pin(serve::run(&config)).await,
+        Command::Serve { config, accept_clock } => Box::pin(serve::run(&config, accept_clock)).await,
         Command::Check { files } => check(&files),
         Command::Sim { config } => simulate::run(&config).await,
         Command::Terminal { config } => terminal::run(&config).await,

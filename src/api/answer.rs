@@ -77,7 +77,7 @@ impl From<NotCollected> for Fault {
             NotCollected::Unknown(_) => StatusCode::NOT_FOUND,
             NotCollected::NoCurve(_) | NotCollected::Content { .. } => StatusCode::CONFLICT,
             NotCollected::UnderWay(_) | NotCollected::NotAsked(_, NotAsked::Busy) => StatusCode::TOO_MANY_REQUESTS,
-            NotCollected::NotAsked(..) => StatusCode::SERVICE_UNAVAILABLE,
+            NotCollected::NotAsked(..) | NotCollected::Store { .. } => StatusCode::SERVICE_UNAVAILABLE,
             NotCollected::Transfer { source, .. } => match source {
                 Failure::Refused => StatusCode::CONFLICT,
                 Failure::TimedOut => StatusCode::GATEWAY_TIMEOUT,

@@ -87,6 +87,7 @@ pub(super) async fn collect(api: &Api, caller: &Caller, id: &str, pairs: Pairs) 
     tracing::info!(%operator, from = %caller, %terminal, since = %from, until = %to, "collected on demand");
     // A quarter is named by its end: that which ends with `from` is not of this time.
     let values = api.handle.fetcher.fetch(terminal, from, to).await?;
+    api.completeness.forget().await;
     Ok(ok(&json!({ "terminal": terminal, "values": values })))
 }
 

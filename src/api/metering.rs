@@ -7,6 +7,7 @@ use headroom_rules::model::{Span, TerminalId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use tokio::sync::Mutex;
+use warp::http::StatusCode;
 use warp::reply::Response;
 
 use super::Api;
@@ -20,6 +21,8 @@ use crate::store::{Completeness, StoreError};
 /// A list of completeness is kept so many times as long as it took to find, so that those who look at it, however many they
 /// are, take a small part of what the store can do.
 const KEPT_TIMES: u32 = 20;
+/// Most lists that are kept, one for each day.
+const KEPT_MAX: usize = 8;
 /// Most midnights in one answer: a year and a little.
 const MIDNIGHTS_MAX: i64 = 400;
 
@@ -52,9 +55,9 @@ impl Day {
     }
 }
 
-/// The newest list of all terminals. Who comes while it is being made waits for it.
+/// The lists of all terminals that were made last. Who comes while one is being made waits for it.
 #[derive(Debug, Default)]
-pub(super) struct Kept(Mutex<Option<Found>>);
+pub(super) struct Kept(Mutex<Vec<Found>>);
 
 #[derive(Debug)]
 struct Found {
@@ -66,16 +69,22 @@ struct Found {
 impl Kept {
     async fn get(&self, handle: &Handle, begin: Timestamp) -> Result<Arc<Day>, StoreError> {
         let mut kept = self.0.lock().await;
-        if let Some(Found { day, at, took }) = &*kept
-            && day.begin == begin
-            && at.elapsed() < took.saturating_mul(KEPT_TIMES)
-        {
+        kept.retain(|Found { at, took, .. }| at.elapsed() < took.saturating_mul(KEPT_TIMES));
+        if let Some(Found { day, .. }) = kept.iter().find(|found| found.day.begin == begin) {
             return Ok(Arc::clone(day));
         }
         let started = Instant::now();
         let day = Arc::new(of(handle, begin, &handle.fetcher.terminals()).await?);
-        *kept = Some(Found { day: Arc::clone(&day), at: Instant::now(), took: started.elapsed() });
+        if kept.len() >= KEPT_MAX {
+            kept.remove(0);
+        }
+        kept.push(Found { day: Arc::clone(&day), at: Instant::now(), took: started.elapsed() });
         Ok(day)
+    }
+
+    /// Something was fetched: whoever asked for that wants to see it.
+    pub(super) async fn forget(&self) {
+        self.0.lock().await.clear();
     }
 }
 
@@ -100,15 +109,24 @@ pub(super) async fn completeness(api: &Api, pairs: Pairs) -> Result<Response, Fa
             .ok_or_else(|| Fault::bad_request(format!("day = \"{text}\": wanted a date, as \"2026-01-31\"")))?,
     };
     let begin = Timestamp::new(local_day.saturating_mul(DAY_MS)).after(-offset);
-    Ok(match params.text("terminal").map(terminal_id).transpose()? {
+    Ok(match params.text("terminal").map(|id| known(api, id)).transpose()? {
         None => ok(&*api.completeness.get(&api.handle, begin).await?),
         Some(terminal) => ok(&of(&api.handle, begin, &[terminal]).await?),
     })
 }
 
+/// A terminal of the inventory.
+fn known(api: &Api, id: &str) -> Result<TerminalId, Fault> {
+    let terminal = terminal_id(id)?;
+    if api.handle.fetcher.knows(terminal) {
+        return Ok(terminal);
+    }
+    Err(Fault::new(StatusCode::NOT_FOUND, format!("terminal {terminal} is not in the inventory")))
+}
+
 /// A terminal's registers as it froze them, at midnight or on the first of the month of its zone.
 pub(super) async fn registers(api: &Api, id: &str, pairs: Pairs) -> Result<Response, Fault> {
-    let terminal = terminal_id(id)?;
+    let terminal = known(api, id)?;
     let params = Params::parse(pairs, &["of", "from", "to"])?;
     let (monthly, days) = match params.text("of") {
         None | Some("day") => (false, 31),

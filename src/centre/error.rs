@@ -8,6 +8,7 @@ use headroom_terminals::iec104::config::TimersError;
 use headroom_terminals::iec104::task::Alike;
 use headroom_terminals::profile::ProfileError;
 
+use crate::clock::AwayTooLong;
 use crate::journal::{JournalError, Position};
 use crate::store::StoreError;
 
@@ -70,6 +71,9 @@ pub enum CentreError {
         /// Where the journal ends.
         journaled: Position,
     },
+    /// The machine's clock is far from where the journal ends.
+    #[error(transparent)]
+    Clock(#[from] AwayTooLong),
     /// A defect.
     #[error("the store's writer ended by itself while the centre started; the log before this says why")]
     StoreWriterEnded,

@@ -227,7 +227,7 @@ impl Centre {
             trouble,
         };
         let differences = engine.replay(&mut journal, stored, &marks).await?;
-        clock.not_before(engine.machine.now());
+        clock.go_on_from(engine.machine.now())?;
         // Straight into the journal: a disk that takes nothing is said here, not after the links were dialled.
         let now = clock.now();
         let mut inputs = Vec::new();

@@ -145,7 +145,7 @@ impl Watching {
             } else if ahead > Span::ZERO {
                 format!(
                     "the supply's time is ahead of it by {ahead} and runs at nine tenths of its pace until they are one; \
-                     put the clock right if it is wrong"
+                     put the clock right if it is wrong, or begin with a new data folder if that is too long to wait for"
                 )
             } else {
                 format!(
@@ -161,6 +161,10 @@ impl Watching {
             (true, false) => vec![Input::Trouble { at: now, cause, detail: None }],
             (false, true) => vec![Input::Trouble { at: now, cause, detail: Some(detail()) }],
             (false, false) if stepped.is_some() => Input::told_when_over(now, cause, detail()).to_vec(),
+            // Moved once more: what was told is no longer so.
+            (true, true) if stepped.is_some() => {
+                [None, Some(detail())].map(|detail| Input::Trouble { at: now, cause, detail }).into()
+            }
             (false, false) | (true, true) => Vec::new(),
         };
         if stepped.is_some() || differ && !inputs.is_empty() {
@@ -303,7 +307,7 @@ mod tests {
     async fn a_clock_that_is_not_the_supplys_time_is_an_alarm_until_they_are_one() {
         let clock = Clock::wall();
         // As after a restart on a machine whose clock went back by an hour.
-        clock.not_before(clock.now().after(Span::from_s(3_600)));
+        clock.go_on_from(clock.now().after(Span::from_s(3_600))).unwrap();
         let mut bench = watched(clock.clone(), Standing::default());
         let (cause, detail) = told(&mut bench.submitted).await;
         let detail = detail.unwrap();

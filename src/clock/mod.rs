@@ -13,6 +13,24 @@ use headroom_rules::model::{Span, Timestamp};
 
 use pace::Pace;
 
+/// A centre that was away for longer says so, instead of believing the clock.
+const AWAY_MAX: Span = Span::from_s(31 * 86_400);
+
+/// The machine's clock may be wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "this machine's clock says {now}, {days} days after the newest input in the journal ({at}): put it right if it is wrong, or \
+     start once with --accept-clock if it is right; a wrong time that was taken over stays for good"
+)]
+pub struct AwayTooLong {
+    /// What it says.
+    pub now: Timestamp,
+    /// What the journal says.
+    pub at: Timestamp,
+    /// Between them.
+    pub days: i64,
+}
+
 /// Tells the supply's time. Cheap to clone.
 #[derive(Clone)]
 pub struct Clock {
@@ -27,6 +45,8 @@ enum Source {
 }
 
 struct Machine {
+    /// Believed at a start, however far it is from where the last life ended.
+    accepted: bool,
     started: Instant,
     pace: Mutex<Pace>,
 }
@@ -62,8 +82,17 @@ pub struct Difference {
 impl Clock {
     /// The machine's clock, but never back and never standing still.
     pub fn wall() -> Self {
-        let machine = Machine { started: Instant::now(), pace: Mutex::new(Pace::new(0, machine_time())) };
-        Self { source: Source::Machine(Arc::new(machine)), factor: 1.0 }
+        Self::machine(false)
+    }
+
+    /// The same, when a person says that it is right, however long the centre was away.
+    pub fn accepted_wall() -> Self {
+        Self::machine(true)
+    }
+
+    fn machine(accepted: bool) -> Self {
+        let pace = Mutex::new(Pace::new(0, machine_time()));
+        Self { source: Source::Machine(Arc::new(Machine { accepted, started: Instant::now(), pace })), factor: 1.0 }
     }
 
     /// Another source of time that runs `factor` times as fast as the wall clock; a factor that is no positive number
@@ -81,11 +110,21 @@ impl Clock {
         }
     }
 
-    /// The supply's time was this late already. Another source than the machine's clock knows by itself.
-    pub fn not_before(&self, at: Timestamp) {
-        if let Source::Machine(machine) = &self.source {
-            machine.pace(|pace| pace.not_before(at));
+    /// The supply's time was this late already, as an earlier life has told. Another source than the machine's clock knows by
+    /// itself.
+    ///
+    /// # Errors
+    /// When the machine's clock is so much later that it may well be wrong: the supply's time would be wrong for good, as it
+    /// never goes back.
+    pub fn go_on_from(&self, at: Timestamp) -> Result<(), AwayTooLong> {
+        let Source::Machine(machine) = &self.source else { return Ok(()) };
+        let now = self.now();
+        let away = now.since(at);
+        if at > Timestamp::new(0) && away > AWAY_MAX && !machine.accepted {
+            return Err(AwayTooLong { now, at, days: away.s() / 86_400 });
         }
+        machine.pace(|pace| pace.not_before(at));
+        Ok(())
     }
 
     /// None to be told of where the source is another than the machine's clock.
@@ -134,5 +173,17 @@ mod tests {
         for factor in [f64::NAN, 0.0, -3.0, f64::INFINITY] {
             assert_eq!(Clock::from_source(factor, || Timestamp::new(0)).factor(), 1.0);
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_months_later_than_the_journal_is_not_believed_until_a_person_says_so() {
+        let day = Span::from_s(86_400);
+        let now = Clock::wall().now();
+        let ago = |days: i64| now.after(Span::new(-days * day.get()));
+        assert_eq!(Clock::wall().go_on_from(ago(30)), Ok(()));
+        assert_eq!(Clock::wall().go_on_from(ago(1_500)).unwrap_err().days, 1_500);
+        assert_eq!(Clock::accepted_wall().go_on_from(ago(1_500)), Ok(()));
+        // A journal in which nothing ever was.
+        assert_eq!(Clock::wall().go_on_from(Timestamp::new(0)), Ok(()));
     }
 }

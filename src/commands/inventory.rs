@@ -91,23 +91,34 @@ fn bring_in(asked: &Import) -> anyhow::Result<()> {
         say(&format!("{fleet}: {}, nothing is written\n", if asked.dry_run { "dry run" } else { "as it was" }));
         return Ok(());
     }
-    let kept = kept_as(&asked.fleet);
-    if asked.fleet.exists() {
-        fs::copy(&asked.fleet, &kept)
+    // Of a link, the file that it leads to.
+    let file = fs::canonicalize(&asked.fleet).unwrap_or_else(|_| asked.fleet.clone());
+    if file.exists() {
+        let kept = kept_as(&file);
+        fs::copy(&file, &kept)
             .with_context(|| format!("{}: what was there cannot be kept, so nothing is changed", kept.display()))?;
         say(&format!("{}: what was there, comments included\n", kept.display()));
     }
-    whole_file::write(&asked.fleet, &imported.fleet.to_toml())
+    whole_file::write(&file, &imported.fleet.to_toml())
         .with_context(|| format!("{fleet}: cannot be written, what was there stays"))?;
     say(&format!("{fleet}: written; a running centre takes it at its next start\n"));
     Ok(())
 }
 
-/// Where the file of before is kept.
+/// Where the file of before is kept: over no other that is kept.
 fn kept_as(fleet: &Path) -> PathBuf {
-    let mut name = fleet.file_name().unwrap_or_default().to_owned();
-    name.push(".before");
-    fleet.with_file_name(name)
+    let named = |ending: &str| {
+        let mut name = fleet.file_name().unwrap_or_default().to_owned();
+        name.push(ending);
+        fleet.with_file_name(name)
+    };
+    let mut kept = named(".before");
+    let mut number = 2;
+    while kept.exists() {
+        kept = named(&format!(".before-{number}"));
+        number += 1;
+    }
+    kept
 }
 
 /// A line for each change, then how many there are.
@@ -172,10 +183,15 @@ mod tests {
         let rows = "id,contract_kw\nC001,1800\n";
         run(&import_of(&fleet, "customers.csv", rows, true)).unwrap();
         assert_eq!(fs::read_to_string(&fleet).unwrap(), before, "a dry run writes nothing");
-        assert!(!kept_as(&fleet).exists());
+        let kept = kept_as(&fleet);
+        assert!(!kept.exists() && kept.ends_with("fleet.toml.before"));
         run(&import_of(&fleet, "customers.csv", rows, false)).unwrap();
         assert!(fs::read_to_string(&fleet).unwrap().contains("contract_kw = 1800"));
-        assert_eq!(fs::read_to_string(kept_as(&fleet)).unwrap(), before);
+        assert_eq!(fs::read_to_string(&kept).unwrap(), before);
+        // The next one is kept beside it, and not over it.
+        run(&import_of(&fleet, "customers.csv", "id,contract_kw\nC001,1700\n", false)).unwrap();
+        assert_eq!(fs::read_to_string(&kept).unwrap(), before);
+        assert!(fleet.with_file_name("fleet.toml.before-2").exists());
         let checked = crate::config::check(std::slice::from_ref(&fleet)).unwrap();
         assert!(checked.to_string().ends_with("fleet: 5 nodes, 3 customers, 4 terminals"), "{checked}");
     }

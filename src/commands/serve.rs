@@ -14,7 +14,7 @@ use crate::northbound;
 ///
 /// # Errors
 /// A sentence for the person who started it, before anything runs or when something could not be flushed at the end.
-pub async fn run(file: &Path) -> anyhow::Result<()> {
+pub async fn run(file: &Path, accept_clock: bool) -> anyhow::Result<()> {
     logging::to_stderr("info");
     // Before anything starts, so that a signal at any time after finds somebody who listens.
     let asked = stop::asked_to_stop();
@@ -36,7 +36,7 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
         policy,
         iec104: serve.iec104,
         transport: serve.transport,
-        clock: Clock::wall(),
+        clock: if accept_clock { Clock::accepted_wall() } else { Clock::wall() },
         store: serve.store,
         journal: serve.journal,
         collection: serve.collection,

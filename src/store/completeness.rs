@@ -17,7 +17,7 @@ const AHEAD_MAX: Span = DAY;
 /// What a day of a terminal should have: its quarters of an hour, and its registers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Completeness {
-    /// That have ended: 96 once the day is over.
+    /// That are due: ended a quarter of an hour ago, or there already. 96 once the day is over.
     pub expected: u16,
     /// Arrived within a quarter of an hour after their end.
     pub read: u16,
@@ -29,7 +29,7 @@ pub struct Completeness {
     pub invalid: u16,
     /// Not there.
     pub missing: u16,
-    /// Of those that have ended, how many are there and good, in hundredths of a percent, rounded down.
+    /// Of those that are due, how many are there and good, in hundredths of a percent, rounded down.
     pub rate_e4: u16,
     /// Its registers as they stood at its end; none of a terminal that freezes none.
     pub registers: Option<Registers>,
@@ -74,7 +74,11 @@ impl Completeness {
                 }
             }
         }
-        let mut counted = Self { expected: u16::try_from(ended).unwrap_or(0), ..Self::default() };
+        // One that is still on its way is not missing.
+        let due = (now.after(-QUARTER).since(begin).get() / QUARTER.get()).clamp(0, ended);
+        let early = quarters.keys().filter(|since| **since > due * QUARTER.get()).count();
+        let expected = u16::try_from(due).unwrap_or(0) + u16::try_from(early).unwrap_or(0);
+        let mut counted = Self { expected, ..Self::default() };
         for (since, reading) in &quarters {
             let in_time = reading.arrived_at.since(begin.after(Span::new(*since))) <= QUARTER;
             *match reading {
@@ -110,15 +114,16 @@ impl StoreReader {
         let registers = match frozen {
             None => None,
             Some((_, at)) if at > now => Some(Registers::NotYet),
-            Some((register, at)) => match self.reading_of(terminal, register, at).await? {
-                Some(_) => Some(Registers::Read),
-                None => Some(Registers::Missing),
+            Some((register, at)) => match self.readings_of(terminal, register, &[at]).await?.is_empty() {
+                false => Some(Registers::Read),
+                true => Some(Registers::Missing),
             },
         };
         Ok(Completeness { registers, ..Completeness::of(&readings, begin, now) })
     }
 
-    /// A terminal's registers as they stood at each of these times; of those it has nothing of there is no entry.
+    /// A terminal's registers as they stood at each of these times, which ascend; of those it has nothing of there is no
+    /// entry.
     ///
     /// # Errors
     /// When the store cannot be read.
@@ -127,32 +132,38 @@ impl StoreReader {
         terminal: TerminalId,
         times: &[Timestamp],
     ) -> Result<Vec<FrozenRegisters>, StoreError> {
-        let mut all = Vec::new();
-        for &at in times {
-            let import = self.reading_of(terminal, PointKind::ImportEnergy, at).await?;
-            let mut tariffs = BTreeMap::new();
-            for tariff in Tariff::ALL {
-                if let Some(reading) = self.reading_of(terminal, PointKind::TariffEnergy(tariff), at).await? {
-                    tariffs.insert(tariff, reading);
-                }
-            }
-            if import.is_some() || !tariffs.is_empty() {
-                all.push(FrozenRegisters { at, import, tariffs });
-            }
+        let import = self.readings_of(terminal, PointKind::ImportEnergy, times).await?;
+        let mut tariffs = Vec::new();
+        for tariff in Tariff::ALL {
+            tariffs.push((tariff, self.readings_of(terminal, PointKind::TariffEnergy(tariff), times).await?));
         }
-        Ok(all)
+        let frozen = |&at: &Timestamp| {
+            let import = import.get(&at).copied();
+            let of = tariffs.iter().filter_map(|(tariff, readings)| Some((*tariff, *readings.get(&at)?)));
+            FrozenRegisters { at, import, tariffs: of.collect() }
+        };
+        let is_there = |frozen: &FrozenRegisters| frozen.import.is_some() || !frozen.tariffs.is_empty();
+        Ok(times.iter().map(frozen).filter(is_there).collect())
     }
 
-    /// The reading of a point with this very source time, the first that came.
-    async fn reading_of(
+    /// The readings of a point with these very source times, of each the first that came.
+    async fn readings_of(
         &self,
         terminal: TerminalId,
         point: PointKind,
-        at: Timestamp,
-    ) -> Result<Option<StoredReading>, StoreError> {
-        let readings = self.readings(terminal, point, at, at.after(Span::new(1))).await?;
-        let of = |reading: &StoredReading| reading.source_time == Some(at);
-        Ok(readings.into_iter().filter(of).min_by_key(|reading| reading.arrived_at))
+        times: &[Timestamp],
+    ) -> Result<BTreeMap<Timestamp, StoredReading>, StoreError> {
+        let mut found: BTreeMap<Timestamp, StoredReading> = BTreeMap::new();
+        let (Some(first), Some(last)) = (times.first(), times.last()) else { return Ok(found) };
+        let readings = self.readings(terminal, point, first.after(-AHEAD_MAX), last.after(Span::new(1))).await?;
+        for reading in readings {
+            let Some(at) = reading.source_time.filter(|at| times.binary_search(at).is_ok()) else { continue };
+            let kept = found.entry(at).or_insert(reading);
+            if reading.arrived_at < kept.arrived_at {
+                *kept = reading;
+            }
+        }
+        Ok(found)
     }
 }
 
@@ -201,9 +212,11 @@ mod tests {
             registers: None,
         };
         assert_eq!(whole, counted);
-        // At twenty past one, five quarters have ended.
+        // At twenty past one, five quarters have ended; without the fifth, four are due.
         let today = Completeness::of(&readings, begin, Timestamp::new(4_800_000));
         assert_eq!((today.expected, today.missing, today.rate_e4), (5, 0, 10_000));
+        let today = Completeness::of(&readings[..7], begin, Timestamp::new(4_800_000));
+        assert_eq!((today.expected, today.missing, today.rate_e4), (4, 0, 10_000));
         assert_eq!(Completeness::of(&readings, begin, Timestamp::new(-1)), Completeness::default());
     }
 }

@@ -217,7 +217,7 @@ impl fmt::Display for PointKind {
             Self::CoverOpen => f.write_str("cover"),
             Self::SupplyGuarantee => f.write_str("supply guarantee"),
             Self::PowerCap => f.write_str("power cap"),
-            Self::LoadCurve => f.write_str("power of the quarter"),
+            Self::LoadCurve => f.write_str("load curve"),
             Self::TariffEnergy(tariff) => write!(f, "{tariff} energy"),
         }
     }

@@ -22,12 +22,11 @@ use tokio::time::timeout;
 
 use super::super::acquisition::readings;
 use super::super::demand::{Line, NotAsked};
-use super::schedule::Stretch;
+use super::schedule::{QUARTER_MS, Stretch};
 use super::{AHEAD_MAX, ends, midnight};
 use crate::clock::Clock;
 use crate::journal::Submission;
-use crate::sentence::sentence;
-use crate::store::StoreReader;
+use crate::store::{StoreError, StoreReader};
 
 /// Readings that go to the journal at a time.
 const BATCH: usize = 256;
@@ -58,6 +57,14 @@ pub enum NotCollected {
         terminal: TerminalId,
         /// How it ended.
         source: Failure,
+    },
+    /// What is stored already cannot be told, and would be stored again.
+    #[error("{terminal} was not asked: what is stored of it cannot be read")]
+    Store {
+        /// Which.
+        terminal: TerminalId,
+        /// Why.
+        source: StoreError,
     },
     /// It sent something else.
     #[error("{terminal}: what it sent is no record of values")]
@@ -112,6 +119,11 @@ impl Fetcher {
         self.lines.get(&terminal).map_or(Zone::UTC, |line| line.profile.zone())
     }
 
+    /// Whether it is in the inventory.
+    pub fn knows(&self, terminal: TerminalId) -> bool {
+        self.lines.contains_key(&terminal)
+    }
+
     /// The register that tells whether those of a midnight are there, where a terminal freezes any.
     pub fn frozen_register(&self, terminal: TerminalId) -> Option<PointKind> {
         let points = self.lines.get(&terminal)?.profile.points();
@@ -138,7 +150,7 @@ impl Fetcher {
             let octets = read(terminal, line, [after.after(Span::new(1)), end]).await?;
             let readings =
                 remembered(line, &octets, after, end).map_err(|source| NotCollected::Content { terminal, source })?;
-            let readings = self.lacking(terminal, readings, after, end).await;
+            let readings = self.lacking(terminal, readings, after, end).await?;
             values += readings.len() as u64;
             for batch in readings.chunks(BATCH) {
                 self.journaled(terminal, batch.to_vec()).await?;
@@ -149,17 +161,22 @@ impl Fetcher {
     }
 
     /// What a terminal remembers and the store lacks of a stretch, from the first to the last: quarters, and the
-    /// registers of the terminal's midnight. All of it where the store gives no answer.
-    pub(super) async fn wanted(&self, terminal: TerminalId, after: Timestamp, to: Timestamp) -> Option<Stretch> {
-        let curve = self.stored(terminal, PointKind::LoadCurve, after, to).await;
+    /// registers of the terminal's midnight.
+    pub(super) async fn wanted(
+        &self,
+        terminal: TerminalId,
+        after: Timestamp,
+        to: Timestamp,
+    ) -> Result<Option<Stretch>, NotCollected> {
+        let curve = self.stored(terminal, PointKind::LoadCurve, after, to).await?;
         let mut missing: Vec<Timestamp> = ends(after, to).filter(|end| !curve.contains(end)).collect();
         if let Some((register, midnight)) = self.frozen_register(terminal).zip(midnight(after, to, self.zone(terminal)))
-            && !self.stored(terminal, register, after, to).await.contains(&midnight)
+            && !self.stored(terminal, register, after, to).await?.contains(&midnight)
         {
             missing.push(midnight);
         }
         let (first, last) = (missing.iter().min(), missing.iter().max());
-        first.zip(last).map(|(first, last)| Stretch { after: first.after(-Span::new(1)), to: *last })
+        Ok(first.zip(last).map(|(first, last)| Stretch { after: first.after(-Span::new(1)), to: *last }))
     }
 
     /// What is stored already is left out, so that no value is in the store twice: between the first and the last that are
@@ -170,35 +187,30 @@ impl Fetcher {
         mut readings: Vec<Reading>,
         after: Timestamp,
         to: Timestamp,
-    ) -> Vec<Reading> {
+    ) -> Result<Vec<Reading>, NotCollected> {
         let mut stored = BTreeMap::new();
         for point in readings.iter().map(|reading| reading.point).collect::<BTreeSet<_>>() {
-            stored.insert(point, self.stored(terminal, point, after, to).await);
+            stored.insert(point, self.stored(terminal, point, after, to).await?);
         }
         readings.retain(|Reading { point, source_time, .. }| {
             let there = stored.get(point).zip(*source_time).is_some_and(|(stored, at)| stored.contains(&at));
             !there
         });
-        readings
+        Ok(readings)
     }
 
-    /// The source times of a point's readings after `after` up to `to`. A store that gives no answer counts as empty: to
-    /// have a value twice does no harm, not to have it does.
+    /// The source times of a point's readings after `after` up to `to`.
     async fn stored(
         &self,
         terminal: TerminalId,
         point: PointKind,
         after: Timestamp,
         to: Timestamp,
-    ) -> BTreeSet<Timestamp> {
+    ) -> Result<BTreeSet<Timestamp>, NotCollected> {
         // What a clock that is ahead told stands at its arrival, a little earlier than its own time.
-        match self.store.readings(terminal, point, after.after(-AHEAD_MAX), to.after(Span::new(1))).await {
-            Ok(readings) => readings.iter().filter_map(|reading| reading.source_time).collect(),
-            Err(error) => {
-                tracing::debug!(%terminal, error = sentence(&error), "meter reading: what is stored is not known");
-                BTreeSet::new()
-            }
-        }
+        let readings = self.store.readings(terminal, point, after.after(-AHEAD_MAX), to.after(Span::new(1))).await;
+        let readings = readings.map_err(|source| NotCollected::Store { terminal, source })?;
+        Ok(readings.iter().filter_map(|reading| reading.source_time).collect())
     }
 
     /// Waits until a batch is on disk.
@@ -239,17 +251,20 @@ async fn read(terminal: TerminalId, line: &Line, times: [Timestamp; 2]) -> Resul
     }
 }
 
-/// The readings of a file, as soft terminals write it: in UTC, whatever the zone of the link's tags.
+/// The readings of a file, as soft terminals write it: in UTC, whatever the zone of the link's tags. A point has one value
+/// for the end of each quarter, and midnight is one of these: what else there is, and however often, is not taken.
 fn remembered(line: &Line, octets: &[u8], after: Timestamp, to: Timestamp) -> Result<Vec<Reading>, AsduError> {
     let objects = events(octets, Zone::UTC)?;
     let mut readings = readings(&line.profile, line.common_address, &objects, |_| {});
+    let mut taken = BTreeSet::new();
     readings.retain_mut(|reading| {
         reading.cause = causes::FILE_TRANSFER;
-        let asked = reading.source_time.is_some_and(|at| after < at && at <= to);
+        let Some(at) = reading.source_time else { return false };
+        let asked = after < at && at <= to && at.get().rem_euclid(QUARTER_MS) == 0;
         // A switch's position of yesterday is no news, and must not look like one.
         let metered =
             matches!(reading.point, PointKind::LoadCurve | PointKind::ImportEnergy | PointKind::TariffEnergy(_));
-        asked && metered
+        asked && metered && taken.insert((reading.point, at))
     });
     Ok(readings)
 }

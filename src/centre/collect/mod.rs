@@ -123,7 +123,7 @@ fn note(standing: &mut Collecting, task: Task, result: Result<u64, NotCollected>
 /// Fetches what the store lacks of a stretch.
 async fn fill(fetcher: &Fetcher, task: Task) -> Result<u64, NotCollected> {
     let Task { terminal, stretch: Stretch { after, to } } = task;
-    match fetcher.wanted(terminal, after, to).await {
+    match fetcher.wanted(terminal, after, to).await? {
         Some(Stretch { after, to }) => fetcher.fetch(terminal, after, to).await,
         None => Ok(0),
     }

@@ -7,6 +7,7 @@ use std::io::{self, BufWriter, ErrorKind, Write, stdout};
 use std::path::Path;
 
 use anyhow::Context as _;
+use headroom_rules::model::Span;
 
 use super::whole_file::WholeFile;
 use super::{logging, stop};
@@ -18,6 +19,8 @@ use crate::store::{StoreReader, Window};
 pub use arguments::{Arguments, Common};
 use progress::Told;
 
+/// Without `--to`, so much after this machine's time is exported as well.
+const AHEAD_MAX: Span = Span::from_s(86_400);
 /// Rows of one question to the store: some megabytes at most, and a fraction of a second.
 const PAGE_ROWS: u32 = 10_000;
 
@@ -105,7 +108,10 @@ async fn write(common: &Common, subject: &Subject) -> anyhow::Result<()> {
     let format = Format::of(out).with_context(|| {
         format!("{}: wanted a file whose name ends with .csv or .parquet, or - for CSV on stdout", out.display())
     })?;
-    let (from, to) = (common.from.at(*offset), common.to.map_or_else(|| Clock::wall().now(), |to| to.at(*offset)));
+    // The supply's time may be ahead of this machine's clock; what is stored is to be there to its end.
+    let ahead = if matches!(subject, Subject::Gaps(..)) { Span::ZERO } else { AHEAD_MAX };
+    let to = common.to.map_or_else(|| Clock::wall().now().after(ahead), |to| to.at(*offset));
+    let from = common.from.at(*offset);
     anyhow::ensure!(
         from < to,
         "--from {} --to {}: wanted a time that ends after it begins",

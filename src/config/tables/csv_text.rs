@@ -65,6 +65,10 @@ pub(super) fn read(
             );
             faults.push(fault(Some(line), &why));
         }
+        if found.len() < names.len() && !never_closed(record, delimiter) {
+            let why = format!("{} cells where the header has {}: wanted as many", found.len(), names.len());
+            faults.push(fault(Some(line), &why));
+        }
         let mut row = vec![String::new(); table.columns().len()];
         for (place, cell) in places.iter().zip(found) {
             if let Some(of_column) = row.get_mut(*place) {

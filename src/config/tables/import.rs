@@ -86,7 +86,7 @@ pub fn import(
         ConfigErrors::check(std::mem::take(&mut faults))?;
     }
     let old = Tables::from(before);
-    let mut merged = merged(&old, fleet_file, &read, remove);
+    let mut merged = merged(&old, fleet_file, &read, remove, &mut faults);
     homeless_rounds(&mut merged, fleet_file, &mut faults);
     let (text, origins) = to_text(&merged);
     let fleet = match Fleet::parse_from(fleet_file, &text, Some(&origins)) {
@@ -101,7 +101,10 @@ pub fn import(
     Ok(Imported { fleet, changes })
 }
 
-fn merged(old: &Tables, fleet_file: &Path, read: &[Read], remove: bool) -> Tables {
+/// Columns that keep a customer from being tripped: an empty cell does not take that away.
+const PROTECTING: [&str; 2] = ["guaranteed", "safety_floor_kw"];
+
+fn merged(old: &Tables, fleet_file: &Path, read: &[Read], remove: bool, faults: &mut Vec<ConfigError>) -> Tables {
     let mut merged = Tables::default();
     for table in Table::ALL {
         let mut known: BTreeMap<_, _> = old.of(table).iter().map(|row| (row.key(table), row)).collect();
@@ -111,9 +114,18 @@ fn merged(old: &Tables, fleet_file: &Path, read: &[Read], remove: bool) -> Table
             for row in new {
                 let mut row = row.clone();
                 if let Some(old) = known.get(&row.key(table)) {
-                    for ((cell, was), there) in row.cells.iter_mut().zip(&old.cells).zip(columns) {
+                    let names = table.columns().iter().map(|(name, _)| *name);
+                    for (((cell, was), there), name) in row.cells.iter_mut().zip(&old.cells).zip(columns).zip(names) {
                         if !there {
                             cell.clone_from(was);
+                        } else if cell.is_empty()
+                            && !["", "false", "0"].contains(&was.as_str())
+                            && PROTECTING.contains(&name)
+                        {
+                            let (file, line) = &row.origin;
+                            let text =
+                                format!("{name} is empty where it was {was}: wanted it written out, also false or 0");
+                            faults.push(ConfigError::new(file, *line, &text));
                         }
                     }
                 }

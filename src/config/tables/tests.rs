@@ -185,7 +185,7 @@ fn every_bad_row_is_named_as_the_spreadsheet_numbers_it_with_what_is_wanted() {
 #[test]
 fn contradictions_that_only_the_whole_shows_stand_at_the_row_that_makes_them() {
     let terminals = "id,customer,address,common_address\nT-900,C001,127.0.0.1:24042,3\nT-901,C77,10.4.0.1:1,3\n";
-    let customers = "id,supplied_by,safety_floor_kw\nC001,F77,\nC002,A111,999\nC003,EAST,\n";
+    let customers = "id,supplied_by,safety_floor_kw\nC001,F77,150\nC002,A111,999\nC003,EAST,\n";
     let nodes = "id,kind,name,parent\nF12,feeder,West,\nF13,feeder,West,A111\n";
     let files = [file("t.csv", terminals), file("c.csv", customers), file("n.csv", nodes)];
     assert_snapshot!(said(&example(), &files), @r#"
@@ -227,6 +227,20 @@ fn a_file_that_is_no_table_of_a_fleet_says_what_one_has() {
             .unwrap_err(),
         @"x.csv: neither UTF-8 nor GB18030: wanted one of them"
     );
+}
+
+#[test]
+fn no_empty_cell_and_no_short_row_takes_away_what_protects_a_customer() {
+    let customers = file("customers.csv", "id,guaranteed,safety_floor_kw\nC003,,0\nC001,false,\nC002\n");
+    assert_snapshot!(said(&example(), &[customers]), @r#"
+    customers.csv:2: guaranteed is empty where it was true: wanted it written out, also false or 0
+    customers.csv:3: safety_floor_kw is empty where it was 150: wanted it written out, also false or 0
+    customers.csv:4: 1 cells where the header has 3: wanted as many
+    customers.csv:4: safety_floor_kw is empty where it was 120: wanted it written out, also false or 0
+    "#);
+    let written_out = file("customers.csv", "id,guaranteed,safety_floor_kw\nC003,false,0\n");
+    let imported = into(&example(), &[written_out]).unwrap();
+    assert_snapshot!(changes(&imported), @"~ customer C003: guaranteed true -> false");
 }
 
 #[test]

@@ -78,7 +78,7 @@ async fn a_day_of_a_load_curve_is_counted_by_how_its_quarters_came(bed: Bed) {
     // The fourth was told by a clock that is ahead, and is in the file once more.
     let ahead = told(2, quarter(4).after(-Span::from_s(5)), 3, 4..=4);
     store.write(&[told(1, quarter(1), 3, 1..=1), ahead, told(3, quarter(9), 13, 2..=6)]).await.unwrap();
-    let counted = bed.reader().await.completeness(terminal(), t(0), quarter(8), None).await.unwrap();
+    let counted = bed.reader().await.completeness(terminal(), t(0), quarter(9), None).await.unwrap();
     let wanted =
         Completeness { expected: 8, read: 2, filled: 4, missing: 2, rate_e4: 7_500, ..Completeness::default() };
     assert_eq!(counted, wanted);
@@ -96,16 +96,21 @@ async fn registers_are_those_of_the_very_midnight_and_a_day_says_whether_it_has_
         read(PointKind::ImportEnergy, 30, day(3)),
     ];
     let input = Input::Readings { at: day(4), terminal: terminal(), readings };
-    store.write(&[Entry { position: Position(1), input, outputs: Vec::new() }]).await.unwrap();
+    // Of a terminal whose clock is a little ahead, as it may be.
+    let ahead = vec![read(PointKind::ImportEnergy, 50, day(5)), read(flat, 9, day(5))];
+    let ahead = Input::Readings { at: day(5).after(-Span::from_s(1)), terminal: terminal(), readings: ahead };
+    let entries = [(1, input), (2, ahead)];
+    let entry = |(position, input)| Entry { position: Position(position), input, outputs: Vec::new() };
+    store.write(&entries.map(entry)).await.unwrap();
     let reader = bed.reader().await;
-    let found = reader.frozen_registers(terminal(), &[day(1), day(2), day(3)]).await.unwrap();
+    let found = reader.frozen_registers(terminal(), &[day(1), day(2), day(3), day(5)]).await.unwrap();
     let found: Vec<_> = found
         .into_iter()
         .map(|one| (one.at, one.import.map(|reading| reading.value), one.tariffs.get(&Tariff::Flat).map(|r| r.value)))
         .collect();
-    assert_eq!(found, [(day(1), Some(10), Some(7)), (day(3), Some(30), None)]);
-    for (n, wanted) in [(1, Registers::Read), (2, Registers::Missing), (5, Registers::NotYet)] {
-        let day = reader.completeness(terminal(), day(n - 1), day(4), Some((flat, day(n)))).await.unwrap();
+    assert_eq!(found, [(day(1), Some(10), Some(7)), (day(3), Some(30), None), (day(5), Some(50), Some(9))]);
+    for (n, wanted) in [(1, Registers::Read), (2, Registers::Missing), (5, Registers::Read), (7, Registers::NotYet)] {
+        let day = reader.completeness(terminal(), day(n - 1), day(6), Some((flat, day(n)))).await.unwrap();
         assert_eq!(day.registers, Some(wanted), "{n}");
     }
 }
