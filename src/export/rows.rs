@@ -164,6 +164,7 @@ impl<W: Write + Send, T: FnMut(Progress)> Run<'_, W, T> {
         self.known_terminals(points, &all)?;
         let in_fleet = self.inventory.iter().flat_map(|inventory| inventory.terminals.keys().copied());
         let terminals: BTreeSet<_> = all.iter().map(|point| point.terminal).chain(in_fleet).collect();
+        let (reader, window) = (self.reader, self.window);
         let mut wanted = BTreeMap::new();
         for (terminal, kind) in terminals.iter().flat_map(|terminal| points.kinds.iter().map(|kind| (*terminal, *kind)))
         {
@@ -173,19 +174,16 @@ impl<W: Write + Send, T: FnMut(Progress)> Run<'_, W, T> {
         }
         for (done, ((terminal, kind), named)) in wanted.iter().enumerate() {
             self.part = (done, wanted.len());
-            let mut from = self.window.from;
-            // One answer has a bounded number of gaps; the next begins where the last of them ended.
-            while from < self.window.to {
-                let gaps = self.reader.gaps(*terminal, *kind, from, self.window.to, longest).await?;
-                for gap in &gaps {
-                    let length = Cell::Thousandths(gap.until.since(gap.after).get());
-                    let (after, until) = (Cell::Time(gap.after), Cell::Time(gap.until));
-                    let [terminal, point] = [named.terminal.as_str(), &named.name].map(Cell::Text);
-                    self.sheet.row(&[terminal, point, after, until, length])?;
-                }
-                from = gaps.last().map_or(self.window.to, |gap| gap.until);
-                self.tell(from);
+            let mut after = window.from;
+            if let Some(point) = all.iter().find(|point| point.terminal == *terminal && point.kind == *kind) {
+                let ask = async |cursor| reader.reading_page(*point, window, cursor).await;
+                let put = |sheet: &mut Sheet<W>, reading: &StoredReading| {
+                    let before = std::mem::replace(&mut after, reading.at);
+                    gap(sheet, named, (before, reading.at), longest)
+                };
+                self.pages(ask, |reading| reading.at, put).await?;
             }
+            gap(self.sheet, named, (after, window.to), longest)?;
         }
         Ok(())
     }
@@ -225,6 +223,21 @@ fn reading<W: Write + Send>(sheet: &mut Sheet<W>, point: &Named, row: &StoredRea
         Cell::Time(row.arrived_at),
         Cell::Whole(row.cause.into()),
     ])
+}
+
+/// The time between two readings, where it is too long.
+fn gap<W: Write + Send>(
+    sheet: &mut Sheet<W>,
+    point: &Named,
+    (after, until): (Timestamp, Timestamp),
+    longest: Span,
+) -> Result<(), ExportError> {
+    let length = until.since(after);
+    if length <= longest {
+        return Ok(());
+    }
+    let [terminal, name] = [point.terminal.as_str(), &point.name].map(Cell::Text);
+    sheet.row(&[terminal, name, Cell::Time(after), Cell::Time(until), Cell::Thousandths(length.get())])
 }
 
 fn bucket<W: Write + Send>(

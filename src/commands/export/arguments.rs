@@ -80,7 +80,13 @@ enum What {
     /// What happened
     Events(History),
     /// Orders, by the time at which they were issued
-    Orders(History),
+    Orders {
+        /// A terminal; all unless set
+        #[arg(long, value_name = "TERMINAL")]
+        terminal: Option<TerminalId>,
+        #[command(flatten)]
+        common: Common,
+    },
     /// Alarms, by the time at which they were raised
     Alarms(History),
     /// Who did what, from where
@@ -136,7 +142,7 @@ impl Arguments {
             What::Rollups { points, every, common } => (common, Subject::Rollups(points.into(), every)),
             What::Load { nodes, every, common } => (common, Subject::Load(nodes, every)),
             What::Events(History { about, common }) => (common, Subject::Events(about)),
-            What::Orders(History { about, common }) => (common, Subject::Orders(about)),
+            What::Orders { terminal, common } => (common, Subject::Orders(terminal.map(|id| id.to_string()))),
             What::Alarms(History { about, common }) => (common, Subject::Alarms(about)),
             What::Audit { who, common } => (common, Subject::Audit(who)),
             What::Gaps { points, longest, common } => {

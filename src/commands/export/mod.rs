@@ -19,6 +19,8 @@ use crate::store::{StoreReader, Window};
 pub use arguments::{Arguments, Common};
 use progress::Told;
 
+/// UTF-8's byte order mark.
+const MARK: &[u8] = b"\xEF\xBB\xBF";
 /// Without `--to`, so much after this machine's time is exported as well.
 const AHEAD_MAX: Span = Span::from_s(86_400);
 /// Rows of one question to the store: some megabytes at most, and a fraction of a second.
@@ -124,7 +126,12 @@ async fn write(common: &Common, subject: &Subject) -> anyhow::Result<()> {
     let reader = StoreReader::begin(&serve.store, &serve.data).await.with_context(|| {
         format!("the store that {} names cannot be read; has a centre run on that file?", common.config.display())
     })?;
-    let mut sheet = Sheet::begin(format, subject.columns(), *offset, Out::begin(out, *force)?)?;
+    let mut into = Out::begin(out, *force)?;
+    if let (Format::Csv, Out::File(file)) = (format, &mut into) {
+        // Excel takes a file without it for one in the machine's own encoding.
+        file.write_all(MARK).with_context(|| format!("{}: cannot be written", out.display()))?;
+    }
+    let mut sheet = Sheet::begin(format, subject.columns(), *offset, into)?;
     let mut told = Told::new(common.quiet);
     let window = Window { from, to, page_rows: PAGE_ROWS };
     let inventory = fleet.as_ref().map(|fleet| &fleet.inventory);
@@ -219,7 +226,9 @@ mod tests {
         assert_eq!(fs::read_to_string(&common.out).unwrap(), "somebody's");
         common.force = true;
         write(&common, &readings()).await.unwrap();
-        assert_eq!(fs::read_to_string(&common.out).unwrap().lines().count(), 1 + 398);
+        let written = fs::read_to_string(&common.out).unwrap();
+        assert_eq!(written.lines().count(), 1 + 398);
+        assert!(written.starts_with("\u{feff}at,terminal,"), "Excel would garble names");
         assert_eq!(site.in_out(), ["a.csv"]);
     }
 
