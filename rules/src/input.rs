@@ -159,4 +159,14 @@ pub enum Request {
         /// Why, for the audit log; may be empty.
         reason: String,
     },
+    /// Stop all automatic control: no rule trips or restores anything until a person resumes.
+    StopAutomatic {
+        /// Why, for the audit log; may be empty.
+        reason: String,
+    },
+    /// Let the rules act again. [`Engine::resumption`](crate::engine::Engine::resumption) says beforehand what they would do.
+    ResumeAutomatic {
+        /// Why, for the audit log; may be empty.
+        reason: String,
+    },
 }

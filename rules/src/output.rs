@@ -84,6 +84,10 @@ pub enum Refusal {
     LimitNotPositive { node: NodeId, limit: Power, rated: Power },
     #[error("{node}: a limit of {limit} is above its rating of {rated}, which only the rule file can change")]
     LimitAboveRating { node: NodeId, limit: Power, rated: Power },
+    #[error("automatic control was stopped by {by} at {since} already")]
+    AutomaticStopped { by: String, since: Timestamp },
+    #[error("automatic control is running: there is nothing to resume")]
+    AutomaticRunning,
 }
 
 /// Number of an alarm, rising from 1 over the whole life of a journal.
@@ -162,6 +166,8 @@ pub enum AlarmCause {
     ClockMoved,
     /// The store's file was damaged: what of it could be read is in a new one.
     StoreDamaged,
+    /// A person stopped all automatic control: no limit is kept until a person resumes.
+    AutomaticStopped,
 }
 
 impl AlarmCause {
@@ -180,7 +186,8 @@ impl AlarmCause {
             | Self::JournalOversize
             | Self::ReplayDiffers
             | Self::ClockMoved
-            | Self::StoreDamaged => None,
+            | Self::StoreDamaged
+            | Self::AutomaticStopped => None,
         }
     }
 
@@ -199,7 +206,8 @@ impl AlarmCause {
             | Self::JournalOversize
             | Self::ReplayDiffers
             | Self::ClockMoved
-            | Self::StoreDamaged => None,
+            | Self::StoreDamaged
+            | Self::AutomaticStopped => None,
         }
     }
 
@@ -220,7 +228,8 @@ impl AlarmCause {
             | Self::LimitFutile { .. }
             | Self::JournalDamaged
             | Self::JournalFailing
-            | Self::ReplayDiffers => AlarmPriority::High,
+            | Self::ReplayDiffers
+            | Self::AutomaticStopped => AlarmPriority::High,
             Self::LoadUnknown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
@@ -248,6 +257,7 @@ impl fmt::Display for AlarmCause {
             Self::ReplayDiffers => write!(f, "journal: replayed to another state than was saved"),
             Self::ClockMoved => write!(f, "clock: this machine's clock was moved"),
             Self::StoreDamaged => write!(f, "store: its file was damaged, what could be read is in a new one"),
+            Self::AutomaticStopped => write!(f, "automatic control is stopped: no limit is kept"),
         }
     }
 }
@@ -362,6 +372,10 @@ pub enum Happening {
     LimitSet { node: NodeId, before: Power, after: Power, by: String },
     /// A limit that was set is in force no more: new rules give the node a lower one, or none.
     SetLimitDropped { node: NodeId, set: Power, rated: Option<Power> },
+    /// A person stopped all automatic control; so many selects of rules were withdrawn.
+    AutomaticStopped { by: String, reason: String, withdrawn: u32 },
+    /// A person let the rules act again.
+    AutomaticResumed { by: String, reason: String, stopped_for: Span },
 }
 
 impl Happening {
@@ -581,6 +595,18 @@ impl fmt::Display for Happening {
             }
             Self::SetLimitDropped { node, set, rated: None } => {
                 write!(f, "{node}: the limit of {set} that was set is dropped, no rule limits the node any more")
+            }
+            Self::AutomaticStopped { by, reason, withdrawn } => {
+                write!(f, "AUTOMATIC CONTROL STOPPED by {by}{}{reason}", if reason.is_empty() { "" } else { ": " })?;
+                match withdrawn {
+                    0 => Ok(()),
+                    1 => f.write_str("; 1 select withdrawn"),
+                    count => write!(f, "; {count} selects withdrawn"),
+                }
+            }
+            Self::AutomaticResumed { by, reason, stopped_for } => {
+                let why = if reason.is_empty() { "" } else { ": " };
+                write!(f, "automatic control resumed by {by} after {stopped_for}{why}{reason}")
             }
         }
     }

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CustomerId, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, SwitchPosition, TerminalId,
+    CustomerId, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId,
     Timestamp,
 };
 use crate::orders::Order;
@@ -24,6 +24,33 @@ pub struct View {
     pub orders: Vec<Order>,
     /// The newest events first, at most [`View::EVENTS_MAX`]; the routine ones among them go first.
     pub events: Vec<Event>,
+    /// Set while automatic control is stopped: no limit is kept.
+    #[serde(default)]
+    pub stopped: Option<Stopped>,
+}
+
+/// A stop of all automatic control.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Stopped {
+    /// When.
+    pub since: Timestamp,
+    /// By whom.
+    pub by: String,
+    /// Why; may be empty.
+    pub reason: String,
+}
+
+/// What resuming automatic control would come to.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumption {
+    /// What would be ended.
+    pub stopped: Stopped,
+    /// The instant whose loads it is reckoned with.
+    pub at: Timestamp,
+    /// How far it looks.
+    pub within: Span,
+    /// Plans, stages of restoration, and what the rules could not do, in their order.
+    pub acts: Vec<Event>,
 }
 
 impl View {

@@ -52,7 +52,7 @@ impl From<Unavailable> for Fault {
             Unavailable::Journal { .. } | Unavailable::Stopping | Unavailable::Unanswered => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
-            Unavailable::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+            Unavailable::TimedOut | Unavailable::NotReckoned => StatusCode::GATEWAY_TIMEOUT,
         };
         Self::new(status, unavailable.to_string())
     }

@@ -122,7 +122,10 @@ where
 /// beside it round.
 fn check(request: &Request) -> Result<(), Fault> {
     let (what, text) = match request {
-        Request::Select { reason, .. } | Request::SetLimit { reason, .. } => ("reason", reason),
+        Request::Select { reason, .. }
+        | Request::SetLimit { reason, .. }
+        | Request::StopAutomatic { reason }
+        | Request::ResumeAutomatic { reason } => ("reason", reason),
         Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),
         Request::Execute { .. } | Request::Cancel { .. } => return Ok(()),
     };

@@ -46,6 +46,12 @@ pub(super) async fn terminal(api: &Api, id: &str) -> Result<Response, Fault> {
     Ok(ok(&detail.ok_or_else(unknown)?))
 }
 
+/// Whether automatic control is stopped, and then what resuming it would do.
+pub(super) async fn automatic(api: &Api) -> Result<Response, Fault> {
+    let resumption = api.handle.resumption().await?;
+    Ok(ok(&json!({ "stopped": resumption.is_some(), "resumption": resumption })))
+}
+
 #[derive(Serialize)]
 struct TrendPoint {
     t: i64,

@@ -65,6 +65,10 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .then(|id: String, api: Arc<Api>, caller, pairs| async move {
             settle(asking::collect(&api, &caller, &id, pairs).await)
         });
+    let automatic = warp::path!("api" / "v1" / "automatic")
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .then(|api: Arc<Api>| async move { settle(reading::automatic(&api).await) });
     let trend = warp::path!("api" / "v1" / "terminals" / String / "trend")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(reading::trend(&api, &id, pairs).await) });
@@ -111,7 +115,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
 
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
-    let asked = read.or(collect).unify();
+    let asked = read.or(collect).unify().or(automatic).unify();
     let looked = load.or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
     seen.boxed()
         .or(looked.boxed())

@@ -10,7 +10,7 @@ use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState
 use headroom_rules::output::{
     Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output, Refusal, Reply,
 };
-use headroom_rules::view::{TerminalDetail, TerminalView, View};
+use headroom_rules::view::{Resumption, Stopped, TerminalDetail, TerminalView, View};
 use headroom_terminals::agent::CURVE_FILE;
 use headroom_terminals::iec104::access::refusals::{NOBODY, Refusal as TurnedAway, Refusals};
 use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
@@ -287,9 +287,19 @@ async fn stand_in(mut submitted: mpsc::Receiver<Submission>, asked: Arc<Mutex<Ve
     }
 }
 
+fn a_resumption() -> Resumption {
+    let stopped = Stopped { since: NOW, by: "li".into(), reason: "smoke".into() };
+    let what = Happening::Futile { node: "F1".parse().unwrap(), passes: 3, load: RATED, limit: RATED };
+    let acts = vec![Event { at: NOW, source_time: None, what }];
+    Resumption { stopped, at: NOW, within: Span::from_s(60), acts }
+}
+
 async fn answer_questions(mut questioned: mpsc::Receiver<Question>) {
-    while let Some(Question::Terminal(id, answer)) = questioned.recv().await {
-        answer.send((id == terminal()).then(a_detail)).ok();
+    while let Some(question) = questioned.recv().await {
+        match question {
+            Question::Terminal(id, answer) => drop(answer.send((id == terminal()).then(a_detail))),
+            Question::Resumption(answer) => drop(answer.send(Some(a_resumption()))),
+        }
     }
 }
 
@@ -314,6 +324,7 @@ const ADDRESSES: &[&str] = &[
     "/api/v1/about",
     "/api/v1/about/",
     "/api/v1/view",
+    "/api/v1/automatic",
     "/api/v1/view?x=1",
     "/api/v1/terminals",
     "/api/v1/terminals/T-1",
@@ -386,6 +397,8 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         ("GET", "/api/v1/terminals/no%20code", 400),
         ("GET", "/api/v1/terminals/12345678901234567", 400),
         ("HEAD", "/api/v1/view", 200),
+        ("GET", "/api/v1/automatic", 200),
+        ("POST", "/api/v1/automatic", 405),
         ("OPTIONS", "/api/v1/view", 204),
         ("POST", "/api/v1/view", 405),
         ("DELETE", "/healthz", 405),
@@ -506,6 +519,18 @@ async fn a_limit_is_set_with_a_reason_and_by_nobody_without_a_token() {
     let (origin, request) = centre.asked.lock().unwrap()[0].clone();
     let wanted = Request::SetLimit { node: "F1".parse().unwrap(), limit: Power::from_kw(900), reason: "peak".into() };
     assert_eq!((origin.operator.as_str(), request), ("wang", wanted));
+}
+
+#[tokio::test]
+async fn the_console_reads_what_resuming_would_do_and_one_call_stops_everything() {
+    let centre = Centre::start().await;
+    let client = Client::new(&centre.url, TOKEN.into()).unwrap();
+    let Message::Resumption(preview) = client.resumption().await else { panic!("a preview is wanted") };
+    assert_eq!(preview, Ok(Some(a_resumption())));
+    centre.post(&json!({ "request": "stop_automatic", "reason": "smoke" })).await;
+    assert_eq!(centre.asked.lock().unwrap()[0].1, Request::StopAutomatic { reason: "smoke".into() });
+    let (status, _) = centre.post(&json!({ "request": "resume_automatic", "reason": "a\u{7}b" })).await;
+    assert_eq!(status, StatusCode::BAD_REQUEST, "a bell is no text");
 }
 
 #[tokio::test]

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use headroom_rules::input::{Input, Origin, Request};
 use headroom_rules::model::{Span, TerminalId};
 use headroom_rules::output::{Refusal, Reply};
-use headroom_rules::view::{TerminalDetail, View};
+use headroom_rules::view::{Resumption, TerminalDetail, View};
 use headroom_terminals::iec104::access::refusals::Refusals;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -20,11 +20,16 @@ use crate::store::{Backlog, StoreReader};
 /// An answer that takes longer than this is given up. The disk syncs in milliseconds where it works at all.
 const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 
+/// What a copy of the engine reckons takes longer in a large fleet.
+const RECKONED_WITHIN: Duration = Duration::from_secs(20);
+
 /// A question to the engine's task that the view does not answer.
 #[derive(Debug)]
 pub enum Question {
     /// A terminal in full; none when it is not in the inventory.
     Terminal(TerminalId, oneshot::Sender<Option<TerminalDetail>>),
+    /// What resuming automatic control would do; none while it runs.
+    Resumption(oneshot::Sender<Option<Resumption>>),
 }
 
 /// Why a request got no answer. Shown to the person as it stands.
@@ -45,6 +50,9 @@ pub enum Unavailable {
     /// It may yet be done.
     #[error("no answer within {} s; it may still take effect: look at the orders before asking again", ANSWER_WITHIN.as_secs())]
     TimedOut,
+    /// Nothing was to be done.
+    #[error("no answer within {} s; nothing was done", RECKONED_WITHIN.as_secs())]
+    NotReckoned,
 }
 
 /// A running centre. Cheap to clone; the centre runs on when all handles are gone.
@@ -104,6 +112,19 @@ impl Handle {
             answered.await.map_err(|_| Unavailable::Stopping)
         };
         timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(Unavailable::TimedOut))
+    }
+
+    /// What resuming automatic control would do, reckoned on a copy of the engine; none while it runs.
+    ///
+    /// # Errors
+    /// When the engine gives no answer in time.
+    pub async fn resumption(&self) -> Result<Option<Resumption>, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let asking = async {
+            self.questions.send(Question::Resumption(answer)).await.map_err(|_| Unavailable::Stopping)?;
+            answered.await.map_err(|_| Unavailable::Stopping)
+        };
+        timeout(RECKONED_WITHIN, asking).await.unwrap_or(Err(Unavailable::NotReckoned))
     }
 
     /// Puts a person's request through the journal to the engine.

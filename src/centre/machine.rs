@@ -4,7 +4,7 @@ use headroom_rules::engine::Engine;
 use headroom_rules::input::Input;
 use headroom_rules::model::TerminalId;
 use headroom_rules::output::Output;
-use headroom_rules::view::{TerminalDetail, View};
+use headroom_rules::view::{Resumption, TerminalDetail, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -19,6 +19,8 @@ pub(super) trait Machine: Clone + Serialize + DeserializeOwned + Send + 'static 
     fn view(&self) -> View;
     /// A terminal in full.
     fn terminal(&self, id: TerminalId) -> Option<TerminalDetail>;
+    /// What resuming automatic control would do; none while it runs.
+    fn resumption(&self) -> Option<Resumption>;
 }
 
 impl Machine for Engine {
@@ -33,6 +35,9 @@ impl Machine for Engine {
     }
     fn terminal(&self, id: TerminalId) -> Option<TerminalDetail> {
         self.terminal(id)
+    }
+    fn resumption(&self) -> Option<Resumption> {
+        self.resumption()
     }
 }
 

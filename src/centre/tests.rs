@@ -9,7 +9,7 @@ use headroom_rules::input::{Input, Origin as From, Request};
 use headroom_rules::model::{RoundNo, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Command, NotSent, OrderId, Outcome, Step};
 use headroom_rules::output::{Event, Happening, Output, Reply};
-use headroom_rules::view::{TerminalDetail, View};
+use headroom_rules::view::{Resumption, TerminalDetail, View};
 use headroom_sim::scenario::Scenario;
 use headroom_sim::server::SimClock;
 use headroom_terminals::iec104::Command as LinkCommand;
@@ -67,6 +67,9 @@ impl Machine for Counter {
         View { now: Timestamp::new(self.applied.into()), ..View::default() }
     }
     fn terminal(&self, _: TerminalId) -> Option<TerminalDetail> {
+        None
+    }
+    fn resumption(&self) -> Option<Resumption> {
         None
     }
 }

@@ -142,6 +142,8 @@ fn asked(request: &Request) -> String {
         Request::Cancel { order } => format!("cancels {order}"),
         Request::AcknowledgeAlarm { alarm, .. } => format!("acknowledges {alarm}"),
         Request::SetLimit { node, limit, .. } => format!("limits {node} to {limit}"),
+        Request::StopAutomatic { .. } => "stops all automatic control".to_owned(),
+        Request::ResumeAutomatic { .. } => "resumes automatic control".to_owned(),
     }
 }
 

@@ -67,7 +67,7 @@ pub enum Shows {
 }
 
 const SHOWS: [&str; 7] = ["load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"];
-const CAUSES: [&str; 13] = [
+const CAUSES: [&str; 14] = [
     "over_limit",
     "warning",
     "load_unknown",
@@ -81,6 +81,7 @@ const CAUSES: [&str; 13] = [
     "replay_differs",
     "clock_moved",
     "store_damaged",
+    "automatic_stopped",
 ];
 const DEADBAND_KW: f64 = 1.0;
 
@@ -219,6 +220,7 @@ impl Known<'_> {
             "replay_differs" => AlarmCause::ReplayDiffers,
             "clock_moved" => AlarmCause::ClockMoved,
             "store_damaged" => AlarmCause::StoreDamaged,
+            "automatic_stopped" => AlarmCause::AutomaticStopped,
             _ => {
                 let (terminal, round) = self.round(section)?;
                 AlarmCause::NoEffect { terminal, round }

@@ -485,6 +485,7 @@ fn what_a_centre_above_sees_and_sets_is_in_the_fleet_at_an_address_of_its_own() 
         ("replay_differs", AlarmCause::ReplayDiffers),
         ("clock_moved", AlarmCause::ClockMoved),
         ("store_damaged", AlarmCause::StoreDamaged),
+        ("automatic_stopped", AlarmCause::AutomaticStopped),
     ] {
         let alarm = format!("{NORTHBOUND}[[point]]\nioa = 1\nshows = \"alarm\"\ncause = \"{name}\"\n");
         assert_eq!(northbound(&alarm).unwrap().points[&1].shows, Shows::Alarm(cause));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headroom_rules::input::Request;
 use headroom_rules::model::{PointKind, TerminalId, Timestamp};
-use headroom_rules::view::View;
+use headroom_rules::view::{Resumption, View};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -47,6 +47,11 @@ struct Trend {
 #[derive(Deserialize)]
 struct Collected {
     values: u64,
+}
+
+#[derive(Deserialize)]
+struct Automatic {
+    resumption: Option<Resumption>,
 }
 
 #[derive(Deserialize)]
@@ -175,6 +180,13 @@ impl Client {
         let path = format!("/api/v1/terminals/{id}/collect?from={}&to={}", from.get(), to.get());
         let done = self.send(&path, self.request(Method::POST, &path), COLLECT_TIMEOUT).await;
         Message::Collected(id, done.map(|Collected { values }| values).map_err(in_a_sentence))
+    }
+
+    /// What resuming automatic control would do.
+    pub(crate) async fn resumption(&self) -> Message {
+        let path = "/api/v1/automatic";
+        let answer = self.send::<Automatic>(path, self.request(Method::GET, path), READ_TIMEOUT).await;
+        Message::Resumption(answer.map(|automatic| automatic.resumption).map_err(in_a_sentence))
     }
 
     pub(crate) async fn ask(&self, asked: Asked, request: Request) -> Message {

@@ -133,6 +133,8 @@ pub(crate) fn on_answer(state: &mut State, asked: Asked, answer: Answer) {
         Asked::Cancel(order) => format!("the withdrawal of {order}"),
         Asked::Acknowledge(alarm) => format!("the acknowledgement of {alarm}"),
         Asked::SetLimit(node) => format!("the limit of {node}"),
+        Asked::StopAutomatic => "the stop of automatic control".to_owned(),
+        Asked::ResumeAutomatic => "the resumption of automatic control".to_owned(),
     };
     let Some(Overlay::Dialogue(dialogue)) = &mut state.overlay else {
         match answer {

@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use headroom_rules::orders::OrderState;
 
-use super::state::{LimitStage, Overlay, Screen, Stage, State, Wish};
+use super::state::{LimitStage, Overlay, ResumeStage, Screen, Stage, State, Wish};
 
 /// What the console is doing, as far as keys go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +37,13 @@ pub(crate) enum Context {
     LimitConfirm,
     /// The centre was asked for something that no key takes back.
     Asking,
+    /// What resuming automatic control would do, and the reason.
+    Resume,
 }
 
 use Context::{
     Alarms, Asking, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Limit, LimitConfirm, Metering,
-    Node, Orders, Overview, Quit, Review, ReviewCap, Terminals, Waiting,
+    Node, Orders, Overview, Quit, Resume, Review, ReviewCap, Terminals, Waiting,
 };
 
 const SCREENS: &[Context] = &[Overview, Node, Terminals, Detail, Alarms, Orders, Events, Metering];
@@ -89,6 +91,9 @@ pub(crate) enum Command {
     AskQuit,
     QuitNow,
     WithdrawAll,
+    StopOrResume,
+    ResumeAutomatic,
+    LookAgain,
 }
 
 /// One line of the table.
@@ -151,6 +156,8 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('x')], "x", "execute", Command::Execute, &[CheckBack]),
     bar(&[KeyCode::Enter], "Enter", "select at the terminal", Command::Select, &[Review, ReviewCap]),
     bar(&[KeyCode::Char('y')], "y", "set the limit", Command::SetLimit, &[LimitConfirm]),
+    bar(&[KeyCode::Enter], "Enter", "resume", Command::ResumeAutomatic, &[Resume]),
+    bar(&[KeyCode::F(5)], "F5", "look again", Command::LookAgain, &[Resume]),
     bar(&[KeyCode::Enter], "Enter", "look at it once more", Command::ReviewLimit, &[Limit]),
     bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[ReviewCap, Limit]),
     bar(&[KeyCode::Esc], "Esc", "withdraw the select", Command::Withdraw, &[Waiting, CheckBack]),
@@ -185,6 +192,8 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('n')], "n", "read now", Command::ReadNow, &[Detail]),
     bar(&[KeyCode::Char('a')], "a", "acknowledge", Command::Acknowledge, &[Alarms]),
     bar(&[KeyCode::Esc, KeyCode::Backspace], "Esc", "back", Command::Back, &[Node, Terminals, Detail]),
+    bar(&[KeyCode::Char('!')], "!", "STOP", Command::StopOrResume, SCREENS),
+    quiet(&[KeyCode::F(12)], "F12", "stop all automatic control, or resume", Command::StopOrResume, ANYWHERE),
     bar(&[KeyCode::Char('?'), KeyCode::F(1)], "?", "help", Command::Help, SCREENS),
     bar(&[KeyCode::Char('q')], "q", "quit", Command::AskQuit, SCREENS),
     quiet(&[KeyCode::Char('?'), KeyCode::Char('q')], "?", "close", Command::Close, &[Help]),
@@ -196,6 +205,10 @@ pub(crate) const TABLE: &[Binding] = &[
     quiet(&[KeyCode::Char('6')], "6", "meter reading", Command::Go(Screen::Metering), SCREENS),
     quiet(&[KeyCode::Tab], "Tab", "next screen", Command::NextScreen, SCREENS),
     quiet(&[KeyCode::BackTab], "Shift-Tab", "previous screen", Command::PreviousScreen, SCREENS),
+    quiet(&[KeyCode::Up], "↑", "up", Command::Up, &[Resume]),
+    quiet(&[KeyCode::Down], "↓", "down", Command::Down, &[Resume]),
+    quiet(&[KeyCode::PageUp], "PgUp", "page up", Command::PageUp, &[Resume]),
+    quiet(&[KeyCode::PageDown], "PgDn", "page down", Command::PageDown, &[Resume]),
     quiet(&[KeyCode::Up, KeyCode::Char('k')], "↑ k", "up", Command::Up, UP_DOWN),
     quiet(&[KeyCode::Down, KeyCode::Char('j')], "↓ j", "down", Command::Down, UP_DOWN),
     quiet(&[KeyCode::PageUp], "PgUp", "page up", Command::PageUp, UP_DOWN),
@@ -204,7 +217,31 @@ pub(crate) const TABLE: &[Binding] = &[
     quiet(&[KeyCode::End, KeyCode::Char('G')], "End G", "last line", Command::Bottom, UP_DOWN),
 ];
 
-const CLOSING: &[Context] = &[Review, ReviewCap, Limit, LimitConfirm, Done, Help, Comment];
+const CLOSING: &[Context] = &[Review, ReviewCap, Limit, LimitConfirm, Resume, Done, Help, Comment];
+/// Also where other keys are typed into a field.
+const ANYWHERE: &[Context] = &[
+    Overview,
+    Node,
+    Terminals,
+    Detail,
+    Alarms,
+    Orders,
+    Events,
+    Metering,
+    Filter,
+    Comment,
+    Help,
+    Quit,
+    Review,
+    ReviewCap,
+    Waiting,
+    CheckBack,
+    Following,
+    Done,
+    Limit,
+    LimitConfirm,
+    Asking,
+];
 const UP_DOWN: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Metering, Help];
 
 /// What the console is doing now.
@@ -218,6 +255,11 @@ pub(crate) fn context(state: &State) -> Context {
             LimitStage::Confirm(_) => LimitConfirm,
             LimitStage::Asking(_) => Asking,
             LimitStage::Done(_) | LimitStage::Failed(_) => Done,
+        },
+        Some(Overlay::Resume(dialogue)) => match dialogue.stage {
+            ResumeStage::Look => Resume,
+            ResumeStage::Asking => Asking,
+            ResumeStage::Ended(_) => Done,
         },
         Some(Overlay::Dialogue(dialogue)) => match dialogue.stage {
             Stage::Review if dialogue.wish == Wish::Cap => ReviewCap,
@@ -264,6 +306,8 @@ pub(crate) fn command(context: Context, key: KeyEvent) -> Option<Command> {
 pub(crate) fn acts_unseen(context: Context, command: Command) -> bool {
     match command {
         Command::AskQuit | Command::QuitNow | Command::Withdraw | Command::WithdrawAll => true,
+        // An emergency waits for no larger window; nothing is resumed unseen.
+        Command::StopOrResume => true,
         // Stays, and keeps every select.
         Command::Close => context == Quit,
         _ => false,
@@ -272,5 +316,5 @@ pub(crate) fn acts_unseen(context: Context, command: Command) -> bool {
 
 /// Whether what is typed goes into a field.
 pub(crate) const fn is_typing(context: Context) -> bool {
-    matches!(context, Filter | Comment | Review | ReviewCap | Limit)
+    matches!(context, Filter | Comment | Review | ReviewCap | Limit | Resume)
 }

@@ -161,9 +161,10 @@ pub(crate) fn overlay(overlay: &Overlay, area: Rect) -> Rect {
             _ => (70, 19),
         },
         Overlay::Limit(_) => (70, 13),
+        Overlay::Resume(_) => (76, u16::MAX),
     };
-    // The help is longer than the screen: it leaves the status line, which may say that all below it is old.
-    let head = if matches!(overlay, Overlay::Help { .. }) { 2 } else { 1 };
+    // What may be longer than the screen leaves the status line, which may say that all below it is old.
+    let head = if matches!(overlay, Overlay::Help { .. } | Overlay::Resume(_)) { 2 } else { 1 };
     let (width, height) = (width.min(area.width), height.min(area.height.saturating_sub(head + 1)));
     let y = ((area.height - height) / 2).max(head.min(area.height - height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + y, width, height }

@@ -5,7 +5,7 @@ use headroom_rules::input::Request;
 use headroom_rules::model::{NodeId, TerminalId, Timestamp};
 use headroom_rules::orders::OrderId;
 use headroom_rules::output::{AlarmId, Reply};
-use headroom_rules::view::{TerminalDetail, View};
+use headroom_rules::view::{Resumption, TerminalDetail, View};
 use serde::Deserialize;
 
 use super::node::{Curve, Past};
@@ -85,6 +85,8 @@ pub(crate) enum Asked {
     Cancel(OrderId),
     Acknowledge(AlarmId),
     SetLimit(NodeId),
+    StopAutomatic,
+    ResumeAutomatic,
 }
 
 /// How a request ended.
@@ -123,6 +125,8 @@ pub(crate) enum Message {
     /// How many values came from a terminal's memory, or why none.
     Collected(TerminalId, Result<u64, String>),
     Answer(Asked, Answer),
+    /// What resuming automatic control would do; none while it runs.
+    Resumption(Result<Option<Resumption>, String>),
 }
 
 /// One thing for the runtime to do.
@@ -141,5 +145,7 @@ pub(crate) enum Effect {
     /// Have what it remembers from one time to another fetched.
     Collect(TerminalId, Timestamp, Timestamp),
     Ask(Asked, Request),
+    /// What resuming automatic control would do.
+    FetchResumption,
     Quit,
 }

@@ -1,11 +1,12 @@
 //! The operator's console: a client of the centre's HTTP API.
 //!
 //! Read `state` (all that it knows), `keys` (the one table of keys), `update` (what happens: pure), `dialogue` (select,
-//! check-back, execute), `limit` (a node's limit), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
+//! check-back, execute), `limit` (a node's limit), `automatic` (the stop of all rules), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
 //!
 //! **Invariant:** an execute is sent only while the centre answers and writes its journal, and only for an order whose select the terminal
 //! confirmed as it was reviewed.
 
+mod automatic;
 pub(crate) mod client;
 mod dialogue;
 mod keys;

@@ -105,6 +105,7 @@ async fn perform(client: &Client, effect: Effect) -> Option<Message> {
         Effect::FetchCurve(past, from, to) => client.curve(past, from, to).await,
         Effect::Collect(id, from, to) => client.collect(id, from, to).await,
         Effect::Ask(asked, request) => client.ask(asked, request).await,
+        Effect::FetchResumption => client.resumption().await,
         Effect::Quit => return None,
     })
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use headroom_rules::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{AlarmId, AlarmPriority, AlarmState, Event};
-use headroom_rules::view::{NodeView, TerminalDetail, TerminalView, View};
+use headroom_rules::view::{NodeView, Resumption, TerminalDetail, TerminalView, View};
 use tui_input::Input;
 
 use super::message::{About, Health, Journal, TrendPoint};
@@ -41,6 +41,7 @@ pub(crate) enum Overlay {
     Comment { alarm: AlarmId, input: Input },
     Dialogue(Box<Dialogue>),
     Limit(Box<LimitDialogue>),
+    Resume(Box<ResumeDialogue>),
 }
 
 /// A line selected by what it stands for, so that a refresh does not move it.
@@ -166,6 +167,27 @@ pub(crate) struct LimitDialogue {
     pub(crate) stage: LimitStage,
     /// Why the figure is none.
     pub(crate) note: Option<String>,
+}
+
+/// How far the end of a stop is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum ResumeStage {
+    /// Shows what the rules would do, and waits for the word.
+    Look,
+    /// The centre was asked.
+    Asking,
+    Ended(String),
+}
+
+/// The end of a stop of automatic control: what would follow, the reason, the answer.
+#[derive(Clone, Debug)]
+pub(crate) struct ResumeDialogue {
+    /// None until the centre has reckoned it.
+    pub(crate) preview: Option<Result<Resumption, String>>,
+    pub(crate) reason: Input,
+    pub(crate) stage: ResumeStage,
+    /// Lines of what would follow that lie above the first one shown.
+    pub(crate) scroll: u16,
 }
 
 /// Whether the centre answers.

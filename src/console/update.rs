@@ -11,6 +11,7 @@ use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
+use super::automatic;
 use super::dialogue;
 use super::keys::{self, Command, Context};
 use super::layout;
@@ -101,6 +102,10 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
             Vec::new()
         }
         Message::Answer(asked, answer) => on_answer(state, asked, answer),
+        Message::Resumption(preview) => {
+            automatic::on_preview(state, preview);
+            Vec::new()
+        }
     };
     settle(state);
     effects
@@ -160,6 +165,7 @@ fn on_answer(state: &mut State, asked: Asked, answer: Answer) -> Vec<Effect> {
             }
         },
         Asked::SetLimit(_) => limit::on_answer(state, answer),
+        Asked::StopAutomatic | Asked::ResumeAutomatic => automatic::on_answer(state, asked, answer),
         Asked::Select | Asked::Execute(_) | Asked::Cancel(_) => dialogue::on_answer(state, asked, answer),
     }
     // What the answer changed is wanted on the screen now and not at the next turn.
@@ -213,6 +219,7 @@ fn type_into(state: &mut State, context: Context, key: KeyEvent) {
             dialogue.note = None;
             Some(if dialogue.in_reason { &mut dialogue.reason } else { &mut dialogue.limit })
         }
+        (Context::Resume, Some(Overlay::Resume(dialogue))) => Some(&mut dialogue.reason),
         _ => None,
     };
     if let Some(field) = field {
@@ -285,6 +292,9 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
             Some(Overlay::Limit(dialogue)) => dialogue.in_reason = !dialogue.in_reason,
             _ => {}
         },
+        Command::StopOrResume => return automatic::key(state),
+        Command::ResumeAutomatic => return automatic::resume(state),
+        Command::LookAgain => return automatic::look_again(state),
         Command::Select => return dialogue::select(state),
         Command::Execute => return dialogue::execute(state),
         Command::Withdraw => return dialogue::withdraw(state),
@@ -441,6 +451,14 @@ fn step(state: &mut State, context: Context, by: isize) {
         if let Some(Overlay::Help { scroll }) = &mut state.overlay {
             let by = i16::try_from(by.clamp(-100, 100)).unwrap_or(0);
             *scroll = scroll.saturating_add_signed(by).min(most);
+        }
+        return;
+    }
+    if context == Context::Resume {
+        let most = overlay::resume_scroll_max(state);
+        if let Some(Overlay::Resume(dialogue)) = &mut state.overlay {
+            let by = i16::try_from(by.clamp(-100, 100)).unwrap_or(0);
+            dialogue.scroll = dialogue.scroll.saturating_add_signed(by).min(most);
         }
         return;
     }

@@ -227,6 +227,9 @@ impl Engine {
 
     /// Makes a plan, has it checked, and issues its orders.
     fn shed(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        if self.stopped().is_some() {
+            return;
+        }
         let node = rule.node;
         let wanted = load - self.effects.going_from(&self.grid, node) - rule.target();
         if wanted <= Power::ZERO {

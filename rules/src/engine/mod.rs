@@ -1,12 +1,13 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
 //! Read [`Engine::apply`], then `grid` (values and loads), `curves` (loads over time), `limits` (a limit rule's course),
-//! `restoring`, `orders` (an order's course), `requests` (what people ask), `set_limits` (limits below the rating) and `view`.
+//! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `set_limits` (limits below the rating) and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
-//! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`.
+//! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
 
 mod alarms;
+mod automatic;
 mod curves;
 pub(crate) mod effects;
 pub(crate) mod grid;
@@ -31,7 +32,7 @@ use crate::model::{
 use crate::orders::{Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Event, Happening, Output};
 use crate::policy::Policy;
-use crate::view::View;
+use crate::view::{Stopped, View};
 use alarms::Alarms;
 use curves::Curves;
 use effects::Effects;
@@ -108,6 +109,9 @@ pub struct Engine {
     /// Snapshots of before there were curves have none.
     #[serde(default)]
     curves: Curves,
+    /// Set while no rule may act. Snapshots of before there was such a stop have none.
+    #[serde(default)]
+    stopped: Option<Stopped>,
     /// Kept so that looking at limits allocates nothing.
     #[serde(skip)]
     looking_at: Vec<NodeId>,

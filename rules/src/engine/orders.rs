@@ -258,6 +258,10 @@ impl Engine {
             self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
             return;
         }
+        if by_rule && self.stopped().is_some() {
+            self.withdraw(id, OrderState::Cancelled, "automatic control is stopped".into(), out);
+            return;
+        }
         if self.is_needless(&open.order) {
             self.withdraw(id, OrderState::Cancelled, "the load is back below the limit without it".into(), out);
             return;

@@ -37,6 +37,16 @@ impl Engine {
                 node.to_string(),
                 self.set_limit(origin, *node, *limit, out),
             ),
+            Request::StopAutomatic { reason } => (
+                format!("stop automatic control{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                "automatic control".into(),
+                self.stop_automatic(origin, reason, out),
+            ),
+            Request::ResumeAutomatic { reason } => (
+                format!("resume automatic control{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                "automatic control".into(),
+                self.resume_automatic(origin, reason, out),
+            ),
         };
         let (object, before, after, reply) = match result {
             Ok(Granted { reply, object, before, after }) => (object, before, after, Ok(reply)),

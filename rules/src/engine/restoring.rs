@@ -96,6 +96,9 @@ impl Engine {
 
     /// Chooses and orders one stage, if anything fits.
     fn stage(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        if self.stopped().is_some() {
+            return;
+        }
         let LimitRule { node, limit, .. } = *rule;
         let mut off: Vec<(TerminalId, RoundNo, Shed)> = self.shed_by(node).collect();
         let class = |terminal| self.grid.customer(terminal).map_or(u8::MAX, |(_, customer)| customer.priority.get());

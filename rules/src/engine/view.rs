@@ -28,6 +28,7 @@ impl Engine {
             alarms: sorted(self.alarms.live().cloned().collect()),
             orders: self.orders().take(View::ORDERS_MAX).cloned().collect(),
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
+            stopped: self.stopped.clone(),
         }
     }
 

@@ -191,7 +191,9 @@ fn the_help_reaches_its_last_line_and_its_first() {
     assert_eq!(frame_text(&state).unwrap(), end);
     press(&mut state, KeyCode::Home);
     assert!(shows(&state, "Everywhere") && shows(&state, "? F1") && !shows(&state, "← -"));
-    press(&mut state, KeyCode::Down);
+    for _ in 0..3 {
+        press(&mut state, KeyCode::Down);
+    }
     assert!(!shows(&state, "Everywhere") && shows(&state, "← -"));
 }
 
@@ -520,4 +522,74 @@ fn no_limit_is_set_where_there_is_none_nor_while_the_centre_does_not_answer() {
     update(&mut lost, Message::Lost("no connection".into()));
     press(&mut lost, KeyCode::Enter);
     assert!(shows(&lost, "the centre does not answer: nothing was sent"));
+}
+
+fn stopped() -> Stopped {
+    Stopped { since: ago(120), by: "li".into(), reason: "smoke in the relay room".into() }
+}
+
+/// What the rules would do: the plan that stands among the view's events.
+fn a_resumption() -> Resumption {
+    let acts = a_view().events.into_iter().take(1).collect();
+    Resumption { stopped: stopped(), at: NOW, within: Span::from_s(60), acts }
+}
+
+/// Automatic control is stopped, and the operator looks at its end.
+pub(super) fn at_resumption(size: (u16, u16)) -> State {
+    let mut state = console(size);
+    refresh(&mut state, |view| view.stopped = Some(stopped()));
+    assert_eq!(keys(&mut state, "!"), [Effect::FetchResumption]);
+    update(&mut state, Message::Resumption(Ok(Some(a_resumption()))));
+    state
+}
+
+#[test]
+fn one_key_stops_all_automatic_control_on_every_screen_and_in_every_dialogue() {
+    let wanted = Request::StopAutomatic { reason: "stopped by key at the console".into() };
+    for screen in ["1", "2", "3", "4", "5", "6", "1v"] {
+        let mut state = console(SIZE);
+        keys(&mut state, screen);
+        assert_eq!(asks(&keys(&mut state, "!")), [&wanted], "{screen}");
+    }
+    for mut state in [at_limit(SIZE), after_select(SIZE), at_limit((40, 10))] {
+        assert_eq!(asks(&press(&mut state, KeyCode::F(12))), [&wanted]);
+    }
+    let mut typing = at_limit(SIZE);
+    assert!(asks(&keys(&mut typing, "!")).is_empty(), "typed into the field");
+    let mut state = console(SIZE);
+    update(&mut state, Message::Answer(Asked::StopAutomatic, Answer::Granted(Reply::Done)));
+    assert!(shows(&state, "ALL AUTOMATIC CONTROL IS STOPPED"));
+}
+
+#[test]
+fn nothing_is_resumed_that_was_not_looked_at() {
+    let mut state = console(SIZE);
+    refresh(&mut state, |view| view.stopped = Some(stopped()));
+    assert!(shows(&state, "AUTOMATIC STOPPED by li"));
+    keys(&mut state, "!");
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty(), "the preview is not here yet");
+    update(&mut state, Message::Resumption(Err("no answer within 20 s".into())));
+    assert!(shows(&state, "no answer within 20 s"));
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty());
+    assert_eq!(press(&mut state, KeyCode::F(5)), [Effect::FetchResumption]);
+    update(&mut state, Message::Resumption(Ok(Some(a_resumption()))));
+    assert!(shows(&state, "390.0 kW wanted"));
+    keys(&mut state, "relay replaced, yes");
+    let wanted = Request::ResumeAutomatic { reason: "relay replaced, yes".into() };
+    assert_eq!(asks(&press(&mut state, KeyCode::Enter)), [&wanted]);
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty(), "once");
+    update(&mut state, Message::Answer(Asked::ResumeAutomatic, Answer::Granted(Reply::Done)));
+    assert!(shows(&state, "automatic control is running again"));
+}
+
+#[test]
+fn a_resumption_that_somebody_else_made_is_told() {
+    let mut state = console(SIZE);
+    refresh(&mut state, |view| view.stopped = Some(stopped()));
+    keys(&mut state, "!");
+    update(&mut state, Message::Resumption(Ok(None)));
+    assert!(shows(&state, "is running already"));
+    let mut dead = at_resumption(SIZE);
+    update(&mut dead, Message::View(Box::new(a_view()), disk_full()));
+    assert!(asks(&press(&mut dead, KeyCode::Enter)).is_empty());
 }

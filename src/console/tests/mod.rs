@@ -14,7 +14,9 @@ use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{
     Alarm, AlarmCause, AlarmId, AlarmState, Choice, Event, Finding, Happening, Reason, Reply,
 };
-use headroom_rules::view::{LimitState, Load, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
+use headroom_rules::view::{
+    LimitState, Load, NodeView, PointView, Resumption, RoundView, Stopped, TerminalDetail, TerminalView, View,
+};
 
 use crate::api::{Day, OfTerminal};
 use crate::console::node::{Curve, Past};
@@ -175,6 +177,7 @@ fn a_view() -> View {
             Event { at: ago(90), source_time: None, what: Happening::PolicyLoaded { limits: 4 } },
             Event { at: ago(95), source_time: None, what: Happening::Started },
         ],
+        stopped: None,
     }
 }
 

@@ -95,6 +95,15 @@ fn a_limit_below_its_rating_shows_in_the_overview() {
 }
 
 #[test]
+fn the_end_of_a_stop_shows_what_the_rules_would_do() {
+    picture("resume_80x24", &behaviour::at_resumption(SMALL));
+    let mut stopped = console(SMALL);
+    let since = behaviour::at_resumption(SMALL).view.stopped;
+    refresh(&mut stopped, |view| view.stopped = since);
+    picture("stopped_80x24", &stopped);
+}
+
+#[test]
 fn a_centre_that_stopped_answering() {
     let mut state = console(SMALL);
     update(&mut state, Message::Clock(14_000));

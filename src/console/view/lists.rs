@@ -213,12 +213,18 @@ pub(super) fn full_text(state: &State, frame: &mut Frame, area: Rect, paragraphs
 /// What stands out among events: what needs a person, then what the rules do.
 pub(super) fn event_style(state: &State, what: &Happening) -> Style {
     match what {
-        Happening::Breach { .. } | Happening::Futile { .. } | Happening::PlanRefused { .. } => state.theme.high(),
+        Happening::Breach { .. }
+        | Happening::Futile { .. }
+        | Happening::PlanRefused { .. }
+        | Happening::AutomaticStopped { .. } => state.theme.high(),
         Happening::NoResponse { .. } | Happening::Cover { open: true, .. } | Happening::SetLimitDropped { .. } => {
             state.theme.medium()
         }
         Happening::Link { up: false, .. } | Happening::RestoreHeld { .. } => state.theme.low(),
-        Happening::Planned { .. } | Happening::Restoring { .. } | Happening::LimitSet { .. } => state.theme.active(),
+        Happening::Planned { .. }
+        | Happening::Restoring { .. }
+        | Happening::LimitSet { .. }
+        | Happening::AutomaticResumed { .. } => state.theme.active(),
         _ => state.theme.normal(),
     }
 }

@@ -100,6 +100,11 @@ fn draw_status(state: &State, frame: &mut Frame, area: Rect) {
         return;
     }
     let mut spans = match state.connection {
+        // While the centre answers, nothing is more worth knowing.
+        Connection::Live if state.view.stopped.is_some() => {
+            let by = state.view.stopped.as_ref().map_or("", |stopped| &stopped.by);
+            vec![Span::styled(format!(" ■ AUTOMATIC STOPPED by {by} "), theme.high().patch(theme.selected()))]
+        }
         Connection::Live if state.health.store.failing.is_some() => {
             vec![Span::styled(" ◆ store behind ", theme.medium())]
         }

@@ -11,7 +11,9 @@ use ratatui::widgets::{Block, Clear, Paragraph};
 use super::text;
 use crate::console::keys;
 use crate::console::layout;
-use crate::console::state::{Dialogue, LimitDialogue, LimitStage, Overlay, Stage, State, Wish};
+use crate::console::state::{
+    Dialogue, LimitDialogue, LimitStage, Overlay, ResumeDialogue, ResumeStage, Stage, State, Wish,
+};
 
 type Lines = Vec<(String, Style)>;
 
@@ -32,6 +34,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, area: Rect) {
         }
         Overlay::Dialogue(dialogue) => ("Control", control(state, dialogue), 0),
         Overlay::Limit(dialogue) => ("Limit", limit(state, dialogue), 0),
+        Overlay::Resume(dialogue) => ("Resume automatic control", resume(state, dialogue), dialogue.scroll),
     };
     let lines = wrapped(lines, area.width);
     let block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
@@ -66,7 +69,7 @@ pub(crate) fn help_scroll_max(state: &State) -> u16 {
 fn help(state: &State) -> Lines {
     use keys::Context::{
         Alarms, CheckBack, Comment, Detail, Events, Filter, Help, Limit, LimitConfirm, Metering, Node, Orders,
-        Overview, Quit, ReviewCap, Terminals,
+        Overview, Quit, Resume, ReviewCap, Terminals,
     };
     let everywhere = |b: &keys::Binding| b.contexts.contains(&Overview) && b.contexts.contains(&Events);
     let line = |b: &keys::Binding| (format!("  {}{}", text::fit(&b.names(), 14), b.help), state.theme.normal());
@@ -87,6 +90,7 @@ fn help(state: &State) -> Lines {
         ("Orders", Orders),
         ("Events", Events),
         ("Meter reading", Metering),
+        ("Resume automatic control", Resume),
         ("Quit", Quit),
         ("Help", Help),
     ] {
@@ -237,6 +241,50 @@ fn limit(state: &State, dialogue: &LimitDialogue) -> Lines {
         lines.push((format!("! {note}"), theme.medium()));
     }
     lines
+}
+
+/// What resuming would do, in full: nobody is to resume what they have not seen.
+fn resume(state: &State, dialogue: &ResumeDialogue) -> Lines {
+    let theme = state.theme;
+    let mut lines = Lines::new();
+    match &dialogue.stage {
+        ResumeStage::Look => {}
+        ResumeStage::Asking => return vec![("◌ Asking the centre …".to_owned(), theme.active())],
+        ResumeStage::Ended(sentence) => return vec![(sentence.clone(), theme.strong())],
+    }
+    if let Some(stopped) = &state.view.stopped {
+        let why = if stopped.reason.is_empty() { "" } else { ": " };
+        let since = state.now().since(stopped.since);
+        lines.push((format!("Stopped by {} {since} ago{why}{}", stopped.by, stopped.reason), theme.strong()));
+    }
+    lines.push((format!("Why resume, for the audit log: {}▏", dialogue.reason.value()), theme.strong()));
+    match &dialogue.preview {
+        None => lines.push(("◌ The centre reckons what the rules would do …".to_owned(), theme.active())),
+        Some(Err(sentence)) => {
+            lines.push((format!("✖ What they would do is not known: {sentence}"), theme.medium()));
+            lines.push(("F5 asks again. Without it nothing is resumed.".to_owned(), theme.normal()));
+        }
+        Some(Ok(preview)) => {
+            let begins = format!("With the loads of {}Z, within {}:", text::clock(preview.at), preview.within);
+            lines.push((begins, theme.title()));
+            if preview.acts.is_empty() {
+                lines.push(("nothing would be shed and nothing restored.".to_owned(), theme.normal()));
+            }
+            for act in &preview.acts {
+                lines.push((act.what.to_string(), super::lists::event_style(state, &act.what)));
+            }
+            lines.push(("Enter resumes, Esc leaves it stopped, F5 looks again.".to_owned(), theme.strong()));
+        }
+    }
+    lines
+}
+
+/// How far the look at a resumption can be scrolled.
+pub(crate) fn resume_scroll_max(state: &State) -> u16 {
+    let Some(overlay @ Overlay::Resume(dialogue)) = &state.overlay else { return 0 };
+    let area = layout::overlay(overlay, Rect::new(0, 0, state.size.0, state.size.1));
+    let lines = u16::try_from(wrapped(resume(state, dialogue), area.width).len()).unwrap_or(u16::MAX);
+    lines.saturating_sub(area.height.saturating_sub(2))
 }
 
 fn following(state: &State, id: headroom_rules::orders::OrderId, executing: bool, cancelling: bool) -> Lines {

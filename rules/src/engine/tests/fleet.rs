@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::Engine;
 use crate::input::{Input, Origin, Request};
 use crate::model::{NodeId, PointKind, Power, Reading, RoundNo, SwitchPosition, TerminalId, Timestamp};
-use crate::orders::{Action, Command, NotSent, Order, OrderId, OrderState, Outcome, Step};
+use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{Alarm, AlarmCause, AlarmState, Audit, Happening, Output, Refusal, Reply};
 use crate::policy::Policy;
 use crate::testing::{START, Site, behind, good, inventory, kw, node, power, s, switch, terminal};
@@ -20,11 +20,23 @@ pub(super) struct Guard {
     guaranteed: BTreeSet<TerminalId>,
     told: BTreeSet<TerminalId>,
     now: Timestamp,
+    /// Whether automatic control is stopped, and what the last request would make of that.
+    stopped: bool,
+    wanted: Option<bool>,
+    /// Orders that rules issued.
+    rules: BTreeSet<OrderId>,
 }
 
 impl Guard {
     pub(super) fn before(&mut self, input: &Input) {
         self.now = self.now.max(input.at());
+        self.wanted = match input {
+            Input::Request { request: Request::StopAutomatic { .. }, .. } => Some(true),
+            Input::Request { request: Request::ResumeAutomatic { .. }, .. } => Some(false),
+            _ => None,
+        };
+        // What a resumption sets going comes before its answer.
+        self.stopped &= self.wanted != Some(false);
         match input {
             Input::Outcome { order, outcome: Outcome::Confirmed(Step::Select), .. }
                 if self.selected.contains(order) =>
@@ -54,10 +66,17 @@ impl Guard {
     }
 
     pub(super) fn after(&mut self, output: &Output) {
+        if let (Output::Reply(Ok(_)), Some(true)) = (output, self.wanted) {
+            self.stopped = true;
+        }
+        if let Output::Order(Order { id, issuer: Issuer::Limit { .. }, .. }) = output {
+            self.rules.insert(*id);
+        }
         let Output::Command(command) = output else { return };
         let Command { order, terminal, action, step, expires_at } = *command;
         if matches!(step, Step::Select | Step::Execute) {
             assert!(self.now < expires_at, "expired-never-sent: {command:?} at {}", self.now);
+            assert!(!(self.stopped && self.rules.contains(&order)), "stopped-is-stopped: {command:?}");
             if matches!(action, Action::Trip { .. }) {
                 assert!(!self.guaranteed.contains(&terminal), "never-shed-protected: {command:?}");
                 assert!(!self.told.contains(&terminal), "never-shed-protected: {command:?}");
