@@ -229,6 +229,7 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         effect_percent_min: 50,
         passes_max: 3,
         off_time_min: Span::from_s(60),
+        on_time_min: Span::from_s(60),
         restore_below_percent: 80,
         restore_hold: Span::from_s(30),
         restore_step: Span::from_s(20),

@@ -407,6 +407,8 @@ pub enum Reason {
     LeastImportant { class: u8, curtailed_wh: i64 },
     /// Of the last ones that would do, the one that sheds the least too much.
     BestFit { class: u8 },
+    /// Back for less than the rule's least time on: shed again because nothing else would do.
+    NothingElse { class: u8, on_for: Span },
     /// The most important class still off, and within it the one off longest.
     MostImportant { class: u8, off_for: Span },
 }
@@ -428,6 +430,7 @@ pub enum Finding {
     PowerUnknown { terminal: TerminalId, round: RoundNo },
     OrderUnderWay { terminal: TerminalId, round: RoundNo, order: OrderId },
     DidNotRespond { terminal: TerminalId, round: RoundNo },
+    NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span },
     NotNeeded { terminal: TerminalId, round: RoundNo },
 }
 
@@ -480,6 +483,9 @@ impl fmt::Display for Reason {
                 write!(f, "class {class}, curtailed {:.1} kWh so far", *curtailed_wh as f64 / 1_000.0)
             }
             Self::BestFit { class } => write!(f, "class {class}, closest fit"),
+            Self::NothingElse { class, on_for } => {
+                write!(f, "class {class}, nothing else would do though it has been back for {on_for} only")
+            }
             Self::MostImportant { class, off_for } => write!(f, "class {class}, off for {off_for}"),
         }
     }
@@ -508,6 +514,9 @@ impl fmt::Display for Finding {
                 write!(f, "{terminal} round {round}: order {order} under way")
             }
             Self::DidNotRespond { terminal, round } => write!(f, "{terminal} round {round}: did not respond before"),
+            Self::NotOnLongEnough { terminal, round, on_for } => {
+                write!(f, "{terminal} round {round}: back for {on_for} only")
+            }
             Self::NotNeeded { terminal, round } => write!(f, "{terminal} round {round}: not needed"),
         }
     }

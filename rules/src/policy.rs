@@ -60,6 +60,10 @@ pub struct LimitRule {
     pub passes_max: u8,
     /// A round that was shed stays so for at least this long.
     pub off_time_min: Span,
+    /// A round that came back is not shed again before, unless nothing else would do. Rules of before there was such a
+    /// time have none.
+    #[serde(default)]
+    pub on_time_min: Span,
     /// Restoration may begin once the load has stayed at or below this share of the limit, 1..=100 % …
     pub restore_below_percent: u8,
     /// … for this long.

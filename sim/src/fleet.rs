@@ -278,6 +278,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             effect_percent_min: 50,
             passes_max: 5,
             off_time_min: Span::from_s(180),
+            on_time_min: Span::from_s(180),
             restore_below_percent: 90,
             restore_hold: Span::from_s(120),
             restore_step: Span::from_s(30),

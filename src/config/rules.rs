@@ -29,6 +29,7 @@ impl Defaults {
     const EFFECT_PERCENT_MIN: u8 = 50;
     const PASSES_MAX: u8 = 3;
     const OFF_TIME_MIN_S: i64 = 900;
+    const ON_TIME_MIN_S: i64 = 600;
     const RESTORE_BELOW_PERCENT: u8 = 80;
     const RESTORE_HOLD_S: i64 = 600;
     const RESTORE_STEP_S: i64 = 120;
@@ -98,6 +99,7 @@ fn limit(section: &Section<'_>) -> Option<LimitRule> {
     let effect_percent_min = section.int_or("effect_percent_min", Defaults::EFFECT_PERCENT_MIN, PERCENT, 1..=100);
     let passes_max = section.int_or("passes_max", Defaults::PASSES_MAX, "whole number of plans", 1..=50);
     let off_time_min = span("off_time_min_s", Defaults::OFF_TIME_MIN_S, 0..=DAY_S);
+    let on_time_min = span("on_time_min_s", Defaults::ON_TIME_MIN_S, 0..=DAY_S);
     let restore_below_percent =
         section.int_or("restore_below_percent", Defaults::RESTORE_BELOW_PERCENT, PERCENT, 1..=100);
     let restore_hold = span("restore_hold_s", Defaults::RESTORE_HOLD_S, 0..=DAY_S);
@@ -114,6 +116,7 @@ fn limit(section: &Section<'_>) -> Option<LimitRule> {
         effect_percent_min,
         passes_max,
         off_time_min,
+        on_time_min,
         restore_below_percent,
         restore_hold,
         restore_step,
@@ -143,6 +146,7 @@ pub fn to_toml(policy: &Policy) -> String {
             ("delay_s", rule.delay),
             ("verify_after_s", rule.verify_after),
             ("off_time_min_s", rule.off_time_min),
+            ("on_time_min_s", rule.on_time_min),
             ("restore_hold_s", rule.restore_hold),
             ("restore_step_s", rule.restore_step),
         ];

@@ -114,7 +114,7 @@ fn rules_written_parse_back_to_the_same() {
     (rule.warning_percent, rule.hysteresis_percent, rule.effect_percent_min) = (81, 7, 33);
     (rule.restore_below_percent, rule.passes_max, rule.cold_load_percent) = (66, 9, 210);
     (rule.delay, rule.verify_after, rule.off_time_min) = (Span::from_s(1), Span::from_s(2), Span::from_s(3));
-    (rule.restore_hold, rule.restore_step) = (Span::from_s(4), Span::from_s(5));
+    (rule.restore_hold, rule.restore_step, rule.on_time_min) = (Span::from_s(4), Span::from_s(5), Span::from_s(6));
     assert_eq!(rules::parse(Path::new("rules.toml"), &rules::to_toml(&policy), None).unwrap(), policy);
 }
 

@@ -242,7 +242,8 @@ impl Engine {
             return;
         }
         let plan = plan(node, passes + 1, load, wanted, &self.facts(node, &watch.deaf));
-        if let Err(violation) = check_plan(&self.world(), &plan, rule.passes_max) {
+        let world = World { deaf: watch.deaf.clone(), ..self.world() };
+        if let Err(violation) = check_plan(&world, &plan, rule.passes_max) {
             self.tell(Happening::PlanRefused { node, violation: violation.to_string() }, out);
             self.give_up(rule, watch, load, out);
             return;
@@ -274,6 +275,9 @@ impl Engine {
             grid: &self.grid,
             effects: &self.effects,
             policy: &self.policy,
+            sheds: &self.sheds,
+            returned: &self.returned,
+            deaf: BTreeSet::new(),
             busy: self.ledger.busy(),
             now: self.now,
         }
@@ -292,6 +296,7 @@ impl Engine {
     pub(super) fn facts(&self, node: NodeId, deaf: &BTreeSet<(TerminalId, RoundNo)>) -> Vec<TerminalFacts> {
         let mut all = Vec::new();
         let holders = self.ledger.holders();
+        let on_time_min = self.policy.rule(node).map(|rule| rule.on_time_min).unwrap_or_default();
         for terminal in self.grid.terminals_below(node) {
             let (Some(post), Some((id, customer)), Some(entry)) = (
                 self.grid.posts.get(&terminal),
@@ -319,6 +324,7 @@ impl Engine {
                 power: self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value)),
                 under_way: holders.get(&(terminal, round)).copied(),
                 deaf: deaf.contains(&(terminal, round)),
+                back_for: self.returned.back_for(terminal, round, on_time_min, self.now),
             });
             all.push(TerminalFacts {
                 terminal,

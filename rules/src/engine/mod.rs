@@ -15,6 +15,7 @@ mod limits;
 mod orders;
 mod requests;
 mod restoring;
+pub(crate) mod returned;
 mod set_limits;
 #[cfg(test)]
 mod tests;
@@ -39,6 +40,7 @@ use effects::Effects;
 use grid::Grid;
 use limits::Watch;
 use orders::Ledger;
+use returned::{Return, Returned};
 
 /// A link that is down for less than this is no alarm: terminals on mobile networks come and go.
 const LINK_GRACE: Span = Span::from_s(60);
@@ -54,7 +56,7 @@ const CHANGES_MAX: u16 = 60;
 
 /// Whose trip holds a round off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-enum Holder {
+pub(crate) enum Holder {
     /// A limit rule, which will restore it.
     Rule(NodeId),
     /// A person; no rule restores it.
@@ -63,14 +65,17 @@ enum Holder {
 
 /// A round that an order tripped.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-struct Shed {
-    by: Holder,
-    since: Timestamp,
+pub(crate) struct Shed {
+    pub(crate) by: Holder,
+    pub(crate) since: Timestamp,
     /// What it had before; nothing where that was not known.
-    power: Power,
+    pub(crate) power: Power,
     /// No rule tries to restore it before: an attempt failed.
-    not_before: Timestamp,
+    pub(crate) not_before: Timestamp,
 }
+
+/// All that is off by orders.
+pub(crate) type Sheds = BTreeMap<TerminalId, BTreeMap<RoundNo, Shed>>;
 
 /// A round that did not do what an order wanted.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -96,14 +101,17 @@ pub struct Engine {
     alarms: Alarms,
     ledger: Ledger,
     effects: Effects,
-    sheds: BTreeMap<TerminalId, BTreeMap<RoundNo, Shed>>,
+    sheds: Sheds,
+    /// Snapshots of before there were least times on have none.
+    #[serde(default)]
+    returned: Returned,
     /// Energy that customers went without by rules' trips that are over.
     curtailed: BTreeMap<CustomerId, Energy>,
     watches: BTreeMap<NodeId, Watch>,
     /// Rounds that did not respond, with what their alarm is about.
     unresponsive: BTreeMap<TerminalId, BTreeMap<RoundNo, Stuck>>,
     /// Trips of rules that came to nothing though they were executed. A switch that opens late is shed all the same.
-    late: BTreeMap<TerminalId, BTreeMap<RoundNo, Shed>>,
+    late: Sheds,
     /// The newest first.
     events: VecDeque<Event>,
     /// Snapshots of before there were curves have none.
@@ -268,6 +276,7 @@ impl Engine {
                 !rounds.is_empty()
             });
         }
+        self.returned.retain(|terminal, round, _| exists(&terminal, &round));
         for (terminal, rounds) in &mut self.unresponsive {
             rounds.retain(|round, _| exists(terminal, round));
         }
@@ -424,11 +433,23 @@ impl Engine {
         if rounds.is_empty() {
             self.sheds.remove(&terminal);
         }
+        let off_for = self.now.since(shed.since);
+        self.returned.came(terminal, round, Return { by: shed.by, at: self.now, off_for });
         if let Holder::Rule(_) = shed.by
             && let Some((customer, _)) = self.grid.customer(terminal)
         {
             *self.curtailed.entry(customer).or_default() += shed.power.over(self.now.since(shed.since));
         }
+    }
+
+    /// Lets go of returns that are no matter to any rule by now.
+    fn forget_returns(&mut self) {
+        if self.returned.is_empty() {
+            return;
+        }
+        let longest = self.policy.limits.iter().map(|rule| rule.on_time_min).max().unwrap_or_default();
+        let now = self.now;
+        self.returned.retain(|_, _, what| now.since(what.at) < longest);
     }
 
     /// What a customer went without by rules, what is off right now included.
@@ -464,6 +485,7 @@ impl Engine {
             rounds.retain(|_, shed| self.now.since(shed.since) < LATE_MAX);
             !rounds.is_empty()
         });
+        self.forget_returns();
         self.orders_on_tick(out);
         let limited: Vec<NodeId> = self.watches.keys().copied().collect();
         for node in limited {

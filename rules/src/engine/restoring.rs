@@ -148,11 +148,7 @@ impl Engine {
         if chosen.is_empty() {
             return;
         }
-        let due = |terminal: TerminalId, round: RoundNo| {
-            let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
-            shed.is_some_and(|shed| self.is_due(rule, shed))
-        };
-        if let Err(violation) = check_stage(&self.world(), rule, &chosen, due) {
+        if let Err(violation) = check_stage(&self.world(), rule, &chosen) {
             self.tell(Happening::PlanRefused { node, violation: violation.to_string() }, out);
             watch.phase = Phase::Restoring { next_at: self.now.after(rule.restore_step) };
             return;

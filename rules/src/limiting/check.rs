@@ -4,10 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::on_times::check_on_times;
 use super::plan::Plan;
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
-use crate::model::{NodeId, PointKind, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
+use crate::engine::returned::Returned;
+use crate::engine::{Holder, Sheds};
+use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::output::Choice;
 use crate::policy::{LimitRule, Policy};
 
@@ -39,6 +42,8 @@ pub(crate) enum Violation {
     Sum { expected: Power, sum: Power },
     #[error("{terminal} round {round} is shed though the others alone reach the target")]
     Superfluous { terminal: TerminalId, round: RoundNo },
+    #[error("{terminal} round {round} has been back for {on_for} only, and {instead} round {instead_round} would do")]
+    NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span, instead: TerminalId, instead_round: RoundNo },
     #[error("plan {pass}: only {most} are permitted in a row")]
     TooManyPasses { pass: u8, most: u8 },
     #[error("{node}: its load is not known, so its limit cannot be kept")]
@@ -54,15 +59,21 @@ pub(crate) struct World<'a> {
     pub(crate) grid: &'a Grid,
     pub(crate) effects: &'a Effects,
     pub(crate) policy: &'a Policy,
+    /// What is off, by whom and since when.
+    pub(crate) sheds: &'a Sheds,
+    /// What came back lately.
+    pub(crate) returned: &'a Returned,
+    /// Rounds that did not respond in the breach that the plan is for.
+    pub(crate) deaf: BTreeSet<(TerminalId, RoundNo)>,
     /// Points that an order holds.
     pub(crate) busy: BTreeSet<(TerminalId, RoundNo)>,
     pub(crate) now: Timestamp,
 }
 
 impl World<'_> {
-    fn round_exists(&self, choice: &Choice) -> bool {
-        let terminal = self.grid.inventory.terminals.get(&choice.terminal);
-        terminal.is_some_and(|terminal| terminal.rounds.contains_key(&choice.round))
+    fn round_exists(&self, terminal: TerminalId, round: RoundNo) -> bool {
+        let terminal = self.grid.inventory.terminals.get(&terminal);
+        terminal.is_some_and(|terminal| terminal.rounds.contains_key(&round))
     }
 
     /// What trips and stages have in common.
@@ -70,7 +81,7 @@ impl World<'_> {
         let mut seen = BTreeSet::new();
         for choice in choices {
             let Choice { terminal, round, .. } = *choice;
-            if !self.round_exists(choice) {
+            if !self.round_exists(terminal, round) {
                 return Err(Violation::NoRound { terminal, round });
             }
             if !seen.insert((terminal, round)) {
@@ -79,17 +90,57 @@ impl World<'_> {
             if !self.supplied_through(terminal).contains(&node) {
                 return Err(Violation::NotBelow { terminal, node });
             }
-            let post = self.grid.posts.get(&terminal).filter(|post| post.link_up);
-            let post = post.ok_or(Violation::LinkDown { terminal })?;
-            let held = post.deciding(PointKind::RoundPosition(round), self.now, self.policy.reading_age_max);
-            if held.is_none_or(|held| held.reading.value != position.value()) {
-                return Err(Violation::Position { terminal, round, wanted: position });
-            }
-            if self.busy.contains(&(terminal, round)) {
-                return Err(Violation::Busy { terminal, round });
-            }
+            self.check_switch(terminal, round, position)?;
         }
         Ok(())
+    }
+
+    /// Whether a round's switch stands at `position` and may be moved from there.
+    fn check_switch(&self, terminal: TerminalId, round: RoundNo, position: SwitchPosition) -> Result<(), Violation> {
+        let post = self.grid.posts.get(&terminal).filter(|post| post.link_up);
+        let post = post.ok_or(Violation::LinkDown { terminal })?;
+        let held = post.deciding(PointKind::RoundPosition(round), self.now, self.policy.reading_age_max);
+        if held.is_none_or(|held| held.reading.value != position.value()) {
+            return Err(Violation::Position { terminal, round, wanted: position });
+        }
+        if self.busy.contains(&(terminal, round)) {
+            return Err(Violation::Busy { terminal, round });
+        }
+        Ok(())
+    }
+
+    /// Power that a round draws, and how much may go away at its terminal before the safety floor is crossed; the
+    /// round's supply is not guaranteed.
+    fn check_supply(&self, terminal: TerminalId, round: RoundNo) -> Result<(Option<Power>, Power, Power), Violation> {
+        let age_max = self.policy.reading_age_max;
+        let customer = self.grid.inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
+        let customer = customer.and_then(|customer| self.grid.inventory.customers.get(&customer));
+        let post = self.grid.posts.get(&terminal).ok_or(Violation::LinkDown { terminal })?;
+        let customer =
+            customer.filter(|c| !c.guaranteed && !post.says_guaranteed()).ok_or(Violation::Guaranteed { terminal })?;
+        let measured = post.deciding(PointKind::RoundPower(round), self.now, age_max);
+        let measured = measured.map(|held| Power::new(held.reading.value)).filter(|power| *power > Power::ZERO);
+        let load = post.load(self.now, age_max).map_err(|_| Violation::LoadUnknown { terminal });
+        let load = if measured.is_some() { load? } else { Power::ZERO };
+        Ok((measured, load - self.effects.going_at(self.grid, terminal, None), customer.safety_floor))
+    }
+
+    /// Power of a round that a plan may trip by itself, and how much may go away at its terminal.
+    pub(super) fn may_trip(&self, terminal: TerminalId, round: RoundNo) -> Result<(Power, Power), Violation> {
+        self.check_switch(terminal, round, SwitchPosition::Closed)?;
+        let (power, load, floor) = self.check_supply(terminal, round)?;
+        let power = power.ok_or(Violation::Power { terminal, round, planned: Power::ZERO })?;
+        Ok((power, load - floor))
+    }
+
+    /// Whether the rule of `node` shed the round, long enough ago to restore it.
+    fn is_due(&self, rule: &LimitRule, terminal: TerminalId, round: RoundNo) -> bool {
+        let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
+        shed.is_some_and(|shed| {
+            shed.by == Holder::Rule(rule.node)
+                && self.now.since(shed.since) >= rule.off_time_min
+                && self.now >= shed.not_before
+        })
     }
 
     /// The nodes from a terminal's customer upwards, by the inventory alone.
@@ -115,25 +166,16 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Resu
         return Err(Violation::TooManyPasses { pass: plan.pass, most: passes_max });
     }
     world.check_each(plan.node, &plan.shed, SwitchPosition::Closed)?;
-    let age_max = world.policy.reading_age_max;
     let mut shed_at: BTreeMap<TerminalId, Power> = BTreeMap::new();
     for choice in &plan.shed {
         let Choice { terminal, round, power, .. } = *choice;
-        let customer = world.grid.inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
-        let customer = customer.and_then(|customer| world.grid.inventory.customers.get(&customer));
-        let post = world.grid.posts.get(&terminal).ok_or(Violation::LinkDown { terminal })?;
-        if post.says_guaranteed() || customer.is_none_or(|customer| customer.guaranteed) {
-            return Err(Violation::Guaranteed { terminal });
-        }
-        let measured = post.deciding(PointKind::RoundPower(round), world.now, age_max);
-        if power <= Power::ZERO || measured.is_none_or(|held| held.reading.value != power.get()) {
+        let (measured, load, floor) = world.check_supply(terminal, round)?;
+        if measured != Some(power) {
             return Err(Violation::Power { terminal, round, planned: power });
         }
-        *shed_at.entry(terminal).or_default() += power;
-        let load = post.load(world.now, age_max).map_err(|_| Violation::LoadUnknown { terminal })?;
-        let shed = shed_at.get(&terminal).copied().unwrap_or_default();
-        let left = load - world.effects.going_at(world.grid, terminal, None) - shed;
-        let floor = customer.map_or(Power::ZERO, |customer| customer.safety_floor);
+        let shed = shed_at.entry(terminal).or_default();
+        *shed += power;
+        let left = load - *shed;
         if left < floor {
             return Err(Violation::Floor { terminal, left, floor });
         }
@@ -144,7 +186,7 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Resu
     }
     match plan.shed.iter().find(|choice| sum - choice.power >= plan.wanted) {
         Some(&Choice { terminal, round, .. }) => Err(Violation::Superfluous { terminal, round }),
-        None => Ok(()),
+        None => check_on_times(world, plan),
     }
 }
 
@@ -153,18 +195,13 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Resu
 ///
 /// # Errors
 /// The first invariant that it breaks.
-pub(crate) fn check_stage(
-    world: &World<'_>,
-    rule: &LimitRule,
-    stage: &[Choice],
-    due: impl Fn(TerminalId, RoundNo) -> bool,
-) -> Result<(), Violation> {
+pub(crate) fn check_stage(world: &World<'_>, rule: &LimitRule, stage: &[Choice]) -> Result<(), Violation> {
     world.check_each(rule.node, stage, SwitchPosition::Open)?;
     let mut coming: BTreeMap<NodeId, Power> = BTreeMap::new();
     let anew: Vec<_> = stage.iter().map(|choice| (choice.terminal, choice.round)).collect();
     for choice in stage {
         let Choice { terminal, round, power, .. } = *choice;
-        if !due(terminal, round) {
+        if !world.is_due(rule, terminal, round) {
             return Err(Violation::NotDue { terminal, round, node: rule.node });
         }
         for node in world.supplied_through(terminal) {

@@ -1,9 +1,11 @@
 //! Limiting: which rounds to shed, and a second opinion on it.
 //!
 //! [`plan`] chooses and gives a reason for each round that it sheds and each that it spares. [`check`] is not the planner:
-//! it derives from the inventory and the readings anew that a plan, or a stage of restoration, breaks no invariant.
+//! it derives from the inventory and the readings anew that a plan, or a stage of restoration, breaks no invariant;
+//! `on_times` is its part about rounds that have hardly come back.
 
 pub(crate) mod check;
+mod on_times;
 pub(crate) mod plan;
 
 #[cfg(test)]

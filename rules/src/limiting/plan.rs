@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, SwitchPosition, TerminalId};
+use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::OrderId;
 use crate::output::{Choice, Finding, Happening, Reason};
 
@@ -34,6 +34,8 @@ pub(crate) struct RoundFacts {
     pub(crate) under_way: Option<OrderId>,
     /// Tripped before in this breach, without effect.
     pub(crate) deaf: bool,
+    /// How long it has been back, while that is less than the rule's least time on.
+    pub(crate) back_for: Option<Span>,
 }
 
 /// What is shed, what is spared, and why. Never changed once made.
@@ -72,6 +74,18 @@ struct Candidate {
     class: PriorityClass,
     curtailed: Energy,
     power: Power,
+    back_for: Option<Span>,
+}
+
+impl Candidate {
+    /// Why it is not needed where the others do.
+    fn not_needed(&self) -> Finding {
+        let Self { terminal, round, .. } = *self;
+        match self.back_for {
+            Some(on_for) => Finding::NotOnLongEnough { terminal, round, on_for },
+            None => Finding::NotNeeded { terminal, round },
+        }
+    }
 }
 
 /// Chooses rounds whose power together is at least `wanted`, or all that may be shed where that is less.
@@ -93,8 +107,8 @@ pub(crate) fn plan(node: NodeId, pass: u8, load: Power, wanted: Power, terminals
             }
         }
     }
-    // Round 1 of everybody before round 2 of anybody: the burden is shared.
-    candidates.sort_by_key(|c| (Reverse(c.class), c.curtailed, c.round, c.terminal));
+    // Round 1 of everybody before round 2 of anybody: the burden is shared. What has hardly come back goes last.
+    candidates.sort_by_key(|c| (c.back_for.is_some(), Reverse(c.class), c.curtailed, c.round, c.terminal));
     let mut shed = choose(wanted, &candidates, &mut left, &mut spared);
     let mut expected: Power = shed.iter().map(|choice| choice.power).sum();
     // What came first may have become superfluous by what came last; the more important ones are given back first.
@@ -103,7 +117,8 @@ pub(crate) fn plan(node: NodeId, pass: u8, load: Power, wanted: Power, terminals
             && expected - choice.power >= wanted
         {
             expected -= choice.power;
-            spared.push(Finding::NotNeeded { terminal: choice.terminal, round: choice.round });
+            let candidate = candidates.iter().find(|c| (c.terminal, c.round) == (choice.terminal, choice.round));
+            spared.extend(candidate.map(Candidate::not_needed));
             shed.remove(at);
         }
     }
@@ -128,7 +143,8 @@ fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts) -> Result<Candidate, 
     if power <= Power::ZERO {
         return Err(Finding::NoLoad { terminal, round });
     }
-    Ok(Candidate { terminal, round, class: facts.class, curtailed: facts.curtailed, power })
+    let back_for = facts_of.back_for;
+    Ok(Candidate { terminal, round, class: facts.class, curtailed: facts.curtailed, power, back_for })
 }
 
 fn choose(
@@ -144,9 +160,8 @@ fn choose(
         if taken.get(at) == Some(&true) {
             continue;
         }
-        let Candidate { terminal, round, .. } = *candidate;
         if remaining <= Power::ZERO {
-            spared.push(Finding::NotNeeded { terminal, round });
+            spared.push(candidate.not_needed());
             continue;
         }
         if let Err(finding) = floor_kept(candidate, left) {
@@ -154,7 +169,11 @@ fn choose(
             continue;
         }
         let class = candidate.class.get();
-        let mut chosen = (at, candidate, Reason::LeastImportant { class, curtailed_wh: candidate.curtailed.get() });
+        let reason = match candidate.back_for {
+            Some(on_for) => Reason::NothingElse { class, on_for },
+            None => Reason::LeastImportant { class, curtailed_wh: candidate.curtailed.get() },
+        };
+        let mut chosen = (at, candidate, reason);
         if candidate.power >= remaining {
             // The last one. Of those in its class that would do, the one least burdened that sheds little too much; where
             // there is none, the one that sheds the least too much.
@@ -162,6 +181,7 @@ fn choose(
             let fitting = candidates.iter().enumerate().skip(at).filter(|(other, c)| {
                 taken.get(*other) == Some(&false)
                     && c.class == candidate.class
+                    && c.back_for.is_some() == candidate.back_for.is_some()
                     && c.power >= remaining
                     && floor_kept(c, left).is_ok()
             });
@@ -169,7 +189,9 @@ fn choose(
                 fitting.min_by_key(|(other, c)| (if c.power <= much { Power::ZERO } else { c.power }, *other))
                 && other != at
             {
-                chosen = (other, best, Reason::BestFit { class });
+                let reason =
+                    best.back_for.map_or(Reason::BestFit { class }, |on_for| Reason::NothingElse { class, on_for });
+                chosen = (other, best, reason);
             }
         }
         let (chosen_at, chosen, reason) = chosen;
@@ -182,7 +204,7 @@ fn choose(
         remaining -= chosen.power;
         shed.push(Choice { terminal: chosen.terminal, round: chosen.round, power: chosen.power, reason });
         if chosen_at != at {
-            spared.push(Finding::NotNeeded { terminal, round });
+            spared.push(candidate.not_needed());
         }
     }
     shed

@@ -6,7 +6,9 @@ use super::check::{Violation, World, check_plan, check_stage};
 use super::plan::{Plan, RoundFacts, TerminalFacts, plan};
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
-use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, SwitchPosition, TerminalId};
+use crate::engine::returned::{Return, Returned};
+use crate::engine::{Holder, Shed, Sheds};
+use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::OrderId;
 use crate::output::{Choice, Finding, Reason};
 use crate::policy::Policy;
@@ -18,6 +20,8 @@ struct Bench {
     grid: Grid,
     effects: Effects,
     policy: Policy,
+    sheds: Sheds,
+    returned: Returned,
     busy: BTreeSet<(TerminalId, RoundNo)>,
 }
 
@@ -39,9 +43,12 @@ impl Bench {
         let mut bench = Self {
             grid,
             effects: Effects::default(),
-            policy: policy(vec![limit("F", 200), limit("A2", 60)]),
+            policy: policy(vec![limit("A2", 60), limit("F", 200)]),
+            sheds: Sheds::new(),
+            returned: Returned::default(),
             busy: BTreeSet::new(),
         };
+        bench.shed("T3", Holder::Rule(node("F")), s(60));
         for site in &sites {
             let open = site.terminal == terminal("T3");
             let mut load = site.base;
@@ -64,7 +71,16 @@ impl Bench {
     }
 
     fn world(&self) -> World<'_> {
-        World { grid: &self.grid, effects: &self.effects, policy: &self.policy, busy: self.busy.clone(), now: START }
+        World {
+            grid: &self.grid,
+            effects: &self.effects,
+            policy: &self.policy,
+            sheds: &self.sheds,
+            returned: &self.returned,
+            deaf: BTreeSet::new(),
+            busy: self.busy.clone(),
+            now: START,
+        }
     }
 
     fn plan(&self, plan: &Plan) -> Result<(), Violation> {
@@ -72,7 +88,20 @@ impl Bench {
     }
 
     fn stage(&self, stage: &[Choice]) -> Result<(), Violation> {
-        check_stage(&self.world(), &self.policy.limits[0], stage, |_, _| true)
+        check_stage(&self.world(), &self.policy.limits[1], stage)
+    }
+
+    /// A round of 20 kW has been off for so long.
+    fn shed(&mut self, id: &str, by: Holder, off_for: Span) {
+        let since = START.after(-off_for);
+        let shed = Shed { by, since, power: kw(20), not_before: since };
+        self.sheds.entry(terminal(id)).or_default().insert(round(1), shed);
+    }
+
+    /// A round has been back for so long.
+    fn came_back(&mut self, id: &str, back_for: Span) {
+        let what = Return { by: Holder::Rule(node("F")), at: START.after(-back_for), off_for: s(60) };
+        self.returned.came(terminal(id), round(1), what);
     }
 }
 
@@ -168,8 +197,16 @@ fn each_way_in_which_a_stage_breaks_an_invariant_is_refused() {
     // F has 120 of 200, and A2 40 of 60.
     let area = Violation::OverLimit { node: node("A2"), load: kw(61), limit: kw(60) };
     assert_eq!(bench.stage(&[choice("T3", 1, 21)]), Err(area));
-    let not_due = check_stage(&bench.world(), &bench.policy.limits[0], &[choice("T3", 1, 20)], |_, _| false);
-    assert_eq!(not_due, Err(Violation::NotDue { terminal: t3, round: round(1), node: node("F") }));
+    let not_due = Err(Violation::NotDue { terminal: t3, round: round(1), node: node("F") });
+    for (by, off_for) in
+        [(Holder::Operator, s(90)), (Holder::Rule(node("A2")), s(90)), (Holder::Rule(node("F")), s(59))]
+    {
+        bench.shed("T3", by, off_for);
+        assert_eq!(bench.stage(&[choice("T3", 1, 20)]), not_due, "{by:?} {off_for}");
+    }
+    bench.sheds.clear();
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), not_due, "nobody shed it");
+    bench.shed("T3", Holder::Rule(node("F")), s(60));
     bench.effects.expect(OrderId(1), terminal("T4"), round(1), kw(1));
     assert_eq!(
         bench.stage(&[choice("T3", 1, 20)]),
@@ -191,6 +228,7 @@ fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFact
         power: Some(kw(*power)),
         under_way: None,
         deaf: false,
+        back_for: None,
     });
     TerminalFacts {
         terminal: terminal(id),
@@ -206,6 +244,45 @@ fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFact
 fn shed(wanted: i32, terminals: &[TerminalFacts]) -> Vec<(String, u8)> {
     let plan = plan(node("F"), 1, kw(1_000), kw(wanted), terminals);
     plan.shed.iter().map(|choice| (choice.terminal.to_string(), choice.round.get())).collect()
+}
+
+#[test]
+fn a_round_that_has_hardly_come_back_is_shed_only_where_nothing_else_would_do() {
+    let mut back = facts("T1", 5, 0, &[30]);
+    back.rounds[0].back_for = Some(s(5));
+    let all = [back, facts("T2", 1, 0, &[20]), facts("T3", 1, 900, &[20])];
+    assert_eq!(shed(40, &all), rounds(&[("T2", 1), ("T3", 1)]), "though its class is the least important");
+    assert_eq!(shed(60, &all), rounds(&[("T2", 1), ("T3", 1), ("T1", 1)]));
+    let plan = plan(node("F"), 1, kw(1_000), kw(20), &all);
+    let on_for = s(5);
+    assert!(plan.spared.contains(&Finding::NotOnLongEnough { terminal: terminal("T1"), round: round(1), on_for }));
+}
+
+#[test]
+fn the_checker_finds_the_round_that_would_have_done_instead_of_one_that_hardly_came_back() {
+    let mut bench = Bench::new();
+    bench.policy.limits[1].on_time_min = s(60);
+    bench.came_back("T2", s(59));
+    let plan = shedding(15, &[choice("T2", 1, 20)]);
+    // T1 would do, but has a choice to make between its two rounds: its floor does not let both go.
+    assert_eq!(bench.plan(&plan), Ok(()));
+    bench.tell(terminal("T1"), power(kw(70)));
+    let instead_of = |instead_round| Violation::NotOnLongEnough {
+        terminal: terminal("T2"),
+        round: round(1),
+        on_for: s(59),
+        instead: terminal("T1"),
+        instead_round: round(instead_round),
+    };
+    assert_eq!(bench.plan(&plan), Err(instead_of(1)));
+    assert_eq!(bench.plan(&shedding(35, &[choice("T1", 1, 20), choice("T2", 1, 20)])), Err(instead_of(2)));
+    let all = [choice("T1", 1, 20), choice("T1", 2, 20), choice("T2", 1, 20)];
+    assert_eq!(bench.plan(&shedding(45, &all)), Ok(()), "nothing else would do");
+    let deaf =
+        World { deaf: BTreeSet::from([(terminal("T1"), round(1)), (terminal("T1"), round(2))]), ..bench.world() };
+    assert_eq!(check_plan(&deaf, &plan, 3), Ok(()), "T1 does not respond");
+    bench.came_back("T2", s(60));
+    assert_eq!(bench.plan(&plan), Ok(()), "it has been back for long enough");
 }
 
 fn rounds(of: &[(&str, u8)]) -> Vec<(String, u8)> {

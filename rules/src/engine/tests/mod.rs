@@ -10,5 +10,6 @@ mod orders;
 mod replay;
 mod requests;
 mod restoring;
+mod returning;
 mod set_limits;
 mod troubles;

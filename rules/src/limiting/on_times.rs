@@ -1,0 +1,51 @@
+//! The least time for which a round that came back stays on, as the checker sees it: shed again before only where nothing
+//! else would do.
+
+use super::check::{Violation, World};
+use super::plan::Plan;
+use crate::model::{Power, RoundNo, TerminalId};
+use crate::policy::LimitRule;
+
+/// Whether each round of `plan` that came back too lately to be shed again is there for want of another.
+///
+/// Another one is a round that may be shed, has been on for long enough, is not in the plan, and would have done in its
+/// stead. Rounds that failed to respond in this breach are none, nor those at terminals whose floor leaves them a choice.
+///
+/// # Errors
+/// The first round that is there though another one would have done.
+pub(super) fn check_on_times(world: &World<'_>, plan: &Plan) -> Result<(), Violation> {
+    let Some(rule) = world.policy.rule(plan.node) else { return Ok(()) };
+    let back_for = |terminal, round| world.returned.back_for(terminal, round, rule.on_time_min, world.now);
+    let resting = plan.shed.iter().filter(|choice| back_for(choice.terminal, choice.round).is_some());
+    // The largest of them leaves the least to be asked of another.
+    let Some(least) = resting.max_by_key(|choice| choice.power) else { return Ok(()) };
+    let missing = plan.wanted - (plan.expected - least.power);
+    let Some((instead, instead_round)) = another(world, rule, plan, missing) else { return Ok(()) };
+    let on_for = back_for(least.terminal, least.round).unwrap_or_default();
+    let (terminal, round) = (least.terminal, least.round);
+    Err(Violation::NotOnLongEnough { terminal, round, on_for, instead, instead_round })
+}
+
+/// A round outside the plan that may be shed and draws `missing` at least.
+fn another(world: &World<'_>, rule: &LimitRule, plan: &Plan, missing: Power) -> Option<(TerminalId, RoundNo)> {
+    let planned = |terminal, round| plan.shed.iter().any(|c| (c.terminal, c.round) == (terminal, round));
+    for terminal in world.grid.terminals_below(plan.node) {
+        let Some(entry) = world.grid.inventory.terminals.get(&terminal) else { continue };
+        let mut all = Power::ZERO;
+        let mut found = None;
+        let mut room = Power::ZERO;
+        for &round in entry.rounds.keys() {
+            let Ok((power, left)) = world.may_trip(terminal, round) else { continue };
+            (all, room) = (all + power, left);
+            let rested = world.returned.back_for(terminal, round, rule.on_time_min, world.now).is_none();
+            let free = rested && !planned(terminal, round) && !world.deaf.contains(&(terminal, round));
+            if free && power >= missing {
+                found.get_or_insert((terminal, round));
+            }
+        }
+        if all <= room && found.is_some() {
+            return found;
+        }
+    }
+    None
+}
