@@ -74,6 +74,8 @@ fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
     let region = of_kind(&inventory, NodeKind::Region)[0];
     let mut policy = Policy {
         limits: feeders.iter().map(|&feeder| limit(feeder, Power::from_kw(1_000_000))).collect(),
+        calendar: None,
+        baseline: Span::from_s(900),
         reading_age_max: Span::from_s(120),
         order_expiry: Span::from_s(60),
         select_timeout: Span::from_s(30),
@@ -222,6 +224,8 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
     LimitRule {
         node,
         limit,
+        schedule: None,
+        margin: None,
         warning_percent: 90,
         delay: Span::from_s(10),
         hysteresis_percent: 5,

@@ -6,6 +6,7 @@ use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId, Outcome};
 use crate::output::{AlarmCause, AlarmId};
 use crate::policy::Policy;
+use crate::target::TargetId;
 
 /// One thing that happened, at a time that the centre's clock gave. The engine's time never runs backwards: an earlier
 /// `at` counts as the latest seen.
@@ -156,6 +157,27 @@ pub enum Request {
         node: NodeId,
         /// Above zero and at most the rule's limit, the rating; the rating itself ends the setting.
         limit: Power,
+        /// Why, for the audit log; may be empty.
+        reason: String,
+    },
+    /// Take a reduction off a node's load for a time. What a baseline, the mean load before the beginning, less the reduction
+    /// comes to is a limit of the node meanwhile.
+    SetTarget {
+        /// The node. A rule has to limit it: how to shed and restore is the rule's.
+        node: NodeId,
+        /// Above zero.
+        reduction: Power,
+        /// When it begins; what lies in the past is now. At most [`Target::AHEAD_MAX`](crate::target::Target::AHEAD_MAX) ahead.
+        from: Timestamp,
+        /// When it ends; at most [`Target::LENGTH_MAX`](crate::target::Target::LENGTH_MAX) later.
+        to: Timestamp,
+        /// Why, for the audit log; may be empty.
+        reason: String,
+    },
+    /// End a target reduction, or take it back before it begins.
+    CancelTarget {
+        /// Which.
+        target: TargetId,
         /// Why, for the audit log; may be empty.
         reason: String,
     },

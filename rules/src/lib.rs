@@ -6,6 +6,7 @@
 //! **Invariants:** nothing here reads a clock, draws a random number, does I/O or iterates in random order; the same
 //! inputs give the same outputs, bit for bit (`replay-equals-live`).
 
+pub mod calendar;
 pub mod engine;
 pub mod input;
 mod limiting;
@@ -14,6 +15,7 @@ pub mod model;
 pub mod orders;
 pub mod output;
 pub mod policy;
+pub mod target;
 #[cfg(test)]
 mod testing;
 pub mod view;

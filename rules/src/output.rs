@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Command, Order, OrderId};
+use crate::target::{LimitSource, TargetId};
 
 /// One thing that follows from an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +35,11 @@ pub enum Reply {
     Order {
         /// Its number.
         order: OrderId,
+    },
+    /// The target that the request made.
+    Target {
+        /// Its number.
+        target: TargetId,
     },
     /// Done.
     Done,
@@ -84,6 +90,36 @@ pub enum Refusal {
     LimitNotPositive { node: NodeId, limit: Power, rated: Power },
     #[error("{node}: a limit of {limit} is above its rating of {rated}, which only the rule file can change")]
     LimitAboveRating { node: NodeId, limit: Power, rated: Power },
+    #[error(
+        "{node}: a limit of {limit} is below the {guaranteed} that guaranteed customers and safety floors below it draw \
+         now, so it cannot be kept"
+    )]
+    LimitBelowGuaranteed { node: NodeId, limit: Power, guaranteed: Power },
+    #[error("{node}: a reduction of {reduction} takes nothing off; wanted more than 0")]
+    TargetNotPositive { node: NodeId, reduction: Power },
+    #[error(
+        "{node}: a target from {from} to {to} cannot be taken (it is {now}); wanted an end after its beginning and after \
+         now, at most 24 hours long and at most 31 days ahead"
+    )]
+    TargetTimes { node: NodeId, from: Timestamp, to: Timestamp, now: Timestamp },
+    #[error("{node}: target {target} from {from} to {to} is in the way; cancel it first, or ask for another time")]
+    TargetOverlaps { node: NodeId, target: TargetId, from: Timestamp, to: Timestamp },
+    #[error("{node}: as many targets as can be are planned already; cancel one first")]
+    TooManyTargets { node: NodeId },
+    #[error(
+        "{node}: nothing takes {reduction} off; the customers below it who can be switched have contracted {most} above \
+         their safety floors"
+    )]
+    TargetBeyondContracts { node: NodeId, reduction: Power, most: Power },
+    #[error("{node}: the load is not known (bad or old readings), so there is no baseline to take anything off")]
+    BaselineUnknown { node: NodeId },
+    #[error(
+        "{node}: {reduction} off the baseline of {baseline} leave a limit of {limit}: {wanted} would have to be shed, and \
+         {sheddable} can be"
+    )]
+    TargetOutOfReach { node: NodeId, reduction: Power, baseline: Power, limit: Power, wanted: Power, sheddable: Power },
+    #[error("target {target} does not exist, or is over")]
+    UnknownTarget { target: TargetId },
     #[error("automatic control was stopped by {by} at {since} already")]
     AutomaticStopped { by: String, since: Timestamp },
     #[error("automatic control is running: there is nothing to resume")]
@@ -137,6 +173,11 @@ pub enum AlarmCause {
         /// The node.
         node: NodeId,
     },
+    /// A target reduction is more than can be shed.
+    TargetOutOfReach {
+        /// The node.
+        node: NodeId,
+    },
     /// A terminal's link is down.
     LinkDown {
         /// The terminal.
@@ -177,7 +218,8 @@ impl AlarmCause {
             Self::OverLimit { node }
             | Self::Warning { node }
             | Self::LoadUnknown { node }
-            | Self::LimitFutile { node } => Some(node),
+            | Self::LimitFutile { node }
+            | Self::TargetOutOfReach { node } => Some(node),
             Self::LinkDown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
@@ -201,6 +243,7 @@ impl AlarmCause {
             | Self::Warning { .. }
             | Self::LoadUnknown { .. }
             | Self::LimitFutile { .. }
+            | Self::TargetOutOfReach { .. }
             | Self::JournalDamaged
             | Self::JournalFailing
             | Self::JournalOversize
@@ -226,6 +269,7 @@ impl AlarmCause {
         match self {
             Self::OverLimit { .. }
             | Self::LimitFutile { .. }
+            | Self::TargetOutOfReach { .. }
             | Self::JournalDamaged
             | Self::JournalFailing
             | Self::ReplayDiffers
@@ -247,6 +291,9 @@ impl fmt::Display for AlarmCause {
             Self::OverLimit { node } => write!(f, "{node}: load over limit"),
             Self::Warning { node } => write!(f, "{node}: load near limit"),
             Self::LoadUnknown { node } => write!(f, "{node}: load unknown, limit not watched"),
+            Self::TargetOutOfReach { node } => {
+                write!(f, "{node}: the target reduction is more than can be shed, operator needed")
+            }
             Self::LimitFutile { node } => write!(f, "{node}: shedding does not bring the load down, operator needed"),
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::NoEffect { terminal, round } => write!(f, "{terminal}: round {round} did not respond"),
@@ -370,6 +417,20 @@ pub enum Happening {
     Restored { node: NodeId, rounds: u32, shed_for: Span },
     /// A person, or the centre above, set a node's limit.
     LimitSet { node: NodeId, before: Power, after: Power, by: String },
+    /// A node's limit changed by itself: by its schedule, or with a target.
+    LimitChanged { node: NodeId, before: Power, after: Power, source: LimitSource, until: Option<Timestamp> },
+    /// More is drawn than the limit in force by those who may not be shed: it cannot be kept.
+    LimitBelowGuaranteed { node: NodeId, limit: Power, guaranteed: Power },
+    /// A person asked for a reduction.
+    TargetSet { node: NodeId, target: TargetId, reduction: Power, from: Timestamp, to: Timestamp, by: String },
+    /// A reduction began, from this baseline.
+    TargetBegun { node: NodeId, target: TargetId, baseline: Power, reduction: Power, limit: Power, until: Timestamp },
+    /// A reduction's time is over.
+    TargetEnded { node: NodeId, target: TargetId, reduction: Power },
+    /// A person ended a reduction, or took it back.
+    TargetCancelled { node: NodeId, target: TargetId, by: String },
+    /// A reduction did not begin, or is in force no more.
+    TargetDropped { node: NodeId, target: TargetId, why: String },
     /// A limit that was set is in force no more: new rules give the node a lower one, or none.
     SetLimitDropped { node: NodeId, set: Power, rated: Option<Power> },
     /// A person stopped all automatic control; so many selects of rules were withdrawn.
@@ -599,6 +660,30 @@ impl fmt::Display for Happening {
             Self::LimitSet { node, before, after, by } => {
                 write!(f, "{node}: limit set from {before} to {after} by {by}")
             }
+            Self::LimitChanged { node, before, after, source, until } => {
+                write!(f, "{node}: limit now {after}, before {before} ({source}")?;
+                match until {
+                    Some(until) => write!(f, ", until {until})"),
+                    None => f.write_str(")"),
+                }
+            }
+            Self::LimitBelowGuaranteed { node, limit, guaranteed } => write!(
+                f,
+                "{node}: the limit of {limit} cannot be kept, guaranteed customers and safety floors draw {guaranteed}"
+            ),
+            Self::TargetSet { node, target, reduction, from, to, by } => {
+                write!(f, "{node}: target {target} by {by}: {reduction} off from {from} to {to}")
+            }
+            Self::TargetBegun { node, target, baseline, reduction, limit, until } => write!(
+                f,
+                "{node}: target {target} begins: {reduction} off the baseline of {baseline} is a limit of {limit} until \
+                 {until}"
+            ),
+            Self::TargetEnded { node, target, reduction } => {
+                write!(f, "{node}: target {target} of {reduction} is over")
+            }
+            Self::TargetCancelled { node, target, by } => write!(f, "{node}: target {target} cancelled by {by}"),
+            Self::TargetDropped { node, target, why } => write!(f, "{node}: target {target} is dropped: {why}"),
             Self::SetLimitDropped { node, set, rated: Some(rated) } => {
                 write!(f, "{node}: the limit of {set} that was set is dropped, the rules give {rated}")
             }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::{Calendar, Schedule};
 use crate::model::{NodeId, Power, Span};
 
 /// The rules in force. Parsed and checked by the centre's `config`; here every figure is in range.
@@ -9,6 +10,12 @@ use crate::model::{NodeId, Power, Span};
 pub struct Policy {
     /// At most one for each node.
     pub limits: Vec<LimitRule>,
+    /// What schedules are read by; there where a limit has one.
+    #[serde(default)]
+    pub calendar: Option<Calendar>,
+    /// A target reduction is reckoned from the mean load of so long before its beginning, 1..=60 min.
+    #[serde(default = "Policy::baseline_before")]
+    pub baseline: Span,
     /// A reading older than this decides nothing.
     pub reading_age_max: Span,
     /// How long an order may live before it must have been executed.
@@ -18,6 +25,14 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// Minutes that a baseline is made of unless the rules say otherwise.
+    pub const BASELINE_MIN: i64 = 15;
+
+    /// What journals of before there were target reductions mean.
+    const fn baseline_before() -> Span {
+        Span::from_s(Self::BASELINE_MIN * 60)
+    }
+
     /// Puts the limits in the order in which [`Policy::rule`] looks for them.
     pub(crate) fn sort(&mut self) {
         self.limits.sort_by_key(|rule| rule.node);
@@ -46,6 +61,13 @@ pub struct LimitRule {
     pub node: NodeId,
     /// Its load must not stay above this.
     pub limit: Power,
+    /// Lower limits at some hours, if any.
+    #[serde(default)]
+    pub schedule: Option<Schedule>,
+    /// How far below the limit a breach ends and a plan aims, where it is not [`Self::hysteresis_percent`]: set by the engine
+    /// while a target reduction is in force, which is a part of the load only.
+    #[serde(default)]
+    pub margin: Option<Power>,
     /// A warning alarm stands from this share of the limit, 1..=100 %.
     pub warning_percent: u8,
     /// The load must have been above the limit for this long before anything is shed.
@@ -82,7 +104,10 @@ impl LimitRule {
 
     /// Load that a plan aims at and below which a breach is over.
     pub fn target(&self) -> Power {
-        self.limit.percent(100 - i64::from(self.hysteresis_percent))
+        match self.margin {
+            Some(margin) => self.limit - margin,
+            None => self.limit.percent(100 - i64::from(self.hysteresis_percent)),
+        }
     }
 
     /// Load at or below which restoration may begin.

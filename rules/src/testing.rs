@@ -120,6 +120,8 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
     LimitRule {
         node: node(of),
         limit: kw(limit_kw),
+        schedule: None,
+        margin: None,
         warning_percent: 90,
         delay: s(10),
         hysteresis_percent: 5,
@@ -136,7 +138,14 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
 }
 
 pub(crate) fn policy(limits: Vec<LimitRule>) -> Policy {
-    Policy { limits, reading_age_max: s(60), order_expiry: s(60), select_timeout: s(30) }
+    Policy {
+        limits,
+        calendar: None,
+        baseline: s(900),
+        reading_age_max: s(60),
+        order_expiry: s(60),
+        select_timeout: s(30),
+    }
 }
 
 pub(crate) fn good(point: PointKind, value: i64) -> Reading {

@@ -8,6 +8,7 @@ use crate::model::{
 };
 use crate::orders::Order;
 use crate::output::{Alarm, Event};
+use crate::target::{InForce, Target};
 
 /// Everything on the overview, at one instant.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
@@ -24,6 +25,9 @@ pub struct View {
     pub orders: Vec<Order>,
     /// The newest events first, at most [`View::EVENTS_MAX`]; the routine ones among them go first.
     pub events: Vec<Event>,
+    /// Target reductions that are planned or in force, by node and time.
+    #[serde(default)]
+    pub targets: Vec<Target>,
     /// Set while automatic control is stopped: no limit is kept.
     #[serde(default)]
     pub stopped: Option<Stopped>,
@@ -77,8 +81,11 @@ pub struct NodeView {
     pub load: Load,
     /// The limit that is in force, where a rule gives one.
     pub limit: Option<Power>,
-    /// The rule's own limit, the rating; the one in force is lower where people set it so.
+    /// The rule's own limit, the rating; the one in force may be lower.
     pub rated: Option<Power>,
+    /// What gives the limit in force, and what comes next; where a rule gives one.
+    #[serde(default)]
+    pub in_force: Option<InForce>,
     /// Its warning level, where a rule gives one.
     pub warning: Option<Power>,
     /// Where its limit rule stands.

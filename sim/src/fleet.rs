@@ -271,6 +271,8 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             node: feeder_id(number)?,
             // Whole tens of kilowatts, as people lay limits down.
             limit: Power::new(((watts + 5_000) / 10_000 * 10_000).max(10_000)),
+            schedule: None,
+            margin: None,
             warning_percent: 95,
             delay: Span::from_s(30),
             hysteresis_percent: 3,
@@ -287,6 +289,8 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
     }
     Ok(Policy {
         limits,
+        calendar: None,
+        baseline: Span::from_s(900),
         reading_age_max: Span::from_s(120),
         // Simulated time runs fast: twenty minutes leave an operator twenty seconds at factor 60.
         order_expiry: Span::from_s(1_200),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use bytes::Buf;
 use futures_util::{Stream, TryStreamExt as _};
 use headroom_rules::input::{Origin, Request};
-use headroom_rules::model::{Span, Timestamp};
+use headroom_rules::model::{Power, Span, Timestamp};
+use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
 use warp::http::StatusCode;
@@ -37,13 +38,50 @@ where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
 {
+    let request = serde_json::from_slice(&in_time(body).await?)
+        .map_err(|error| Fault::bad_request(format!("the body is no request: {error}")))?;
+    ask(api, caller, request).await
+}
+
+/// A target reduction of a node, as people ask for it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reduction {
+    /// W.
+    reduction: Power,
+    /// Without it: now.
+    from: Option<Timestamp>,
+    to: Timestamp,
+    #[serde(default)]
+    reason: String,
+}
+
+/// The same as the request `set_target`, at the node's own address.
+pub(super) async fn target<S, B>(api: &Api, caller: Caller, id: &str, body: S) -> Result<Response, Fault>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
+    let node = id.parse().map_err(|error| Fault::bad_request(format!("no node's id: {error}")))?;
+    let Reduction { reduction, from, to, reason } = serde_json::from_slice(&in_time(body).await?)
+        .map_err(|error| Fault::bad_request(format!("the body is no target: {error}")))?;
+    let from = from.unwrap_or_else(|| api.handle.clock.now());
+    ask(api, caller, Request::SetTarget { node, reduction, from, to, reason }).await
+}
+
+async fn in_time<S, B>(body: S) -> Result<Vec<u8>, Fault>
+where
+    S: Stream<Item = Result<B, warp::Error>>,
+    B: Buf,
+{
     let late = |_| {
         let sentence = format!("the body did not arrive within {} s; nothing was done", BODY_WITHIN.as_secs());
         Fault::new(StatusCode::REQUEST_TIMEOUT, sentence)
     };
-    let body = timeout(BODY_WITHIN, read(body)).await.map_err(late)??;
-    let request: Request = serde_json::from_slice(&body)
-        .map_err(|error| Fault::bad_request(format!("the body is no request: {error}")))?;
+    timeout(BODY_WITHIN, read(body)).await.map_err(late)?
+}
+
+async fn ask(api: &Api, caller: Caller, request: Request) -> Result<Response, Fault> {
     check(&request)?;
     let origin = Origin { operator: caller.operator.to_string(), from: caller.from.to_string() };
     Ok(ok(&api.handle.request(origin, request).await??))
@@ -124,6 +162,8 @@ fn check(request: &Request) -> Result<(), Fault> {
     let (what, text) = match request {
         Request::Select { reason, .. }
         | Request::SetLimit { reason, .. }
+        | Request::SetTarget { reason, .. }
+        | Request::CancelTarget { reason, .. }
         | Request::StopAutomatic { reason }
         | Request::ResumeAutomatic { reason } => ("reason", reason),
         Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),

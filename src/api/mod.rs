@@ -17,6 +17,7 @@
 //! | `GET /health` | journal, store and links |
 //! | `POST /terminals/{id}/read?what=counters` or `point=CODE` | reads it now (召测) |
 //! | `POST /terminals/{id}/collect?from=MS&to=MS` | fetches what it remembers and the store lacks |
+//! | `POST /nodes/{id}/target` | takes `{"reduction": W, "from": MS, "to": MS, "reason"}` off its load; `from` is now without it |
 //! | `POST /requests` | a [`Request`](headroom_rules::input::Request) in, a [`Reply`](headroom_rules::output::Reply) out |
 //!
 //! Whatever is not 200 has a body `{"error": sentence}`, a 409 also the `"refusal"`. 5xx leaves open whether a request

@@ -106,6 +106,14 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(only(Method::GET, READS))
         .and(api.clone())
         .map(|api: Arc<Api>| health::full(&api.handle));
+    let target = warp::path!("api" / "v1" / "nodes" / String / "target")
+        .and(only(Method::POST, ASKS))
+        .and(api.clone())
+        .and(caller)
+        .and(warp::body::stream())
+        .then(|id: String, api: Arc<Api>, caller, body| async move {
+            settle(asking::target(&api, caller, &id, body).await)
+        });
     let requests = warp::path!("api" / "v1" / "requests")
         .and(only(Method::POST, ASKS))
         .and(api)
@@ -122,7 +130,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .unify()
         .or(asked)
         .unify()
-        .or(requests)
+        .or(requests.or(target).unify().boxed())
         .unify()
         .or(stored.boxed())
         .unify()

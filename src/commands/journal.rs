@@ -142,6 +142,10 @@ fn asked(request: &Request) -> String {
         Request::Cancel { order } => format!("cancels {order}"),
         Request::AcknowledgeAlarm { alarm, .. } => format!("acknowledges {alarm}"),
         Request::SetLimit { node, limit, .. } => format!("limits {node} to {limit}"),
+        Request::SetTarget { node, reduction, from, to, .. } => {
+            format!("takes {reduction} off {node} from {from} to {to}")
+        }
+        Request::CancelTarget { target, .. } => format!("cancels target {target}"),
         Request::StopAutomatic { .. } => "stops all automatic control".to_owned(),
         Request::ResumeAutomatic { .. } => "resumes automatic control".to_owned(),
     }

@@ -51,7 +51,7 @@ impl Kind {
             ],
         ),
         (Self::Fleet, &["node", "customer", "terminal"]),
-        (Self::Rules, &["general", "limit"]),
+        (Self::Rules, &["general", "calendar", "limit"]),
         (Self::Northbound, &["northbound", "point", "limit_command"]),
         (Self::Sim, &["sim"]),
         (

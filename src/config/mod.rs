@@ -5,6 +5,7 @@
 //!
 //! **Invariant:** a file with any fault is refused whole, with every fault found: file, line, key and what was wanted.
 
+mod calendar;
 mod check;
 mod collection;
 mod error;

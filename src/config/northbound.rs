@@ -67,11 +67,12 @@ pub enum Shows {
 }
 
 const SHOWS: [&str; 7] = ["load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"];
-const CAUSES: [&str; 14] = [
+const CAUSES: [&str; 15] = [
     "over_limit",
     "warning",
     "load_unknown",
     "limit_futile",
+    "target_out_of_reach",
     "link_down",
     "cover_open",
     "no_effect",
@@ -212,6 +213,7 @@ impl Known<'_> {
             "warning" => AlarmCause::Warning { node: self.node(section)? },
             "load_unknown" => AlarmCause::LoadUnknown { node: self.node(section)? },
             "limit_futile" => AlarmCause::LimitFutile { node: self.node(section)? },
+            "target_out_of_reach" => AlarmCause::TargetOutOfReach { node: self.node(section)? },
             "link_down" => AlarmCause::LinkDown { terminal: self.terminal(section)? },
             "cover_open" => AlarmCause::CoverOpen { terminal: self.terminal(section)? },
             "journal_damaged" => AlarmCause::JournalDamaged,

@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::path::Path;
 
-use headroom_rules::model::{Inventory, Power, Span};
+use headroom_rules::calendar::Calendar;
+use headroom_rules::model::{Inventory, NodeId, Power, Span};
 use headroom_rules::policy::{LimitRule, Policy};
 
+use super::calendar;
 use super::error::ConfigErrors;
 use super::reader::{Section, Source, read_file};
 
@@ -52,6 +54,8 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
     Source::parse(file, text, |top| {
         let mut policy = Policy {
             limits: Vec::new(),
+            calendar: top.section("calendar").and_then(|section| calendar::take(&section)),
+            baseline: Span::from_s(Policy::BASELINE_MIN * 60),
             reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
             order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
             select_timeout: Span::from_s(Defaults::SELECT_TIMEOUT_S),
@@ -59,9 +63,10 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
         if let Some(section) = top.section("general") {
             general(&section, &mut policy);
         }
+        let floors = fleet.map(floors_below).unwrap_or_default();
         let mut lines = BTreeMap::new();
         for section in top.sections("limit") {
-            let Some(rule) = limit(&section) else { continue };
+            let Some(rule) = limit(&section, policy.calendar.as_ref()) else { continue };
             if let Some(first) = lines.insert(rule.node, section.line_of("node")) {
                 section
                     .fault("node", format_args!("has a limit at line {first} already: wanted one limit for each node"));
@@ -69,6 +74,7 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             if fleet.is_some_and(|fleet| !fleet.nodes.contains_key(&rule.node)) {
                 section.fault("node", "not in the fleet: wanted the id of one of its nodes");
             }
+            cannot_be_kept(&section, &rule, floors.get(&rule.node).copied().unwrap_or_default());
             policy.limits.push(rule);
         }
         top.end();
@@ -81,6 +87,8 @@ fn general(section: &Section<'_>, policy: &mut Policy) {
     policy.reading_age_max = span("reading_age_max_s", policy.reading_age_max, 1..=DAY_S);
     policy.order_expiry = span("order_expiry_s", policy.order_expiry, 1..=DAY_S);
     policy.select_timeout = span("select_timeout_s", policy.select_timeout, 1..=3_600);
+    let baseline_min = section.int_or("baseline_min", Policy::BASELINE_MIN, "whole number of minutes", 1..=60);
+    policy.baseline = Span::from_s(baseline_min * 60);
     if policy.select_timeout > policy.order_expiry {
         let key = if section.has("select_timeout_s") { "select_timeout_s" } else { "order_expiry_s" };
         section.fault(key, "a select would outlive its order: wanted select_timeout_s at most order_expiry_s");
@@ -88,10 +96,38 @@ fn general(section: &Section<'_>, policy: &mut Policy) {
     section.end();
 }
 
-fn limit(section: &Section<'_>) -> Option<LimitRule> {
+/// Below each node, the sum of the safety floors: what is never shed, however high the loads are.
+fn floors_below(fleet: &Inventory) -> BTreeMap<NodeId, Power> {
+    let mut floors = BTreeMap::<NodeId, Power>::new();
+    for customer in fleet.customers.values().filter(|customer| customer.safety_floor > Power::ZERO) {
+        for node in fleet.path_up(customer.supplied_by) {
+            *floors.entry(node).or_default() += customer.safety_floor;
+        }
+    }
+    floors
+}
+
+/// A limit below what may never be shed.
+fn cannot_be_kept(section: &Section<'_>, rule: &LimitRule, floors: Power) {
+    let why = |limit: Power| {
+        format!(
+            "{limit} is below the safety floors below the node, {floors} together, so it cannot be kept: wanted more"
+        )
+    };
+    if rule.limit < floors {
+        section.fault("limit_kw", why(rule.limit));
+    }
+    let steps = rule.schedule.iter().flat_map(|schedule| schedule.days.values()).flatten();
+    if let Some(lowest) = steps.map(|step| step.limit).min().filter(|lowest| *lowest < floors && rule.limit >= floors) {
+        section.fault("schedule", why(lowest));
+    }
+}
+
+fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule> {
     let span = |key, default, range| Span::from_s(section.int_or(key, default, S, range));
     let node = section.id("node");
     let limit_kw = section.int("limit_kw", "whole number of kW", 1..=10_000_000);
+    let schedule = calendar::schedule(section, calendar, limit_kw.map(Power::from_kw));
     let warning_percent = section.int_or("warning_percent", Defaults::WARNING_PERCENT, PERCENT, 1..=100);
     let delay = span("delay_s", Defaults::DELAY_S, 0..=DAY_S);
     let hysteresis_percent = section.int_or("hysteresis_percent", Defaults::HYSTERESIS_PERCENT, PERCENT, 0..=50);
@@ -109,6 +145,8 @@ fn limit(section: &Section<'_>) -> Option<LimitRule> {
     Some(LimitRule {
         node: node?,
         limit: Power::from_kw(limit_kw?),
+        schedule,
+        margin: None,
         warning_percent,
         delay,
         hysteresis_percent,
@@ -128,11 +166,13 @@ fn limit(section: &Section<'_>) -> Option<LimitRule> {
 /// whole seconds, as those of a file are; otherwise limits are rounded down and spans up.
 pub fn to_toml(policy: &Policy) -> String {
     let mut text = format!(
-        "[general]\nreading_age_max_s = {}\norder_expiry_s = {}\nselect_timeout_s = {}\n",
+        "[general]\nreading_age_max_s = {}\norder_expiry_s = {}\nselect_timeout_s = {}\nbaseline_min = {}\n",
         whole_s(policy.reading_age_max),
         whole_s(policy.order_expiry),
-        whole_s(policy.select_timeout)
+        whole_s(policy.select_timeout),
+        (whole_s(policy.baseline) / 60).max(1)
     );
+    text.extend(policy.calendar.as_ref().map(calendar::calendar_to_toml));
     for rule in &policy.limits {
         let percent = [
             ("warning_percent", u16::from(rule.warning_percent)),
@@ -159,6 +199,7 @@ pub fn to_toml(policy: &Policy) -> String {
         for (key, value) in spans {
             let _ = writeln!(text, "{key} = {}", whole_s(value));
         }
+        text.extend(rule.schedule.as_ref().map(calendar::schedule_to_toml));
     }
     text
 }

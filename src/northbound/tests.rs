@@ -28,6 +28,7 @@ fn view(load_kw: i32) -> View {
         load: Load::Measured { power: Power::from_kw(load_kw) },
         limit: Some(Power::from_kw(2_000)),
         rated: Some(Power::from_kw(2_400)),
+        in_force: None,
         warning: None,
         state: LimitState::Normal,
         rounds_shed: 3,

@@ -1,7 +1,8 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
 //! Read [`Engine::apply`], then `grid` (values and loads), `curves` (loads over time), `limits` (a limit rule's course),
-//! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `set_limits` (limits below the rating) and `view`.
+//! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
+//! and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
@@ -11,12 +12,15 @@ mod automatic;
 mod curves;
 pub(crate) mod effects;
 pub(crate) mod grid;
+mod in_force;
 mod limits;
 mod orders;
+mod recent;
 mod requests;
 mod restoring;
 pub(crate) mod returned;
 mod set_limits;
+mod targets;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -38,8 +42,10 @@ use alarms::Alarms;
 use curves::Curves;
 use effects::Effects;
 use grid::Grid;
+use in_force::Bounds;
 use limits::Watch;
 use orders::Ledger;
+use recent::Recent;
 use returned::{Return, Returned};
 
 /// A link that is down for less than this is no alarm: terminals on mobile networks come and go.
@@ -93,11 +99,23 @@ struct Stuck {
 pub struct Engine {
     now: Timestamp,
     grid: Grid,
-    /// Each limit as it is in force: the rating, or what was set instead.
+    /// Each limit as it is in force: the rating, or what is lower instead.
     policy: Policy,
-    /// The ratings of the nodes whose limit was set. Snapshots of before there was setting have none.
+    /// The ratings of the nodes whose limit in force is lower. Snapshots of before there was setting have none.
     #[serde(default)]
     ratings: BTreeMap<NodeId, Power>,
+    /// What bears on limits besides ratings. In snapshots of before there was anything but setting, what was set is in the policy.
+    #[serde(default)]
+    bounds: BTreeMap<NodeId, Bounds>,
+    /// When a limit changes by itself at the earliest.
+    #[serde(default)]
+    limits_turn_at: Timestamp,
+    /// Number of the last target.
+    #[serde(default)]
+    targets_given: u64,
+    /// Snapshots of before there were targets have none.
+    #[serde(default)]
+    recent: Recent,
     alarms: Alarms,
     ledger: Ledger,
     effects: Effects,
@@ -145,7 +163,8 @@ impl Engine {
         if matches!(input, Input::Started { .. }) || self.now.since(before) > self.grid.age_max {
             self.curves.away(before, self.now);
         }
-        self.curves.turn(self.now, out);
+        self.turn_minute(out);
+        self.turn_limits(out);
         match input {
             Input::Started { .. } => self.on_started(out),
             Input::Inventory { inventory, .. } => self.on_inventory(inventory, out),
@@ -165,6 +184,23 @@ impl Engine {
         }
         nodes.clear();
         self.looking_at = nodes;
+    }
+
+    /// What is looked at once a minute.
+    fn turn_minute(&mut self, out: &mut Vec<Output>) {
+        let told = out.len();
+        self.curves.turn(self.now, out);
+        if out.len() == told {
+            return;
+        }
+        for output in out.get(told..).unwrap_or_default() {
+            if let Output::Load(minute) = output
+                && self.watches.contains_key(&minute.node)
+            {
+                self.recent.minute(minute);
+            }
+        }
+        self.look_at_coming_targets(out);
     }
 
     fn tell(&mut self, what: Happening, out: &mut Vec<Output>) {
@@ -248,6 +284,7 @@ impl Engine {
         }
         let limit = |node| self.policy.rule(node).map(|rule| rule.limit);
         self.curves.settle(self.now, nodes.keys().map(|&node| (node, limit(node))));
+        self.recent.settle(|node| self.watches.contains_key(&node));
         self.withdraw_orders_without_rule(out);
         // Nobody would restore what a rule shed that is there no more, or that does not reach there any more: it is the
         // operators' from here on.
@@ -301,16 +338,18 @@ impl Engine {
     fn on_policy(&mut self, policy: &Policy, out: &mut Vec<Output>) {
         let mut policy = policy.clone();
         policy.sort();
-        let dropped = self.keep_set_limits(&mut policy);
+        let told = self.keep_in_force(&mut policy);
         self.policy = policy;
         self.grid.age_max = self.policy.reading_age_max;
         self.grid.rebuild(self.now);
         self.settle_watches(out);
         let limits = u32::try_from(self.policy.limits.len()).unwrap_or(u32::MAX);
         self.tell(Happening::PolicyLoaded { limits }, out);
-        for told in dropped {
+        for told in told {
             self.tell(told, out);
         }
+        let limited: Vec<NodeId> = self.watches.keys().copied().collect();
+        self.tell_what_cannot_be_kept(&limited, out);
     }
 
     fn on_link(&mut self, terminal: TerminalId, up: bool, out: &mut Vec<Output>) {

@@ -37,6 +37,19 @@ impl Engine {
                 node.to_string(),
                 self.set_limit(origin, *node, *limit, out),
             ),
+            Request::SetTarget { node, reduction, from, to, reason } => (
+                format!(
+                    "take {reduction} off from {from} to {to}{}{reason}",
+                    if reason.is_empty() { "" } else { ": " }
+                ),
+                node.to_string(),
+                self.set_target(origin, *node, *reduction, (*from, *to), reason, out),
+            ),
+            Request::CancelTarget { target, reason } => (
+                format!("cancel the target{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                target.to_string(),
+                self.cancel_target(origin, *target, out),
+            ),
             Request::StopAutomatic { reason } => (
                 format!("stop automatic control{}{reason}", if reason.is_empty() { "" } else { ": " }),
                 "automatic control".into(),

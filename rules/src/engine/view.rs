@@ -28,6 +28,7 @@ impl Engine {
             alarms: sorted(self.alarms.live().cloned().collect()),
             orders: self.orders().take(View::ORDERS_MAX).cloned().collect(),
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
+            targets: self.targets().cloned().collect(),
             stopped: self.stopped.clone(),
         }
     }
@@ -100,6 +101,7 @@ impl Engine {
                 load: self.grid.load(id),
                 limit: rule.map(|rule| rule.limit),
                 rated: rule.map(|rule| self.rated(rule)),
+                in_force: self.in_force(id),
                 warning: rule.map(|rule| rule.warning()),
                 state: watch.map_or(LimitState::Unlimited, |watch| watch.state(rounds_shed > 0)),
                 rounds_shed,

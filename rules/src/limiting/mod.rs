@@ -7,6 +7,7 @@
 pub(crate) mod check;
 mod on_times;
 pub(crate) mod plan;
+pub(crate) mod reach;
 
 #[cfg(test)]
 mod tests;

@@ -124,6 +124,10 @@ id! {
     /// A two-way load-monitoring terminal.
     TerminalId
 }
+id! {
+    /// A kind of day in the calendar, as `workday`.
+    DayKind
+}
 
 #[cfg(test)]
 mod tests {

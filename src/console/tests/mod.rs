@@ -44,6 +44,7 @@ fn node(id: &str, kind: NodeKind, parent: Option<&str>, depth: u8, load: i32, li
         load: Load::Measured { power: Power::from_kw(load) },
         limit: limit.map(Power::from_kw),
         rated: limit.map(Power::from_kw),
+        in_force: None,
         warning: limit.map(|l| Power::from_kw(l).percent(90)),
         state: if limit.is_some() { LimitState::Normal } else { LimitState::Unlimited },
         rounds_shed: 0,
@@ -132,6 +133,7 @@ fn a_view() -> View {
     };
     View {
         now: NOW,
+        targets: Vec::new(),
         nodes: vec![
             node("R", NodeKind::Region, None, 0, 8_210, None),
             node("S1", NodeKind::Substation, Some("R"), 1, 8_210, None),

@@ -216,6 +216,8 @@ pub(super) fn event_style(state: &State, what: &Happening) -> Style {
         Happening::Breach { .. }
         | Happening::Futile { .. }
         | Happening::PlanRefused { .. }
+        | Happening::LimitBelowGuaranteed { .. }
+        | Happening::TargetDropped { .. }
         | Happening::AutomaticStopped { .. } => state.theme.high(),
         Happening::NoResponse { .. } | Happening::Cover { open: true, .. } | Happening::SetLimitDropped { .. } => {
             state.theme.medium()
@@ -224,6 +226,11 @@ pub(super) fn event_style(state: &State, what: &Happening) -> Style {
         Happening::Planned { .. }
         | Happening::Restoring { .. }
         | Happening::LimitSet { .. }
+        | Happening::LimitChanged { .. }
+        | Happening::TargetSet { .. }
+        | Happening::TargetBegun { .. }
+        | Happening::TargetEnded { .. }
+        | Happening::TargetCancelled { .. }
         | Happening::AutomaticResumed { .. } => state.theme.active(),
         _ => state.theme.normal(),
     }

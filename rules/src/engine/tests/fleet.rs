@@ -459,7 +459,7 @@ impl Centre {
         let request = Request::Select { terminal: terminal(id), action, reason: "test".into() };
         match self.ask(operator, request)? {
             Reply::Order { order } => Ok(order),
-            Reply::Done => panic!("a select makes an order"),
+            other => panic!("a select makes an order, not {other:?}"),
         }
     }
 

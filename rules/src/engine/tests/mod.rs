@@ -11,5 +11,7 @@ mod replay;
 mod requests;
 mod restoring;
 mod returning;
+mod schedules;
 mod set_limits;
+mod targets;
 mod troubles;
