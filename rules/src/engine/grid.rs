@@ -23,6 +23,10 @@ const PLAUSIBLE_MORE: Power = Power::from_kw(10);
 /// terminals are not ours.
 const CLOCK_MARGIN: Span = Span::from_s(60);
 
+/// A terminal's clock may be so far ahead of ours and still tell which of two values is the older one. One that is set back
+/// from there is not heard for as long.
+const CLOCK_AHEAD: Span = Span::from_s(5);
+
 /// A point's last value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Held {
@@ -40,8 +44,8 @@ impl Held {
     /// Whether `newer` tells of an earlier time than this value does.
     fn outdates(&self, newer: &Reading, now: Timestamp) -> bool {
         match (self.reading.source_time, newer.source_time) {
-            // Two times of one clock, as long as that clock was not ahead of ours.
-            (Some(old), Some(new)) => new < old && old <= now,
+            // Two times of one clock, as long as that clock was not well ahead of ours: then it may have been set back.
+            (Some(old), Some(new)) => new < old && old <= now.after(CLOCK_AHEAD),
             (None, Some(new)) => new.after(CLOCK_MARGIN) < self.arrived_at,
             (_, None) => false,
         }

@@ -301,6 +301,11 @@ impl Engine {
         self.alarms.clear_where(unwatched, self.now, out);
     }
 
+    /// Whether the rule of `node` is there and reaches a terminal: otherwise it would never restore what it shed there.
+    fn answers_for(&self, node: NodeId, terminal: TerminalId) -> bool {
+        self.watches.contains_key(&node) && self.grid.path(terminal).any(|above| above == node)
+    }
+
     /// Lets go of what belongs to terminals and nodes that are not there any more.
     fn forget_the_gone(&mut self, out: &mut Vec<Output>) {
         let inventory = &self.grid.inventory;

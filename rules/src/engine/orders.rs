@@ -204,7 +204,7 @@ impl Engine {
         match order.action {
             Action::Trip { .. } => {
                 let by = match &order.issuer {
-                    Issuer::Limit { node } if self.watches.contains_key(node) => Holder::Rule(*node),
+                    Issuer::Limit { node } if self.answers_for(*node, order.terminal) => Holder::Rule(*node),
                     _ => Holder::Operator,
                 };
                 let shed = Shed { by, since: self.now, power: power.unwrap_or_default(), not_before: self.now };
@@ -219,7 +219,7 @@ impl Engine {
     fn may_come_late(&mut self, order: &Order, executed_at: Option<Timestamp>, expected: Option<Power>) {
         if let (Issuer::Limit { node }, Action::Trip { round }) = (&order.issuer, order.action)
             && executed_at.is_some()
-            && self.watches.contains_key(node)
+            && self.answers_for(*node, order.terminal)
         {
             let power = order.power_before.or(expected).unwrap_or_default();
             let shed = Shed { by: Holder::Rule(*node), since: self.now, power, not_before: self.now };
@@ -429,16 +429,19 @@ impl Engine {
         }
     }
 
-    /// A rule that is there no more switches nothing. What is being executed goes on.
+    /// A rule that is there no more, or does not reach there any more, switches nothing. What is being executed goes on.
     pub(super) fn withdraw_orders_without_rule(&mut self, out: &mut Vec<Output>) {
-        let watches = &self.watches;
-        let without = |order: &Order| matches!(&order.issuer, Issuer::Limit { node } if !watches.contains_key(node));
+        let without =
+            |order: &Order| matches!(order.issuer, Issuer::Limit { node } if !self.answers_for(node, order.terminal));
         let waiting = |order: &Order| matches!(order.state, OrderState::Selecting | OrderState::Selected);
-        self.ledger.settled.retain(|_, settled| !without(&settled.order));
         let orders: Vec<OrderId> =
             self.ledger.open().filter(|o| without(o) && waiting(o)).map(|order| order.id).collect();
+        let settled = self.ledger.settled.iter().filter(|(_, settled)| without(&settled.order));
+        for id in settled.map(|(id, _)| *id).collect::<Vec<_>>() {
+            self.ledger.settled.remove(&id);
+        }
         for id in orders {
-            self.withdraw(id, OrderState::Cancelled, "its limit is there no more".into(), out);
+            self.withdraw(id, OrderState::Cancelled, "its limit is there no more, or does not reach there".into(), out);
         }
     }
 

@@ -110,6 +110,16 @@ fn a_guarantee_is_heard_even_when_it_seems_old() {
 }
 
 #[test]
+fn a_position_delivered_late_by_a_clock_a_little_ahead_does_not_close_a_switch_again() {
+    let mut centre = centre();
+    let (now, ahead) = (centre.now, s(5));
+    centre.told("T1", vec![at(switch(round(1), SwitchPosition::Open), now.after(ahead))]);
+    centre.run(1);
+    centre.told("T1", vec![at(switch(round(1), SwitchPosition::Closed), now.after(s(2)))]);
+    assert_eq!(position(&centre), SwitchPosition::Open);
+}
+
+#[test]
 fn a_clock_that_is_ahead_makes_no_value_younger_and_shuts_out_none_that_comes_later() {
     let mut centre = centre();
     centre.reports("T1", false);

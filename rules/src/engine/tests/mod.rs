@@ -15,3 +15,4 @@ mod schedules;
 mod set_limits;
 mod targets;
 mod troubles;
+mod worlds;

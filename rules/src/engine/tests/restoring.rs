@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::fleet::{Centre, Habit};
 use crate::model::TerminalId;
-use crate::orders::{Action, OrderState};
+use crate::orders::{Action, OrderState, Step};
 use crate::output::{AlarmCause, Happening};
 use crate::policy::LimitRule;
 use crate::testing::{Site, kw, limit, node, policy, round, s, site, terminal};
@@ -322,6 +322,22 @@ fn however_much_headroom_there_is_a_stage_brings_a_quarter_of_what_is_off() {
         _ => None,
     });
     assert_eq!(stages.collect::<Vec<_>>(), [3, 3, 3], "nine in groups of a quarter, rounded up");
+}
+
+#[test]
+fn a_round_whose_customer_moved_elsewhere_while_it_was_tripped_is_the_operators() {
+    let mut centre = Centre::new(policy(vec![limit("A1", 55)]), &sites());
+    assert!(centre.run_until(60, |centre| !centre.commands(Step::Execute).is_empty()));
+    let tripped = centre.commands(Step::Execute)[0].terminal;
+    let moved =
+        sites().into_iter().map(|site| if site.terminal == tripped { Site { area: node("A2"), ..site } } else { site });
+    centre.set_inventory(&moved.collect::<Vec<_>>());
+    centre.base("T1", 0);
+    centre.base("T2", 0);
+    centre.run(600);
+    // Its rule does not reach there any more, and does not try for ever what the checker refuses.
+    assert_eq!(centre.count(|event| matches!(event, Happening::PlanRefused { .. })), 0);
+    assert_eq!((centre.state("A1"), centre.is_closed(&tripped.to_string(), round(1))), (LimitState::Normal, false));
 }
 
 #[test]

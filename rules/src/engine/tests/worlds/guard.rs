@@ -1,0 +1,351 @@
+//! Watches inputs, outputs and the truth for what must never be. It knows nothing of the engine's inside: what it holds
+//! against an output it derives from the inputs, from earlier outputs, and from what is truly there.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::plant::Plant;
+use crate::input::{Input, Request};
+use crate::model::{NodeId, PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
+use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
+use crate::output::{Output, Reply};
+use crate::policy::Policy;
+use crate::testing::s;
+use crate::view::View;
+
+/// A point of unknown state is asked again within this, while its link is up.
+const READ_BACK_WITHIN: Span = Span::from_s(35);
+
+#[derive(Clone, Debug)]
+struct Known {
+    order: Order,
+    /// When the terminal confirmed its select, over the link that is still up.
+    select_confirmed: Option<Timestamp>,
+    executed: bool,
+    /// Since when nobody knows, or has asked.
+    in_doubt_since: Option<Timestamp>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Guard {
+    now: Timestamp,
+    policy: Policy,
+    orders: BTreeMap<OrderId, Known>,
+    links: BTreeMap<TerminalId, Option<Timestamp>>,
+    /// Terminals that said of themselves that their supply is guaranteed.
+    guaranteed: BTreeSet<TerminalId>,
+    stopped: bool,
+    /// Who asks for what, in this input.
+    asking: Option<(String, Request)>,
+    replies: u32,
+    audits: u32,
+    /// Rounds that a rule tripped and nobody else switched since, with the rule's node.
+    pub(super) shed: BTreeMap<(TerminalId, RoundNo), NodeId>,
+    pub(super) seen: BTreeMap<&'static str, u32>,
+}
+
+impl Guard {
+    fn saw(&mut self, what: &'static str) {
+        *self.seen.entry(what).or_default() += 1;
+    }
+
+    pub(super) fn open_orders(&self) -> impl Iterator<Item = &Order> {
+        self.orders.values().map(|known| &known.order).filter(|order| !order.state.is_final())
+    }
+
+    pub(super) const fn is_stopped(&self) -> bool {
+        self.stopped
+    }
+
+    /// Whether a rule still answers for what it shed there.
+    fn forget_sheds_without_rule(&mut self, plant: &Plant) {
+        let limited: BTreeSet<NodeId> = self.policy.limits.iter().map(|rule| rule.node).collect();
+        self.shed.retain(|(terminal, round), node| {
+            let exists = plant.inventory.terminals.get(terminal).is_some_and(|t| t.rounds.contains_key(round));
+            exists && limited.contains(node) && plant.path(*terminal).contains(node)
+        });
+    }
+
+    pub(super) fn before(&mut self, input: &Input, plant: &Plant) {
+        self.now = self.now.max(input.at());
+        self.asking = None;
+        (self.replies, self.audits) = (0, 0);
+        match input {
+            Input::Started { .. } => {
+                self.links.values_mut().for_each(|link| *link = None);
+                for known in self.orders.values_mut() {
+                    known.select_confirmed = None;
+                }
+                self.saw("restart");
+            }
+            Input::Policy { policy, .. } => {
+                self.policy = (**policy).clone();
+                self.forget_sheds_without_rule(plant);
+            }
+            Input::Inventory { inventory, .. } => {
+                self.links.retain(|id, _| inventory.terminals.contains_key(id));
+                self.guaranteed.retain(|id| inventory.terminals.contains_key(id));
+                self.forget_sheds_without_rule(plant);
+            }
+            Input::Link { terminal, up, .. } => {
+                let now = self.now;
+                let link = self.links.entry(*terminal).or_default();
+                if link.is_some() != *up {
+                    *link = up.then_some(now);
+                }
+                if !up {
+                    for known in self.orders.values_mut().filter(|known| known.order.terminal == *terminal) {
+                        known.select_confirmed = None;
+                    }
+                }
+            }
+            Input::Readings { terminal, readings, .. } if plant.inventory.terminals.contains_key(terminal) => {
+                for reading in readings.iter().filter(|reading| reading.point == PointKind::SupplyGuarantee) {
+                    if reading.value != 0 {
+                        self.guaranteed.insert(*terminal);
+                    } else if reading.quality.decides() {
+                        self.guaranteed.remove(terminal);
+                    }
+                }
+            }
+            Input::Outcome { order, outcome: Outcome::Confirmed(Step::Select), .. } => {
+                let now = self.now;
+                if let Some(known) = self.orders.get_mut(order) {
+                    known.select_confirmed.get_or_insert(now);
+                }
+            }
+            Input::Request { origin, request, .. } => {
+                self.asking = Some((origin.operator.clone(), request.clone()));
+                // What a resumption sets going comes before its answer.
+                self.stopped &= !matches!(request, Request::ResumeAutomatic { .. });
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn after(&mut self, output: &Output, plant: &Plant, view: impl Fn() -> View) {
+        match output {
+            Output::Reply(reply) => {
+                self.replies += 1;
+                if let (Ok(_), Some((_, Request::StopAutomatic { .. }))) = (reply, &self.asking) {
+                    self.stopped = true;
+                    self.saw("stop");
+                }
+                if let (Ok(Reply::Order { order }), Some((who, Request::Select { .. }))) = (reply, &self.asking) {
+                    let issuer = &self.orders[order].order.issuer;
+                    assert_eq!(*issuer, Issuer::Operator { name: who.clone() }, "an order is its operator's");
+                }
+            }
+            Output::Audit(_) => self.audits += 1,
+            Output::Order(order) => self.on_order(order, plant),
+            Output::Command(command) => self.on_command(*command, plant, view),
+            _ => {}
+        }
+    }
+
+    /// The input has been dealt with.
+    pub(super) fn done(&mut self) {
+        assert_eq!(self.replies, u32::from(self.asking.is_some()), "each request is answered once: {:?}", self.asking);
+        assert!(self.asking.is_none() || self.audits >= 1, "each request is in the audit log: {:?}", self.asking);
+    }
+
+    fn on_order(&mut self, order: &Order, plant: &Plant) {
+        use OrderState::{
+            Cancelled, Confirmed, Executed, Executing, Expired, Failed, Refused, Selected, Selecting, Unknown,
+        };
+        let now = self.now;
+        let Some(known) = self.orders.get_mut(&order.id) else {
+            assert_eq!(order.state, Selecting, "an order begins with its select: {order:?}");
+            let newest = self.orders.keys().next_back();
+            assert!(newest.is_none_or(|newest| *newest < order.id), "order numbers rise: {order:?} after {newest:?}");
+            if let Some(round) = order.action.round() {
+                let holds = |other: &&Order| other.terminal == order.terminal && other.action.round() == Some(round);
+                let other = self.open_orders().find(holds);
+                assert!(other.is_none(), "unknown-is-read-back: a point has one order: {order:?} beside {other:?}");
+            }
+            let known = Known { order: order.clone(), select_confirmed: None, executed: false, in_doubt_since: None };
+            self.orders.insert(order.id, known);
+            return;
+        };
+        let (from, to) = (known.order.state, order.state);
+        let allowed: &[OrderState] = match from {
+            Selecting => &[Selecting, Selected, Refused, Cancelled, Expired, Failed],
+            Selected => &[Selected, Executing, Refused, Cancelled, Expired, Failed],
+            Executing => &[Executing, Executed, Unknown, Confirmed, Refused, Expired, Failed],
+            Executed => &[Executed, Unknown, Confirmed, Failed],
+            Unknown => &[Unknown, Confirmed, Failed],
+            Confirmed => &[Confirmed],
+            Refused => &[Refused],
+            Cancelled => &[Cancelled],
+            Expired => &[Expired],
+            Failed => &[Failed],
+        };
+        assert!(allowed.contains(&to), "{from} does not become {to}: {order:?}");
+        if from != to {
+            known.in_doubt_since = (to == Unknown).then_some(now);
+        }
+        if matches!(to, Refused | Cancelled | Expired) && known.executed {
+            assert_ne!(to, Cancelled, "what was executed is not cancelled: {order:?}");
+        }
+        known.order = order.clone();
+        if from != Confirmed && to == Confirmed {
+            assert!(known.executed, "success only on a measured effect of an execute: {order:?}");
+            self.confirmed(order, plant);
+        }
+    }
+
+    fn confirmed(&mut self, order: &Order, plant: &Plant) {
+        let Some(round) = order.action.round() else { return };
+        let at = (order.terminal, round);
+        match (&order.issuer, order.action) {
+            (Issuer::Limit { node }, Action::Trip { .. }) => {
+                self.shed.insert(at, *node);
+                self.forget_sheds_without_rule(plant);
+                self.saw("trip of a rule confirmed");
+            }
+            (Issuer::Limit { .. }, _) => {
+                self.shed.remove(&at);
+                self.saw("restoration of a rule confirmed");
+            }
+            _ => {
+                self.shed.remove(&at);
+                self.saw("order of an operator confirmed");
+            }
+        }
+    }
+
+    /// Somebody on the spot moved it.
+    pub(super) fn by_hand(&mut self, terminal: TerminalId, round: RoundNo) {
+        self.shed.remove(&(terminal, round));
+    }
+
+    fn on_command(&mut self, command: Command, plant: &Plant, view: impl Fn() -> View) {
+        let Command { order, terminal, action, step, expires_at } = command;
+        let known = self.orders.get(&order).unwrap_or_else(|| panic!("a command without an order: {command:?}"));
+        assert_eq!((known.order.terminal, known.order.action), (terminal, action), "an order does not change");
+        assert!(self.now < expires_at, "expired-never-sent: {command:?} at {}", self.now);
+        let by_rule = matches!(known.order.issuer, Issuer::Limit { .. });
+        if matches!(step, Step::Select | Step::Execute) {
+            assert!(self.now < known.order.expires_at, "expired-never-sent: {command:?} at {}", self.now);
+            assert!(!(self.stopped && by_rule), "stopped-is-stopped: {command:?}");
+            assert!(self.links.get(&terminal).is_some_and(Option::is_some), "no link to send over: {command:?}");
+            if let Action::Trip { round } = action {
+                self.check_trip(command, round, plant);
+            }
+            if let Action::SetCap { cap } = action
+                && cap != Power::ZERO
+            {
+                let customer = plant.inventory.customer_of(terminal).map(|(_, customer)| customer);
+                let kept = customer.is_none_or(|customer| !customer.guaranteed && cap >= customer.safety_floor);
+                assert!(kept && !self.guaranteed.contains(&terminal), "never-shed-protected: {command:?}");
+            }
+        }
+        match step {
+            Step::Select => {
+                assert!(!known.executed && known.select_confirmed.is_none(), "selected twice: {command:?}");
+                self.saw(if by_rule { "select of a rule" } else { "select of an operator" });
+            }
+            Step::Execute => {
+                let confirmed = known.select_confirmed;
+                let confirmed = confirmed.unwrap_or_else(|| panic!("select-before-execute: {command:?}"));
+                let held = self.now.since(confirmed);
+                assert!(held < self.policy.select_timeout, "select-before-execute: {command:?} after {held}");
+                assert!(!known.executed, "executed twice: {command:?}");
+                if let Issuer::Operator { name } = &known.order.issuer {
+                    let asked = matches!(&self.asking, Some((who, Request::Execute { order: id })) if who == name && *id == order);
+                    assert!(asked, "only its operator executes it: {command:?}, {:?}", self.asking);
+                }
+                if let (true, Action::Restore { round }) = (by_rule, action) {
+                    self.check_restore(command, round, plant, view);
+                }
+                if let Some(known) = self.orders.get_mut(&order) {
+                    known.executed = true;
+                }
+            }
+            Step::ReadBack => {
+                assert!(known.executed, "nothing to read back: {command:?}");
+                let now = self.now;
+                if let Some(known) = self.orders.get_mut(&order)
+                    && known.in_doubt_since.is_some()
+                {
+                    known.in_doubt_since = Some(now);
+                }
+                self.saw("read back");
+            }
+            Step::Cancel => {
+                assert!(!known.executed, "what was executed is not cancelled: {command:?}");
+                self.saw("cancel");
+            }
+        }
+    }
+
+    /// How long ago what decides now may have been measured, and a little.
+    fn memory(&self) -> Span {
+        self.policy.reading_age_max + s(10)
+    }
+
+    /// `never-shed-protected`, by the inventory, the terminal's word, and what the trip truly leaves.
+    fn check_trip(&self, command: Command, round: RoundNo, plant: &Plant) {
+        let terminal = command.terminal;
+        assert!(!self.guaranteed.contains(&terminal), "never-shed-protected: {command:?}");
+        let Some((_, customer)) = plant.inventory.customer_of(terminal) else {
+            panic!("never-shed-protected: nobody is supplied there: {command:?}");
+        };
+        assert!(!customer.guaranteed, "never-shed-protected: {command:?}");
+        if command.step != Step::Execute || customer.safety_floor == Power::ZERO {
+            return;
+        }
+        let device = &plant.devices[&terminal];
+        let mut going = plant.moving(false);
+        going.insert((terminal, round));
+        let behind = |round: &RoundNo| device.groups.get(round).filter(|group| group.closed);
+        let going = going.iter().filter(|(id, _)| *id == terminal).filter_map(|(_, round)| behind(round));
+        let left = plant.drawn(device) - going.map(|group| plant.returning(group)).sum::<Power>();
+        // A load that is falling already was not seen to.
+        let unseen = plant.swung(terminal, self.memory()) + self.cold_beside(terminal, round, plant);
+        assert!(
+            left + unseen >= customer.safety_floor,
+            "never-shed-protected: {command:?} leaves {left} of a floor of {}, {unseen} unseen",
+            customer.safety_floor
+        );
+    }
+
+    /// What a terminal's rounds draw above their usual, or would: no reading tells how much of a load that is.
+    fn cold_beside(&self, terminal: TerminalId, _round: RoundNo, plant: &Plant) -> Power {
+        plant.devices[&terminal].groups.values().map(|group| plant.returning(group) - group.power).sum()
+    }
+
+    /// `restoration-under-limit`, by what is truly drawn, what is on its way, and what this one brings.
+    fn check_restore(&mut self, command: Command, round: RoundNo, plant: &Plant, view: impl Fn() -> View) {
+        self.saw("restoration of a rule");
+        let terminal = command.terminal;
+        let mut coming = plant.moving(true);
+        coming.insert((terminal, round));
+        let path = plant.path(terminal);
+        for node in view().nodes.iter().filter(|node| path.contains(&node.id)) {
+            let Some(limit) = node.limit else { continue };
+            let returning =
+                coming.iter().filter(|(id, _)| plant.path(*id).contains(&node.id)).filter_map(|(id, round)| {
+                    let group = plant.devices.get(id)?.groups.get(round)?;
+                    (!group.closed).then(|| plant.returning(group))
+                });
+            let load = plant.load(node.id);
+            let more: Power = returning.sum();
+            let risen = plant.risen(node.id, self.memory());
+            assert!(
+                load + more - risen <= limit,
+                "restoration-under-limit: {command:?} takes {} from {load} by {more}, above {limit} ({risen} unseen)",
+                node.id
+            );
+        }
+    }
+
+    /// `unknown-is-read-back`: nobody waits for ever.
+    pub(super) fn on_tick(&self) {
+        for known in self.orders.values() {
+            let Some(since) = known.in_doubt_since else { continue };
+            let Some(Some(up)) = self.links.get(&known.order.terminal) else { continue };
+            let waited = self.now.since(since.max(*up));
+            assert!(waited <= READ_BACK_WITHIN, "unknown-is-read-back: not asked for {waited}: {:?}", known.order);
+        }
+    }
+}

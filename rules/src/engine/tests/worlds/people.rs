@@ -1,0 +1,191 @@
+//! What people do in a world: dispatchers, each with their own mind, customers at their switches, and whoever changes the
+//! inventory and the rules.
+
+use super::World;
+use super::making;
+use super::plant::{Coming, Habit};
+use crate::input::{Input, Request};
+use crate::model::{NodeId, Power, RoundNo, TerminalId};
+use crate::orders::{Action, OrderId};
+use crate::output::AlarmId;
+use crate::testing::s;
+
+const DISPATCHERS: [&str; 3] = ["wang", "li", "chen"];
+
+impl World {
+    fn any_device(&mut self) -> TerminalId {
+        let ids: Vec<TerminalId> = self.plant.devices.keys().copied().collect();
+        self.dice.pick(&ids)
+    }
+
+    fn any_node(&mut self) -> NodeId {
+        let ids: Vec<NodeId> = self.plant.inventory.nodes.keys().copied().collect();
+        self.dice.pick(&ids)
+    }
+
+    fn any_round(&mut self) -> RoundNo {
+        RoundNo::ALL[self.dice.below(3)]
+    }
+
+    /// What a dispatcher asks next.
+    pub(super) fn dispatcher_asks(&mut self) {
+        let who = self.dice.pick(&DISPATCHERS);
+        let reason = String::new();
+        let recent = OrderId(self.last_order.saturating_sub(self.dice.below(3) as u64));
+        let request = match self.dice.below(20) {
+            0..6 => {
+                let round = self.any_round();
+                let action = match self.dice.below(5) {
+                    0 | 1 => Action::Trip { round },
+                    2 | 3 => Action::Restore { round },
+                    _ => Action::SetCap { cap: if self.dice.one_in(2) { Power::ZERO } else { self.dice.kw(1, 60) } },
+                };
+                Request::Select { terminal: self.any_device(), action, reason }
+            }
+            6..13 => Request::Execute { order: recent },
+            13 => Request::Cancel { order: recent },
+            14 => Request::AcknowledgeAlarm { alarm: AlarmId(self.dice.range(1, 20).unsigned_abs()), comment: reason },
+            15 | 16 => {
+                let node = self.any_node();
+                let limit = self.plant.load(node).percent(self.dice.range(40, 120));
+                Request::SetLimit { node, limit, reason }
+            }
+            17 if self.dice.one_in(3) => Request::StopAutomatic { reason },
+            _ if self.guard.is_stopped() => Request::ResumeAutomatic { reason },
+            _ => Request::Execute { order: recent },
+        };
+        self.ask(who, request);
+        // Those who selected mostly go on with it.
+        if self.dice.percent(50) {
+            self.going_on = Some((who, self.now().after(s(self.dice.range(1, 6)))));
+        }
+    }
+
+    pub(super) fn dispatcher_goes_on(&mut self) {
+        if let Some((who, at)) = self.going_on
+            && at <= self.now()
+        {
+            self.going_on = None;
+            self.ask(who, Request::Execute { order: OrderId(self.last_asked) });
+        }
+    }
+
+    /// Loads rise and fall.
+    pub(super) fn load_changes(&mut self) {
+        if self.dice.one_in(3) {
+            // Everybody at once.
+            let percent = self.dice.range(30, 250);
+            for id in self.plant.devices.keys().copied().collect::<Vec<_>>() {
+                let base = self.natural[&id].percent(percent);
+                self.plant.set_base(id, base);
+            }
+        } else {
+            let id = self.any_device();
+            let base = self.natural[&id].percent(self.dice.range(0, 400));
+            self.plant.set_base(id, base);
+        }
+    }
+
+    /// Something fails, or works again.
+    pub(super) fn something_fails(&mut self) {
+        let id = self.any_device();
+        match self.dice.below(12) {
+            0..5 => {
+                let habit = match self.dice.below(14) {
+                    0 => Habit::RefusesSelect,
+                    1 => Habit::RefusesExecute,
+                    2 => Habit::Stuck,
+                    3 => Habit::Lies,
+                    4 => Habit::Deaf,
+                    5 => Habit::Mute,
+                    6 => Habit::Cut { moved: true },
+                    7 => Habit::Cut { moved: false },
+                    8 => Habit::Slow(self.dice.range(4, 150)),
+                    9 => Habit::Late(self.dice.range(3, 40)),
+                    10 => Habit::Swallowed,
+                    _ => Habit::Obedient,
+                };
+                self.plant.devices.get_mut(&id).unwrap().habit = habit;
+            }
+            5 | 6 => {
+                let again = self.dice.range(1, 100);
+                self.link(id, false);
+                self.plant.later(again, Coming::Link(id, true));
+            }
+            7 => {
+                let device = self.plant.devices.get_mut(&id).unwrap();
+                device.silent = !device.silent;
+            }
+            8 => {
+                let device = self.plant.devices.get_mut(&id).unwrap();
+                device.bad = !device.bad;
+            }
+            9 => {
+                let heads: Vec<TerminalId> = self.plant.heads.keys().copied().collect();
+                if heads.is_empty() {
+                    return;
+                }
+                let head = self.dice.pick(&heads);
+                match self.dice.below(3) {
+                    0 => {
+                        let again = self.dice.range(1, 60);
+                        self.link(head, false);
+                        self.plant.later(again, Coming::Link(head, true));
+                    }
+                    1 => self.plant.heads.get_mut(&head).unwrap().silent ^= true,
+                    _ => self.plant.heads.get_mut(&head).unwrap().bad ^= true,
+                }
+            }
+            10 => {
+                // Kept back on the way, and delivered behind newer ones.
+                if self.plant.devices[&id].clock.is_some() {
+                    let readings = self.plant.points(id, false);
+                    let late = self.dice.range(2, 30);
+                    self.plant.later(late, Coming::Old(id, readings));
+                }
+            }
+            _ => {
+                let device = self.plant.devices.get_mut(&id).unwrap();
+                device.guarantee = !device.guarantee;
+            }
+        }
+    }
+
+    /// A customer moves a switch.
+    pub(super) fn by_hand(&mut self) {
+        let (id, round, closed) = (self.any_device(), self.any_round(), self.dice.one_in(2));
+        self.guard.by_hand(id, round);
+        self.plant.by_hand(id, round, closed);
+        self.tell_all(id);
+    }
+
+    /// Somebody changes the tree, or the rules.
+    pub(super) fn ground_moves(&mut self) {
+        let at = self.now();
+        if self.dice.one_in(2) {
+            self.rules = making::rules(&mut self.dice, &self.plant);
+            self.apply(Input::Policy { at, policy: Box::new(self.rules.clone()) });
+            return;
+        }
+        let id = self.any_device();
+        let customer = self.plant.inventory.terminals[&id].customer.unwrap();
+        match self.dice.below(3) {
+            0 => {
+                let entry = self.plant.inventory.customers.get_mut(&customer).unwrap();
+                entry.guaranteed = !entry.guaranteed;
+            }
+            1 => {
+                let node = self.dice.pick(&making::supplying(&self.plant.inventory));
+                self.plant.inventory.customers.get_mut(&customer).unwrap().supplied_by = node;
+                self.plant.move_customer(id, node);
+            }
+            _ => {
+                let entry = self.plant.inventory.customers.get_mut(&customer).unwrap();
+                entry.safety_floor = entry.contract.percent(self.dice.range(0, 60));
+            }
+        }
+        assert_eq!(self.plant.inventory.check(), []);
+        let inventory = Box::new(self.plant.inventory.clone());
+        self.apply(Input::Inventory { at, inventory });
+    }
+}
