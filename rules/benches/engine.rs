@@ -237,6 +237,7 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         restore_below_percent: 80,
         restore_hold: Span::from_s(30),
         restore_step: Span::from_s(20),
+        restore_spread: Span::from_s(10),
         cold_load_percent: 150,
     }
 }

@@ -413,6 +413,9 @@ pub enum Happening {
     Restoring { node: NodeId, stage: u16, load: Power, restored: Vec<Choice>, left: u32 },
     /// A stage of restoration waits because it would take a node above its limit.
     RestoreHeld { node: NodeId, terminal: TerminalId, round: RoundNo, would_be: Power, limit: Power },
+    /// The headroom shrank under a restoration: so many returns that were promised or selected were withdrawn, `coming` in
+    /// all, or what came back last is shed `again`.
+    StepBack { node: NodeId, load: Power, coming: Power, limit: Power, withdrawn: u32, again: Vec<Choice> },
     /// Every round that the rule shed is back.
     Restored { node: NodeId, rounds: u32, shed_for: Span },
     /// A person, or the centre above, set a node's limit.
@@ -470,6 +473,8 @@ pub enum Reason {
     BestFit { class: u8 },
     /// Back for less than the rule's least time on: shed again because nothing else would do.
     NothingElse { class: u8, on_for: Span },
+    /// Brought back by this stage of restoration, and the load broke the limit soon after: what came back last goes first.
+    StepBack { stage: u16 },
     /// The most important class still off, and within it the one off longest.
     MostImportant { class: u8, off_for: Span },
 }
@@ -492,6 +497,7 @@ pub enum Finding {
     OrderUnderWay { terminal: TerminalId, round: RoundNo, order: OrderId },
     DidNotRespond { terminal: TerminalId, round: RoundNo },
     NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span },
+    NotReturnedLast { terminal: TerminalId, round: RoundNo },
     NotNeeded { terminal: TerminalId, round: RoundNo },
 }
 
@@ -547,6 +553,7 @@ impl fmt::Display for Reason {
             Self::NothingElse { class, on_for } => {
                 write!(f, "class {class}, nothing else would do though it has been back for {on_for} only")
             }
+            Self::StepBack { stage } => write!(f, "came back last, by stage {stage}"),
             Self::MostImportant { class, off_for } => write!(f, "class {class}, off for {off_for}"),
         }
     }
@@ -577,6 +584,9 @@ impl fmt::Display for Finding {
             Self::DidNotRespond { terminal, round } => write!(f, "{terminal} round {round}: did not respond before"),
             Self::NotOnLongEnough { terminal, round, on_for } => {
                 write!(f, "{terminal} round {round}: back for {on_for} only")
+            }
+            Self::NotReturnedLast { terminal, round } => {
+                write!(f, "{terminal} round {round}: what came back last goes first")
             }
             Self::NotNeeded { terminal, round } => write!(f, "{terminal} round {round}: not needed"),
         }
@@ -653,6 +663,16 @@ impl fmt::Display for Happening {
             }
             Self::RestoreHeld { node, terminal, round, would_be, limit } => {
                 write!(f, "{node}: restoration waits: {terminal} round {round} would take it to {would_be} of {limit}")
+            }
+            Self::StepBack { node, load, limit, again, .. } if !again.is_empty() => {
+                write!(f, "{node}: stepping back at {load} of {limit}: shedding again {}", Listed(again))
+            }
+            Self::StepBack { node, load, coming, limit, withdrawn, .. } => {
+                let returns = if *withdrawn == 1 { "return" } else { "returns" };
+                write!(
+                    f,
+                    "{node}: stepping back: {load} and {coming} on its way are over the limit of {limit}: {withdrawn} {returns} withdrawn"
+                )
             }
             Self::Restored { node, rounds, shed_for } => {
                 write!(f, "{node}: all {rounds} rounds restored after {shed_for}")

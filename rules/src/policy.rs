@@ -92,6 +92,10 @@ pub struct LimitRule {
     pub restore_hold: Span,
     /// Between one stage of restoration and the next.
     pub restore_step: Span,
+    /// A stage's rounds come back spread over this time, each after a delay of its own; at most [`Self::restore_step`].
+    /// Rules of before there was such a time have none.
+    #[serde(default)]
+    pub restore_spread: Span,
     /// A round comes back with this share of the power that it had at its trip, at least 100 % (cold-load pick-up).
     pub cold_load_percent: u16,
 }
@@ -108,6 +112,12 @@ impl LimitRule {
             Some(margin) => self.limit - margin,
             None => self.limit.percent(100 - i64::from(self.hysteresis_percent)),
         }
+    }
+
+    /// A round that came back less than this ago goes first when the limit is broken: the time of its stage, that of a
+    /// breach before anything is shed, and that of a first look at the effect.
+    pub fn step_back_within(&self) -> Span {
+        self.restore_step + self.delay + self.verify_after
     }
 
     /// Load at or below which restoration may begin.

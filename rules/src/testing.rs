@@ -133,6 +133,7 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
         restore_below_percent: 80,
         restore_hold: s(30),
         restore_step: s(20),
+        restore_spread: Span::ZERO,
         cold_load_percent: 150,
     }
 }

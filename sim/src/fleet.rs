@@ -284,6 +284,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             restore_below_percent: 90,
             restore_hold: Span::from_s(120),
             restore_step: Span::from_s(30),
+            restore_spread: Span::from_s(15),
             cold_load_percent: 150,
         });
     }

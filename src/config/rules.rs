@@ -35,6 +35,8 @@ impl Defaults {
     const RESTORE_BELOW_PERCENT: u8 = 80;
     const RESTORE_HOLD_S: i64 = 600;
     const RESTORE_STEP_S: i64 = 120;
+    /// Of the time from one stage to the next.
+    const RESTORE_SPREAD_PERCENT: i64 = 50;
     const COLD_LOAD_PERCENT: u16 = 150;
 }
 
@@ -140,6 +142,12 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         section.int_or("restore_below_percent", Defaults::RESTORE_BELOW_PERCENT, PERCENT, 1..=100);
     let restore_hold = span("restore_hold_s", Defaults::RESTORE_HOLD_S, 0..=DAY_S);
     let restore_step = span("restore_step_s", Defaults::RESTORE_STEP_S, 1..=DAY_S);
+    let half = restore_step.percent(Defaults::RESTORE_SPREAD_PERCENT).s();
+    let restore_spread = span("restore_spread_s", half, 0..=DAY_S);
+    if restore_spread > restore_step {
+        let key = if section.has("restore_spread_s") { "restore_spread_s" } else { "restore_step_s" };
+        section.fault(key, "a stage would outlast its time: wanted restore_spread_s at most restore_step_s");
+    }
     let cold_load_percent = section.int_or("cold_load_percent", Defaults::COLD_LOAD_PERCENT, PERCENT, 100..=1_000);
     section.end();
     Some(LimitRule {
@@ -158,6 +166,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         restore_below_percent,
         restore_hold,
         restore_step,
+        restore_spread,
         cold_load_percent,
     })
 }
@@ -189,6 +198,7 @@ pub fn to_toml(policy: &Policy) -> String {
             ("on_time_min_s", rule.on_time_min),
             ("restore_hold_s", rule.restore_hold),
             ("restore_step_s", rule.restore_step),
+            ("restore_spread_s", rule.restore_spread),
         ];
         let kw = (rule.limit.get() / 1_000).max(1);
         // Writing to a string cannot fail.

@@ -49,6 +49,7 @@ impl Engine {
         for id in waiting {
             self.withdraw(id, OrderState::Cancelled, format!("automatic control was stopped by {by}"), out);
         }
+        self.promised.clear();
         for watch in self.watches.values_mut() {
             // What comes back next is decided when a person has resumed.
             if matches!(watch.phase, Phase::Restoring { .. }) {
@@ -115,6 +116,7 @@ const fn is_an_act(event: &Event) -> bool {
             | Happening::Futile { .. }
             | Happening::Restoring { .. }
             | Happening::RestoreHeld { .. }
+            | Happening::StepBack { .. }
     )
 }
 

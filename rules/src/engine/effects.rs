@@ -128,6 +128,12 @@ impl Effects {
         -self.at(grid, node, |effect| effect.change < Power::ZERO && !effect.doubtful)
     }
 
+    /// Power that restorations will bring to a node whose switches have not moved for all that is known, doubtful ones
+    /// included.
+    pub(crate) fn not_done_at(&self, grid: &Grid, node: NodeId) -> Power {
+        self.at(grid, node, |effect| effect.change > Power::ZERO && effect.done_at.is_none())
+    }
+
     /// Power that restorations may still bring to a node, doubtful ones included; but for the rounds `except`, which are
     /// reckoned with anew.
     pub(crate) fn coming_to(&self, grid: &Grid, node: NodeId, except: &[(TerminalId, RoundNo)]) -> Power {

@@ -58,7 +58,7 @@ pub(super) struct Watch {
     unknown_since: Option<Timestamp>,
     warned: bool,
     /// Rounds that did not respond in this breach.
-    deaf: BTreeSet<(TerminalId, RoundNo)>,
+    pub(super) deaf: BTreeSet<(TerminalId, RoundNo)>,
     /// Since when the load has been low enough to restore.
     pub(super) calm_since: Option<Timestamp>,
     /// When the first of the rounds that are off was shed.
@@ -71,6 +71,15 @@ pub(super) struct Watch {
     pub(super) restored: u32,
     /// Orders of restoration that are not final.
     pub(super) restoring: Vec<OrderId>,
+    /// Since when the load would be over the limit with what is about to return.
+    #[serde(default)]
+    pub(super) tight_since: Option<Timestamp>,
+    /// Nothing returns before: the rule stepped back.
+    #[serde(default)]
+    pub(super) rest_until: Timestamp,
+    /// How often it did since all was back.
+    #[serde(default)]
+    pub(super) steps_back: u32,
     /// The round whose restoration waits, told once.
     pub(super) held: Option<(TerminalId, RoundNo)>,
 }
@@ -81,6 +90,11 @@ impl Watch {
         self.unknown_since = self.unknown_since.map(|_| now);
         self.over_since = None;
         self.calm_since = None;
+    }
+
+    /// Plans made for the present breach.
+    pub(super) fn passes(&self) -> u8 {
+        self.breach.map_or(0, |breach| breach.passes)
     }
 
     /// Whether the load is above the limit.
@@ -122,6 +136,7 @@ impl Engine {
         match self.grid.load(node).power() {
             Some(load) => {
                 self.judge_load(&rule, &mut watch, load, out);
+                self.step_back(&rule, &mut watch, load, out);
                 self.step(&rule, &mut watch, load, out);
             }
             None => self.load_unknown(&rule, &mut watch, out),
@@ -136,6 +151,8 @@ impl Engine {
         let since = *watch.unknown_since.get_or_insert(self.now);
         watch.over_since = None;
         watch.calm_since = None;
+        // Nothing returns into a load that nobody sees.
+        self.promised.retain(|promise| promise.node != rule.node);
         if self.now.since(since) >= self.policy.reading_age_max {
             let detail = || format!("limit {}; good and fresh readings are missing since {since}", rule.limit);
             self.alarms.raise(AlarmCause::LoadUnknown { node: rule.node }, self.now, detail, out);
@@ -236,19 +253,19 @@ impl Engine {
             // Trips of another rule or of an operator are about to do it.
             return;
         }
-        let passes = watch.breach.map_or(0, |breach| breach.passes);
+        if self.shed_again(rule, watch, load, wanted, out) {
+            return;
+        }
+        let passes = watch.passes();
         if passes >= rule.passes_max {
             self.give_up(rule, watch, load, out);
             return;
         }
         let plan = plan(node, passes + 1, load, wanted, &self.facts(node, &watch.deaf));
-        let world = World { deaf: watch.deaf.clone(), ..self.world() };
-        if let Err(violation) = check_plan(&world, &plan, rule.passes_max) {
-            self.tell(Happening::PlanRefused { node, violation: violation.to_string() }, out);
+        if !self.approve(rule, watch, &plan, out) {
             self.give_up(rule, watch, load, out);
             return;
         }
-        self.tell(plan.told(), out);
         if let Some(breach) = &mut watch.breach {
             breach.passes = plan.pass;
         }
@@ -256,6 +273,36 @@ impl Engine {
             self.give_up(rule, watch, load, out);
             return;
         }
+        self.carry_out(rule, watch, plan, load, out);
+    }
+
+    /// Has a plan checked, and tells it or why it is refused. Whether it may be carried out.
+    pub(super) fn approve(&mut self, rule: &LimitRule, watch: &Watch, plan: &Plan, out: &mut Vec<Output>) -> bool {
+        let world = World { deaf: watch.deaf.clone(), ..self.world() };
+        match check_plan(&world, plan, rule.passes_max) {
+            Ok(()) => {
+                self.tell(plan.told(), out);
+                true
+            }
+            Err(violation) => {
+                self.tell(Happening::PlanRefused { node: rule.node, violation: violation.to_string() }, out);
+                false
+            }
+        }
+    }
+
+    /// Issues a plan's orders.
+    pub(super) fn carry_out(
+        &mut self,
+        rule: &LimitRule,
+        watch: &mut Watch,
+        plan: Plan,
+        load: Power,
+        out: &mut Vec<Output>,
+    ) {
+        let node = rule.node;
+        // What is shed and what returns at once would undo each other.
+        self.promised.retain(|promise| promise.node != node);
         watch.stage = 0;
         watch.shed_since.get_or_insert(self.now);
         let Plan { pass, expected, shed, .. } = plan;
@@ -274,6 +321,7 @@ impl Engine {
         World {
             grid: &self.grid,
             effects: &self.effects,
+            promised: &self.promised,
             policy: &self.policy,
             sheds: &self.sheds,
             returned: &self.returned,

@@ -15,11 +15,13 @@ pub(crate) mod grid;
 mod in_force;
 mod limits;
 mod orders;
+pub(crate) mod promised;
 mod recent;
 mod requests;
 mod restoring;
 pub(crate) mod returned;
 mod set_limits;
+mod step_back;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -34,9 +36,9 @@ use crate::model::{
     CustomerId, Energy, Inventory, NodeId, PointKind, Power, Reading, RoundNo, Span, SwitchPosition, TerminalId,
     Timestamp,
 };
-use crate::orders::{Order, OrderId, OrderState};
+use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Event, Happening, Output};
-use crate::policy::Policy;
+use crate::policy::{LimitRule, Policy};
 use crate::view::{Stopped, View};
 use alarms::Alarms;
 use curves::Curves;
@@ -45,8 +47,9 @@ use grid::Grid;
 use in_force::Bounds;
 use limits::Watch;
 use orders::Ledger;
+use promised::Promised;
 use recent::Recent;
-use returned::{Return, Returned};
+use returned::{Return, Returned, WARM_AFTER};
 
 /// A link that is down for less than this is no alarm: terminals on mobile networks come and go.
 const LINK_GRACE: Span = Span::from_s(60);
@@ -76,6 +79,9 @@ pub(crate) struct Shed {
     pub(crate) since: Timestamp,
     /// What it had before; nothing where that was not known.
     pub(crate) power: Power,
+    /// What it drew at its trip where it had just come back, pick-up included: it comes back with no less.
+    #[serde(default)]
+    pub(crate) cold: Power,
     /// No rule tries to restore it before: an attempt failed.
     pub(crate) not_before: Timestamp,
 }
@@ -120,6 +126,9 @@ pub struct Engine {
     ledger: Ledger,
     effects: Effects,
     sheds: Sheds,
+    /// Snapshots of before returns were spread have none.
+    #[serde(default)]
+    promised: Promised,
     /// Snapshots of before there were least times on have none.
     #[serde(default)]
     returned: Returned,
@@ -239,6 +248,7 @@ impl Engine {
             post.link_since = self.now;
         }
         self.grid.expire(self.now);
+        self.promised.clear();
         for watch in self.watches.values_mut() {
             watch.look_anew(self.now);
         }
@@ -282,6 +292,8 @@ impl Engine {
         for node in limited.into_iter().filter(|node| nodes.contains_key(node)) {
             self.watches.entry(node).or_default();
         }
+        let watches = &self.watches;
+        self.promised.retain(|promise| watches.contains_key(&promise.node));
         let limit = |node| self.policy.rule(node).map(|rule| rule.limit);
         self.curves.settle(self.now, nodes.keys().map(|&node| (node, limit(node))));
         self.recent.settle(|node| self.watches.contains_key(&node));
@@ -319,6 +331,7 @@ impl Engine {
             });
         }
         self.returned.retain(|terminal, round, _| exists(&terminal, &round));
+        self.promised.retain(|promise| exists(&promise.choice.terminal, &promise.choice.round));
         for (terminal, rounds) in &mut self.unresponsive {
             rounds.retain(|round, _| exists(terminal, round));
         }
@@ -414,7 +427,11 @@ impl Engine {
         self.confirm_by_position(terminal, round, out);
         self.effects.arrived(terminal, round, position, self.now);
         if position == SwitchPosition::Closed {
-            self.no_longer_shed(terminal, round);
+            let holding = self.ledger.holding(terminal, Action::Restore { round });
+            let by_rule = holding.is_some_and(|order| {
+                matches!((&order.issuer, order.action), (Issuer::Limit { .. }, Action::Restore { .. }))
+            });
+            self.no_longer_shed(terminal, round, by_rule);
         }
         if position == SwitchPosition::Open
             && let Some(shed) = self.late.get_mut(&terminal).and_then(|rounds| rounds.remove(&round))
@@ -471,14 +488,21 @@ impl Engine {
         self.alarms.clear(AlarmCause::NoEffect { terminal, round }, self.now, out);
     }
 
-    fn no_longer_shed(&mut self, terminal: TerminalId, round: RoundNo) {
+    /// A round that was off is back, brought by a rule's order or by hand.
+    fn no_longer_shed(&mut self, terminal: TerminalId, round: RoundNo, by_rule: bool) {
         let Some(rounds) = self.sheds.get_mut(&terminal) else { return };
         let Some(shed) = rounds.remove(&round) else { return };
         if rounds.is_empty() {
             self.sheds.remove(&terminal);
         }
         let off_for = self.now.since(shed.since);
-        self.returned.came(terminal, round, Return { by: shed.by, at: self.now, off_for });
+        self.promised.end(terminal, round);
+        let stage = match shed.by {
+            Holder::Rule(node) if by_rule => self.watches.get(&node).map(|watch| watch.stage),
+            _ => None,
+        };
+        let Shed { by, power, .. } = shed;
+        self.returned.came(terminal, round, Return { by, at: self.now, off_for, stage, power });
         if let Holder::Rule(_) = shed.by
             && let Some((customer, _)) = self.grid.customer(terminal)
         {
@@ -491,7 +515,8 @@ impl Engine {
         if self.returned.is_empty() {
             return;
         }
-        let longest = self.policy.limits.iter().map(|rule| rule.on_time_min).max().unwrap_or_default();
+        let matters = |rule: &LimitRule| rule.on_time_min.max(rule.step_back_within());
+        let longest = self.policy.limits.iter().map(matters).max().unwrap_or_default().max(WARM_AFTER);
         let now = self.now;
         self.returned.retain(|_, _, what| now.since(what.at) < longest);
     }

@@ -71,6 +71,11 @@ impl Ledger {
         self.closed.iter()
     }
 
+    /// Whether no order is open.
+    pub(super) fn is_idle(&self) -> bool {
+        self.open.is_empty()
+    }
+
     /// The order, open or recent.
     pub(super) fn get(&self, id: OrderId) -> Option<&Order> {
         let known = self.open.get(&id).map(|open| &open.order);
@@ -120,6 +125,9 @@ impl Engine {
         expected: Option<Power>,
         out: &mut Vec<Output>,
     ) -> OrderId {
+        if let Some(round) = action.round() {
+            self.promised.end(terminal, round);
+        }
         self.ledger.last += 1;
         let id = OrderId(self.ledger.last);
         let order = Order {
@@ -207,12 +215,21 @@ impl Engine {
                     Issuer::Limit { node } if self.answers_for(*node, order.terminal) => Holder::Rule(*node),
                     _ => Holder::Operator,
                 };
-                let shed = Shed { by, since: self.now, power: power.unwrap_or_default(), not_before: self.now };
+                let shed = self.shed_now(order.terminal, round, by, power);
                 self.sheds.entry(order.terminal).or_default().insert(round, shed);
             }
-            Action::Restore { .. } => self.no_longer_shed(order.terminal, round),
+            Action::Restore { .. } => {
+                let by_rule = matches!(order.issuer, Issuer::Limit { .. });
+                self.no_longer_shed(order.terminal, round, by_rule);
+            }
             Action::SetCap { .. } => {}
         }
+    }
+
+    fn shed_now(&self, terminal: TerminalId, round: RoundNo, by: Holder, power: Option<Power>) -> Shed {
+        let cold = power.unwrap_or_default();
+        let power = self.returned.warm(terminal, round, cold, self.now);
+        Shed { by, since: self.now, power, cold, not_before: self.now }
     }
 
     /// A trip of a rule went out and no effect was seen. If the switch opens yet, the rule has to restore it.
@@ -221,8 +238,7 @@ impl Engine {
             && executed_at.is_some()
             && self.answers_for(*node, order.terminal)
         {
-            let power = order.power_before.or(expected).unwrap_or_default();
-            let shed = Shed { by: Holder::Rule(*node), since: self.now, power, not_before: self.now };
+            let shed = self.shed_now(order.terminal, round, Holder::Rule(*node), order.power_before.or(expected));
             self.late.entry(order.terminal).or_default().insert(round, shed);
         }
     }

@@ -178,13 +178,14 @@ impl Engine {
         self.grid.path(terminal).filter_map(|node| self.policy.rule(node))
     }
 
-    /// The load of a node with what is coming there and `more`, which the rounds `anew` bring; none where its load is not
+    /// The load of a node with what is coming or promised there and `more`, which the rounds `anew` bring; none where its load is not
     /// known.
     pub(super) fn projected(&self, node: NodeId, more: Power, anew: &[(TerminalId, RoundNo)]) -> Option<Power> {
-        Some(self.grid.load(node).power()? + self.effects.coming_to(&self.grid, node, anew) + more)
+        let promised = self.promised.coming_to(&self.grid, node, anew);
+        Some(self.grid.load(node).power()? + self.effects.coming_to(&self.grid, node, anew) + promised + more)
     }
 
-    /// Power with which a round comes back, cold-load pick-up included. Where nobody knows what it had, all that the
+    /// Power with which a round comes back, cold-load pick-up included; never less than it drew when it was tripped. Where nobody knows what it had, all that the
     /// contract leaves.
     pub(super) fn comes_back_with(&self, terminal: TerminalId, round: RoundNo) -> Power {
         let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
@@ -194,7 +195,7 @@ impl Engine {
             (contract - load.unwrap_or_default()).max(Power::ZERO)
         });
         let percent = self.limits_above(terminal).map(|rule| rule.cold_load_percent).max().unwrap_or(100);
-        power.percent(i64::from(percent))
+        power.percent(i64::from(percent)).max(shed.map(|shed| shed.cold).unwrap_or_default())
     }
 
     /// The order, if it is this operator's and in one of `states`.

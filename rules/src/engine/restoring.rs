@@ -1,10 +1,14 @@
-//! The staged return of what a rule shed: the most important and longest off first, each stage into the headroom that is
+//! The staged return of what a rule shed: the most important first, then those off longest, then those that
+//! went without most; each stage into the headroom that is
 //! there with cold-load pick-up (`restoration-under-limit`).
+
+use std::cmp::Reverse;
 
 use super::limits::{Phase, Watch};
 use super::orders::Settled;
+use super::promised::{Promise, delay};
 use super::{Engine, Holder, Shed, Stuck};
-use crate::limiting::check::check_stage;
+use crate::limiting::check::{Violation, check_stage};
 use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::{Action, Issuer, OrderId, OrderState};
 use crate::output::{Choice, Happening, Output, Reason};
@@ -26,7 +30,8 @@ impl Engine {
     pub(super) fn restore(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
         let node = rule.node;
         self.count_restored(rule, watch, out);
-        if watch.restoring.iter().any(|id| self.under_way(*id)) {
+        self.keep_promises(rule, watch, load, out);
+        if watch.restoring.iter().any(|id| self.under_way(*id)) || self.promised.by(node).next().is_some() {
             return;
         }
         // Readings come by the thousand; what may come back changes slowly.
@@ -43,6 +48,8 @@ impl Engine {
                 }
             }
             watch.stage = 0;
+            watch.steps_back = 0;
+            watch.rest_until = self.now;
             watch.phase = Phase::Watching;
             return;
         }
@@ -51,7 +58,7 @@ impl Engine {
             Phase::Restoring { .. } => {}
             _ => {
                 let calm = watch.calm_since.is_some_and(|since| self.now.since(since) >= rule.restore_hold);
-                if !calm || watch.over() {
+                if !calm || watch.over() || self.now < watch.rest_until {
                     return;
                 }
             }
@@ -99,15 +106,25 @@ impl Engine {
         if self.stopped().is_some() {
             return;
         }
-        let LimitRule { node, limit, .. } = *rule;
+        let node = rule.node;
         let mut off: Vec<(TerminalId, RoundNo, Shed)> = self.shed_by(node).collect();
         let class = |terminal| self.grid.customer(terminal).map_or(u8::MAX, |(_, customer)| customer.priority.get());
-        off.sort_by_key(|(terminal, round, shed)| (class(*terminal), shed.since, *terminal, *round));
+        let curtailed = |terminal| {
+            let customer = self.grid.customer(terminal);
+            customer.map(|(id, _)| self.curtailed_by_now(id, terminal)).unwrap_or_default()
+        };
+        // The switches of one plan open within seconds of each other: that is no difference to anybody.
+        off.sort_by_cached_key(|(terminal, round, shed)| {
+            let minute = shed.since.get() / 60_000;
+            (class(*terminal), minute, Reverse(curtailed(*terminal)), shed.since, *terminal, *round)
+        });
         let left = off.len();
         if watch.stage == 0 {
-            watch.stage_rounds = left.div_ceil(STAGE_PART);
+            // Who had to step back goes on in smaller steps.
+            watch.stage_rounds = left.div_ceil(STAGE_PART) >> watch.steps_back.min(usize::BITS - 1);
         }
-        let room = rule.target() - load - self.effects.coming_to(&self.grid, node, &[]);
+        let coming = self.effects.coming_to(&self.grid, node, &[]) + self.promised.coming_to(&self.grid, node, &[]);
+        let room = rule.target() - load - coming;
         let mut chosen: Vec<Choice> = Vec::new();
         let mut held = None;
         for (terminal, round, shed) in off {
@@ -159,13 +176,38 @@ impl Engine {
         let told = Happening::Restoring { node, stage: watch.stage, load, restored: chosen.clone(), left };
         self.tell(told, out);
         let stage = watch.stage;
-        let orders = chosen.iter().map(|choice| {
-            let reason = format!("{node} at {load} of {limit}, restoration stage {stage}: {}", choice.reason);
-            let action = Action::Restore { round: choice.round };
-            self.issue(choice.terminal, action, Issuer::Limit { node }, reason, Some(choice.power), out)
-        });
-        watch.restoring.extend(orders.collect::<Vec<_>>());
+        for choice in chosen {
+            let shed = self.sheds.get(&choice.terminal).and_then(|rounds| rounds.get(&choice.round));
+            let shed_at = shed.map(|shed| shed.since).unwrap_or_default();
+            let at = self.now.after(delay(choice.terminal, choice.round, shed_at, rule.restore_spread));
+            self.promised.make(Promise { node, stage, at, choice });
+        }
         watch.phase = Phase::Restoring { next_at: self.now.after(rule.restore_step) };
+        self.keep_promises(rule, watch, load, out);
+    }
+
+    /// Orders what is promised and due, if it still fits. What does not for want of room waits for it, or for the rule to
+    /// step back; what cannot return for another reason stays off for a later stage.
+    fn keep_promises(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        let LimitRule { node, limit, .. } = *rule;
+        if self.promised.is_empty() {
+            return;
+        }
+        let due: Vec<Promise> = self.promised.by(node).filter(|promise| promise.at <= self.now).copied().collect();
+        for Promise { stage, choice: Choice { terminal, round, reason, .. }, .. } in due {
+            let power = self.comes_back_with(terminal, round);
+            let choice = Choice { terminal, round, power, reason };
+            match check_stage(&self.world(), rule, &[choice]) {
+                Ok(()) => {
+                    let why = format!("{node} at {load} of {limit}, restoration stage {stage}: {reason}");
+                    let issuer = Issuer::Limit { node };
+                    let order = self.issue(terminal, Action::Restore { round }, issuer, why, Some(power), out);
+                    watch.restoring.push(order);
+                }
+                Err(Violation::OverLimit { .. }) => {}
+                Err(_) => self.promised.end(terminal, round),
+            }
+        }
     }
 
     /// The limited node above `terminal` whose target `power` would exceed, with the load that it would have; the node

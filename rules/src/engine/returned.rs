@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::Holder;
-use crate::model::{RoundNo, Span, TerminalId, Timestamp};
+use crate::model::{Power, RoundNo, Span, TerminalId, Timestamp};
+
+/// So long after its return a round draws again what it draws as a rule. Customary figure.
+pub(crate) const WARM_AFTER: Span = Span::from_s(1_800);
 
 /// One round's return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -15,6 +18,11 @@ pub(crate) struct Return {
     pub(crate) at: Timestamp,
     /// How long it had been off.
     pub(crate) off_for: Span,
+    /// The stage of restoration that brought it back, if one did.
+    #[serde(default)]
+    pub(crate) stage: Option<u16>,
+    /// What it had before it was tripped; nothing where that was not known.
+    pub(crate) power: Power,
 }
 
 /// The returns that still matter to somebody.
@@ -35,10 +43,21 @@ impl Returned {
         self.0.get(&terminal)?.get(&round)
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = (TerminalId, RoundNo, &Return)> {
+        self.0.iter().flat_map(|(terminal, rounds)| rounds.iter().map(|(round, what)| (*terminal, *round, what)))
+    }
+
     /// How long a round has been back, while that is less than `least`.
     pub(crate) fn back_for(&self, terminal: TerminalId, round: RoundNo, least: Span, now: Timestamp) -> Option<Span> {
         let back_for = now.since(self.of(terminal, round)?.at);
         (back_for < least).then_some(back_for)
+    }
+
+    /// What a round has as a rule that draws `power` now: less, where it has just come back.
+    pub(crate) fn warm(&self, terminal: TerminalId, round: RoundNo, power: Power, now: Timestamp) -> Power {
+        let lately =
+            self.of(terminal, round).filter(|what| now.since(what.at) < WARM_AFTER && what.power > Power::ZERO);
+        lately.map_or(power, |what| power.min(what.power))
     }
 
     /// Keeps those for which `matters` holds.

@@ -6,8 +6,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::on_times::check_on_times;
 use super::plan::Plan;
+use super::step_back::check_returned_last;
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
+use crate::engine::promised::Promised;
 use crate::engine::returned::Returned;
 use crate::engine::{Holder, Sheds};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
@@ -44,6 +46,8 @@ pub(crate) enum Violation {
     Superfluous { terminal: TerminalId, round: RoundNo },
     #[error("{terminal} round {round} has been back for {on_for} only, and {instead} round {instead_round} would do")]
     NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span, instead: TerminalId, instead_round: RoundNo },
+    #[error("{terminal} round {round} is shed because it came back last, and did not")]
+    NotReturnedLast { terminal: TerminalId, round: RoundNo },
     #[error("plan {pass}: only {most} are permitted in a row")]
     TooManyPasses { pass: u8, most: u8 },
     #[error("{node}: its load is not known, so its limit cannot be kept")]
@@ -58,6 +62,8 @@ pub(crate) enum Violation {
 pub(crate) struct World<'a> {
     pub(crate) grid: &'a Grid,
     pub(crate) effects: &'a Effects,
+    /// Returns that are decided.
+    pub(crate) promised: &'a Promised,
     pub(crate) policy: &'a Policy,
     /// What is off, by whom and since when.
     pub(crate) sheds: &'a Sheds,
@@ -169,6 +175,7 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Resu
     let mut shed_at: BTreeMap<TerminalId, Power> = BTreeMap::new();
     for choice in &plan.shed {
         let Choice { terminal, round, power, .. } = *choice;
+        check_returned_last(world, plan.node, choice)?;
         let (measured, load, floor) = world.check_supply(terminal, round)?;
         if measured != Some(power) {
             return Err(Violation::Power { terminal, round, planned: power });
@@ -211,7 +218,8 @@ pub(crate) fn check_stage(world: &World<'_>, rule: &LimitRule, stage: &[Choice])
     for LimitRule { node, limit, .. } in &world.policy.limits {
         let Some(coming) = coming.get(node) else { continue };
         let load = world.grid.load(*node).power().ok_or(Violation::NodeUnknown { node: *node })?;
-        let load = load + world.effects.coming_to(world.grid, *node, &anew) + *coming;
+        let promised = world.promised.coming_to(world.grid, *node, &anew);
+        let load = load + world.effects.coming_to(world.grid, *node, &anew) + promised + *coming;
         if load > *limit {
             return Err(Violation::OverLimit { node: *node, load, limit: *limit });
         }

@@ -4,6 +4,7 @@
 use super::check::{Violation, World};
 use super::plan::Plan;
 use crate::model::{Power, RoundNo, TerminalId};
+use crate::output::Reason;
 use crate::policy::LimitRule;
 
 /// Whether each round of `plan` that came back too lately to be shed again is there for want of another.
@@ -16,7 +17,9 @@ use crate::policy::LimitRule;
 pub(super) fn check_on_times(world: &World<'_>, plan: &Plan) -> Result<(), Violation> {
     let Some(rule) = world.policy.rule(plan.node) else { return Ok(()) };
     let back_for = |terminal, round| world.returned.back_for(terminal, round, rule.on_time_min, world.now);
-    let resting = plan.shed.iter().filter(|choice| back_for(choice.terminal, choice.round).is_some());
+    // Stepping back is the exception: what came back last goes first.
+    let resting = plan.shed.iter().filter(|choice| !matches!(choice.reason, Reason::StepBack { .. }));
+    let resting = resting.filter(|choice| back_for(choice.terminal, choice.round).is_some());
     // The largest of them leaves the least to be asked of another.
     let Some(least) = resting.max_by_key(|choice| choice.power) else { return Ok(()) };
     let missing = plan.wanted - (plan.expected - least.power);

@@ -4,8 +4,10 @@ use std::collections::BTreeSet;
 
 use super::check::{Violation, World, check_plan, check_stage};
 use super::plan::{Plan, RoundFacts, TerminalFacts, plan};
+use super::step_back::{Group, plan_step_back};
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
+use crate::engine::promised::{Promise, Promised};
 use crate::engine::returned::{Return, Returned};
 use crate::engine::{Holder, Shed, Sheds};
 use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId};
@@ -20,6 +22,7 @@ struct Bench {
     grid: Grid,
     effects: Effects,
     policy: Policy,
+    promised: Promised,
     sheds: Sheds,
     returned: Returned,
     busy: BTreeSet<(TerminalId, RoundNo)>,
@@ -44,6 +47,7 @@ impl Bench {
             grid,
             effects: Effects::default(),
             policy: policy(vec![limit("A2", 60), limit("F", 200)]),
+            promised: Promised::default(),
             sheds: Sheds::new(),
             returned: Returned::default(),
             busy: BTreeSet::new(),
@@ -75,6 +79,7 @@ impl Bench {
             grid: &self.grid,
             effects: &self.effects,
             policy: &self.policy,
+            promised: &self.promised,
             sheds: &self.sheds,
             returned: &self.returned,
             deaf: BTreeSet::new(),
@@ -94,13 +99,19 @@ impl Bench {
     /// A round of 20 kW has been off for so long.
     fn shed(&mut self, id: &str, by: Holder, off_for: Span) {
         let since = START.after(-off_for);
-        let shed = Shed { by, since, power: kw(20), not_before: since };
+        let shed = Shed { by, since, power: kw(20), cold: kw(20), not_before: since };
         self.sheds.entry(terminal(id)).or_default().insert(round(1), shed);
     }
 
     /// A round has been back for so long.
     fn came_back(&mut self, id: &str, back_for: Span) {
-        let what = Return { by: Holder::Rule(node("F")), at: START.after(-back_for), off_for: s(60) };
+        let what = Return {
+            by: Holder::Rule(node("F")),
+            at: START.after(-back_for),
+            off_for: s(60),
+            stage: Some(1),
+            power: kw(20),
+        };
         self.returned.came(terminal(id), round(1), what);
     }
 }
@@ -216,6 +227,11 @@ fn each_way_in_which_a_stage_breaks_an_invariant_is_refused() {
     bench.effects.doubt(OrderId(1));
     assert!(bench.stage(&[choice("T3", 1, 20)]).is_err(), "and so does one whose fate is unknown");
     bench.effects.none(OrderId(1));
+    let promised = Choice { power: kw(1), ..choice("T4", 1, 1) };
+    bench.promised.make(Promise { node: node("F"), stage: 1, at: START.after(s(9)), choice: promised });
+    assert!(bench.stage(&[choice("T3", 1, 20)]).is_err(), "and what is promised");
+    bench.promised.clear();
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), Ok(()));
     bench.tell(terminal("T4"), bad(power(kw(30))));
     let unknown = bench.stage(&[choice("T3", 1, 20)]);
     assert!(matches!(unknown, Err(Violation::NodeUnknown { .. })), "{unknown:?}");
@@ -256,6 +272,51 @@ fn a_round_that_has_hardly_come_back_is_shed_only_where_nothing_else_would_do() 
     let plan = plan(node("F"), 1, kw(1_000), kw(20), &all);
     let on_for = s(5);
     assert!(plan.spared.contains(&Finding::NotOnLongEnough { terminal: terminal("T1"), round: round(1), on_for }));
+}
+
+#[test]
+fn the_last_groups_go_first_and_no_more_of_them_than_are_wanted() {
+    let all = [facts("T1", 1, 0, &[30]), facts("T2", 5, 0, &[30]), facts("T3", 3, 0, &[30]), facts("T4", 5, 0, &[30])];
+    let group = |stage, ids: &[&str]| Group {
+        by: node("F"),
+        stage,
+        last: START.after(s(i64::from(stage))),
+        rounds: ids.iter().map(|id| (terminal(id), round(1), START)).collect(),
+    };
+    let groups = [group(2, &["T1", "T3"]), group(1, &["T2"])];
+    let step_back = |wanted| plan_step_back(node("F"), 1, kw(1_000), kw(wanted), &all, &groups).unwrap();
+    let shed = |plan: &Plan| plan.shed.iter().map(|c| (c.terminal.to_string(), c.reason)).collect::<Vec<_>>();
+    let (last, before) = (Reason::StepBack { stage: 2 }, Reason::StepBack { stage: 1 });
+    let plan = step_back(20);
+    assert_eq!(shed(&plan), [("T3".to_owned(), last)], "within a group the least important goes first");
+    assert!(plan.spared.contains(&Finding::NotReturnedLast { terminal: terminal("T4"), round: round(1) }));
+    assert_eq!(shed(&step_back(60)), [("T3".to_owned(), last), ("T1".to_owned(), last)]);
+    let all_of_them = [("T2".to_owned(), before), ("T3".to_owned(), last), ("T1".to_owned(), last)];
+    assert_eq!(shed(&step_back(90)), all_of_them);
+    assert_eq!(shed(&step_back(500)), all_of_them, "and no other");
+    let open = |of: &TerminalFacts| {
+        let rounds = of.rounds.iter().map(|round| RoundFacts { position: Some(SwitchPosition::Open), ..*round });
+        TerminalFacts { rounds: rounds.collect(), ..of.clone() }
+    };
+    let all: Vec<TerminalFacts> = all.iter().map(open).collect();
+    assert_eq!(plan_step_back(node("F"), 1, kw(1_000), kw(20), &all, &groups), None);
+}
+
+#[test]
+fn the_checker_knows_by_itself_what_came_back_last() {
+    let mut bench = Bench::new();
+    bench.policy.limits[1].on_time_min = s(600);
+    let again = Choice { reason: Reason::StepBack { stage: 1 }, ..choice("T2", 1, 20) };
+    let plan = shedding(15, &[again]);
+    let not = Err(Violation::NotReturnedLast { terminal: terminal("T2"), round: round(1) });
+    assert_eq!(bench.plan(&plan), not);
+    bench.came_back("T2", s(10));
+    assert_eq!(bench.plan(&plan), Ok(()), "whatever the least time on");
+    bench.came_back("T2", s(60));
+    assert_eq!(bench.plan(&plan), not, "too long ago");
+    let by_hand = Return { by: Holder::Operator, at: START, off_for: s(60), stage: None, power: kw(20) };
+    bench.returned.came(terminal("T2"), round(1), by_hand);
+    assert_eq!(bench.plan(&plan), not, "nobody's stage brought it back");
 }
 
 #[test]

@@ -13,6 +13,7 @@ mod restoring;
 mod returning;
 mod schedules;
 mod set_limits;
+mod stepping_back;
 mod targets;
 mod troubles;
 mod worlds;

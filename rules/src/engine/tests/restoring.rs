@@ -60,6 +60,20 @@ fn a_round_stays_off_for_its_least_time_however_calm_it_is() {
 }
 
 #[test]
+fn of_those_off_for_as_long_the_one_that_went_without_most_comes_back_first() {
+    let mut centre = Centre::new(policy(vec![limit("F", 150)]), &sites());
+    // T2 and T3 are of one class; T3 has the later name, and went without before.
+    centre.engine.curtailed.insert("T3".parse().unwrap(), crate::model::Energy::new(5_000));
+    centre.base("T4", 100);
+    assert!(centre.run_until(100, |centre| centre.off() == 3));
+    centre.base("T4", 80);
+    centre.run(60);
+    centre.base("T4", 70);
+    assert!(centre.run_until(300, |centre| centre.off() == 2));
+    assert!(centre.is_closed("T3", round(1)));
+}
+
+#[test]
 fn a_stage_that_does_not_fit_waits_and_is_told_once() {
     let mut centre = shed();
     centre.base("T4", 85);
@@ -249,6 +263,7 @@ proptest! {
         cold in 100..=150i64,
         cold_s in 10..300i64,
         rest in -60..10i32,
+        spread_s in 0..=20i64,
     ) {
         let sites: Vec<Site> = members
             .iter()
@@ -260,7 +275,7 @@ proptest! {
         let mut centre = Centre::new(policy(vec![]), &sites);
         let rule = |of: &str, percent: i64, centre: &Centre| {
             let limit_w = centre.truth(of).percent(percent).max(kw(5));
-            LimitRule { limit: limit_w, restore_below_percent: 95, ..limit(of, 1) }
+            LimitRule { limit: limit_w, restore_below_percent: 95, restore_spread: s(spread_s), ..limit(of, 1) }
         };
         let rules = vec![rule("A1", area_share, &centre), rule("F", share, &centre)];
         let limits = [("A1", rules[0].limit), ("F", rules[1].limit)];
