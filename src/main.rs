@@ -13,7 +13,8 @@ use headroom::commands::{
 use headroom::journal::Position;
 use headroom::printable::printable;
 use headroom::{config, console};
-use headroom_rules::model::TerminalId;
+use headroom_rules::input::Authority;
+use headroom_rules::model::{NodeId, TerminalId};
 
 /// A load-management centre: two-way terminals, limiting by readable rules, an operator's console.
 #[derive(Parser)]
@@ -77,6 +78,12 @@ enum Command {
     Token {
         /// The operator's name, as the audit log shows it
         name: String,
+        /// A node that the operator answers for with all below, may be given more than once; without it, everything
+        #[arg(long, value_name = "NODE")]
+        area: Vec<NodeId>,
+        /// May take off others' tags and call off others' group orders, in that area
+        #[arg(long)]
+        supervisor: bool,
     },
 }
 
@@ -283,7 +290,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Export(arguments) => Box::pin(export::run(arguments)).await,
         Command::Inventory(asked) => inventory::run(&asked),
-        Command::Token { name } => new_token::run(&name),
+        Command::Token { name, area, supervisor } => {
+            let area = (!area.is_empty()).then_some(area);
+            new_token::run(&name, &Authority { area, supervisor })
+        }
         Command::Console(Console { url, token_file, once, json, size }) => {
             let token = token(token_file.as_deref())?;
             console::run(console::Options { url, token, once, json, size }).await

@@ -6,6 +6,7 @@ use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId, Outcome};
 use crate::output::{AlarmCause, AlarmId};
 use crate::policy::Policy;
+use crate::tags::{TagId, TagOn};
 use crate::target::TargetId;
 
 /// One thing that happened, at a time that the centre's clock gave. The engine's time never runs backwards: an earlier
@@ -119,6 +120,27 @@ pub struct Origin {
     pub operator: String,
     /// The address that the request came from.
     pub from: String,
+    /// What the operator may decide about. It comes with each request, so that a replay judges as the live centre did.
+    #[serde(default)]
+    pub authority: Authority,
+}
+
+impl Origin {
+    /// Somebody who is bound to no area and supervises nobody.
+    pub fn new(operator: impl Into<String>, from: impl Into<String>) -> Self {
+        Self { operator: operator.into(), from: from.into(), authority: Authority::default() }
+    }
+}
+
+/// How far a person's word reaches. The default is that of before there were areas: everywhere, nobody's supervisor.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Authority {
+    /// The nodes that the person answers for, with all below; none for everywhere, empty for nowhere.
+    #[serde(default)]
+    pub area: Option<Vec<NodeId>>,
+    /// Whether the person may take off others' tags and call off others' group orders, in that area.
+    #[serde(default)]
+    pub supervisor: bool,
 }
 
 /// What a person can ask of the centre.
@@ -144,6 +166,21 @@ pub enum Request {
         /// Which.
         order: OrderId,
     },
+    /// Hang a tag: nothing that it hangs on is commanded by anybody until it is taken off.
+    SetTag {
+        /// On what.
+        on: TagOn,
+        /// Why; wanted.
+        reason: String,
+    },
+    /// Take a tag off. Its owner may, or a supervisor.
+    RemoveTag {
+        /// Which.
+        tag: TagId,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
     /// Acknowledge an alarm.
     AcknowledgeAlarm {
         /// Which.
@@ -157,6 +194,10 @@ pub enum Request {
         node: NodeId,
         /// Above zero and at most the rule's limit, the rating; the rating itself ends the setting.
         limit: Power,
+        /// The limit in force that the person saw when deciding; where it has changed meanwhile, nothing is set. None sets
+        /// it whatever it was.
+        #[serde(default)]
+        expected: Option<Power>,
         /// Why, for the audit log; may be empty.
         reason: String,
     },

@@ -15,6 +15,7 @@ pub mod model;
 pub mod orders;
 pub mod output;
 pub mod policy;
+pub mod tags;
 pub mod target;
 #[cfg(test)]
 mod testing;

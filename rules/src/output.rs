@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Command, Order, OrderId};
+use crate::tags::{Tag, TagId};
 use crate::target::{LimitSource, TargetId};
 
 /// One thing that follows from an input.
@@ -41,6 +42,11 @@ pub enum Reply {
         /// Its number.
         target: TargetId,
     },
+    /// The tag that was hung or taken off.
+    Tag {
+        /// Its number.
+        tag: TagId,
+    },
     /// Done.
     Done,
 }
@@ -62,6 +68,20 @@ pub enum Refusal {
     LinkDown { terminal: TerminalId },
     #[error("{terminal}: order {order} of {owner} has this point; wait for it or ask {owner} to cancel it")]
     PointBusy { terminal: TerminalId, order: OrderId, owner: String },
+    #[error(
+        "{on} is tagged by {owner} since {since} ({tag}: {reason}); {owner} or a supervisor has to take the tag off first"
+    )]
+    Tagged { tag: TagId, on: String, owner: String, reason: String, since: Timestamp },
+    #[error("tag {tag} does not exist, or has been taken off")]
+    UnknownTag { tag: TagId },
+    #[error("tag {tag} on {on} is {owner}'s; only {owner} or a supervisor may take it off")]
+    NotTagOwner { tag: TagId, on: String, owner: String },
+    #[error("{on}: a tag needs a reason, for whoever finds it there")]
+    TagWithoutReason { on: String },
+    #[error("{on} has your tag {tag} already")]
+    TaggedAlready { on: String, tag: TagId },
+    #[error("{object} is outside the area of {operator}, which is {area}")]
+    OutsideArea { object: String, operator: String, area: String },
     #[error("{terminal}: its customer's supply is guaranteed and is never tripped")]
     Guaranteed { terminal: TerminalId },
     #[error("{terminal}: the trip would take the load to {left}, below the safety floor of {floor}")]
@@ -88,6 +108,11 @@ pub enum Refusal {
     NoLimitRule { node: NodeId },
     #[error("{node}: a limit of {limit} cannot be kept; wanted more than 0 and at most its rating of {rated}")]
     LimitNotPositive { node: NodeId, limit: Power, rated: Power },
+    #[error(
+        "{node}: the limit was {expected} when you looked and is {now} now, set by {by}{}; look again before setting it",
+        at.map(|at| format!(" at {at}")).unwrap_or_default()
+    )]
+    LimitChanged { node: NodeId, expected: Power, now: Power, by: String, at: Option<Timestamp> },
     #[error("{node}: a limit of {limit} is above its rating of {rated}, which only the rule file can change")]
     LimitAboveRating { node: NodeId, limit: Power, rated: Power },
     #[error(
@@ -436,6 +461,10 @@ pub enum Happening {
     TargetDropped { node: NodeId, target: TargetId, why: String },
     /// A limit that was set is in force no more: new rules give the node a lower one, or none.
     SetLimitDropped { node: NodeId, set: Power, rated: Option<Power> },
+    /// A person hung a tag.
+    TagHung { tag: Tag },
+    /// A person took a tag off, the owner or another.
+    TagTakenOff { tag: Tag, by: String, reason: String },
     /// A person stopped all automatic control; so many selects of rules were withdrawn.
     AutomaticStopped { by: String, reason: String, withdrawn: u32 },
     /// A person let the rules act again.
@@ -486,6 +515,7 @@ pub enum Reason {
 pub enum Finding {
     Guaranteed { terminal: TerminalId },
     GuaranteeAtTerminal { terminal: TerminalId },
+    Tagged { terminal: TerminalId, round: Option<RoundNo>, tag: TagId },
     LinkDown { terminal: TerminalId },
     ReadingTooOld { terminal: TerminalId },
     ReadingBad { terminal: TerminalId },
@@ -564,6 +594,8 @@ impl fmt::Display for Finding {
         match self {
             Self::Guaranteed { terminal } => write!(f, "{terminal}: guaranteed customer"),
             Self::GuaranteeAtTerminal { terminal } => write!(f, "{terminal}: supply guarantee set at the terminal"),
+            Self::Tagged { terminal, round: Some(round), tag } => write!(f, "{terminal} round {round}: tagged ({tag})"),
+            Self::Tagged { terminal, round: None, tag } => write!(f, "{terminal}: tagged ({tag})"),
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::ReadingTooOld { terminal } => write!(f, "{terminal}: reading too old"),
             Self::ReadingBad { terminal } => write!(f, "{terminal}: reading of bad quality"),
@@ -709,6 +741,16 @@ impl fmt::Display for Happening {
             }
             Self::SetLimitDropped { node, set, rated: None } => {
                 write!(f, "{node}: the limit of {set} that was set is dropped, no rule limits the node any more")
+            }
+            Self::TagHung { tag: Tag { id, on, owner, reason, .. } } => {
+                write!(f, "{on}: tagged by {owner} ({id}): {reason}")
+            }
+            Self::TagTakenOff { tag: Tag { id, on, owner, .. }, by, reason } => {
+                write!(f, "{on}: tag {id} taken off by {by}")?;
+                if by != owner {
+                    write!(f, " in place of {owner}")?;
+                }
+                write!(f, "{}{reason}", if reason.is_empty() { "" } else { ": " })
             }
             Self::AutomaticStopped { by, reason, withdrawn } => {
                 write!(f, "AUTOMATIC CONTROL STOPPED by {by}{}{reason}", if reason.is_empty() { "" } else { ": " })?;

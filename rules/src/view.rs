@@ -8,6 +8,7 @@ use crate::model::{
 };
 use crate::orders::Order;
 use crate::output::{Alarm, Event};
+use crate::tags::{Tag, TagId};
 use crate::target::{InForce, Target};
 
 /// Everything on the overview, at one instant.
@@ -28,6 +29,9 @@ pub struct View {
     /// Target reductions that are planned or in force, by node and time.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// The tags that hang, by number.
+    #[serde(default)]
+    pub tags: Vec<Tag>,
     /// Set while automatic control is stopped: no limit is kept.
     #[serde(default)]
     pub stopped: Option<Stopped>,
@@ -207,6 +211,9 @@ pub struct RoundView {
     pub shed_by: Option<NodeId>,
     /// Whether an operator's own trip holds it off: no rule restores it.
     pub held_by_operator: bool,
+    /// The tag that locks it out, on it, its terminal or a node above.
+    #[serde(default)]
+    pub tag: Option<TagId>,
 }
 
 /// A terminal in full: all its points.

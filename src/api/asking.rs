@@ -83,7 +83,11 @@ where
 
 async fn ask(api: &Api, caller: Caller, request: Request) -> Result<Response, Fault> {
     check(&request)?;
-    let origin = Origin { operator: caller.operator.to_string(), from: caller.from.to_string() };
+    let origin = Origin {
+        operator: caller.operator.to_string(),
+        from: caller.from.to_string(),
+        authority: (*caller.authority).clone(),
+    };
     Ok(ok(&api.handle.request(origin, request).await??))
 }
 
@@ -100,7 +104,7 @@ pub(super) async fn read_now(api: &Api, caller: &Caller, id: &str, pairs: Pairs)
             return Err(Fault::bad_request(format!("what = \"{other}\": wanted \"all\" or \"counters\"")));
         }
     };
-    let Caller { operator, from } = caller;
+    let Caller { operator, from, .. } = caller;
     tracing::info!(%operator, %from, %terminal, %wanted, "read on demand");
     api.handle.demand.read(terminal, wanted).await?;
     Ok(ok(&json!({ "terminal": terminal, "read": wanted.to_string() })))
@@ -121,7 +125,7 @@ pub(super) async fn collect(api: &Api, caller: &Caller, id: &str, pairs: Pairs) 
             format!("from = {}, to = {}: wanted from before to, and at most {days} days", from.get(), to.get());
         return Err(Fault::bad_request(sentence));
     }
-    let Caller { operator, from: caller } = caller;
+    let Caller { operator, from: caller, .. } = caller;
     tracing::info!(%operator, from = %caller, %terminal, since = %from, until = %to, "collected on demand");
     // A quarter is named by its end: that which ends with `from` is not of this time.
     let values = api.handle.fetcher.fetch(terminal, from, to).await?;
@@ -161,6 +165,8 @@ where
 fn check(request: &Request) -> Result<(), Fault> {
     let (what, text) = match request {
         Request::Select { reason, .. }
+        | Request::SetTag { reason, .. }
+        | Request::RemoveTag { reason, .. }
         | Request::SetLimit { reason, .. }
         | Request::SetTarget { reason, .. }
         | Request::CancelTarget { reason, .. }

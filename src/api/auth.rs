@@ -3,36 +3,53 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use headroom_rules::input::Authority;
 use sha2::{Digest, Sha256};
 
 use crate::config::OperatorEntry;
 
 /// The operators with the digests of their tokens. Cheap to clone.
 #[derive(Clone)]
-pub struct Operators(Arc<[(Arc<str>, [u8; 32])]>);
+pub struct Operators(Arc<[Operator]>);
+
+struct Operator {
+    name: Arc<str>,
+    authority: Arc<Authority>,
+    digest: [u8; 32],
+}
 
 impl Operators {
     /// Those who may use the API; nobody may when there are none.
     pub fn new(entries: &[OperatorEntry]) -> Self {
-        Self(entries.iter().map(|entry| (Arc::from(entry.name.as_str()), entry.token_sha256)).collect())
+        let operator = |entry: &OperatorEntry| Operator {
+            name: Arc::from(entry.name.as_str()),
+            authority: Arc::new(entry.authority.clone()),
+            digest: entry.token_sha256,
+        };
+        Self(entries.iter().map(operator).collect())
     }
 
     /// The name of the operator with this token. Takes as long for a wrong token as for anybody's.
     pub fn authenticate(&self, token: &str) -> Option<Arc<str>> {
+        self.person(token).map(|(name, _)| name)
+    }
+
+    /// As [`Self::authenticate`], with what the operator may decide about.
+    pub(super) fn person(&self, token: &str) -> Option<(Arc<str>, Arc<Authority>)> {
         let digest: [u8; 32] = Sha256::digest(token).into();
         let mut found = None;
-        for (name, expected) in self.0.iter() {
-            if equal(&digest, expected) {
-                found = Some(name);
+        for operator in self.0.iter() {
+            if equal(&digest, &operator.digest) {
+                found = Some(operator);
             }
         }
-        found.cloned()
+        found.map(|operator| (Arc::clone(&operator.name), Arc::clone(&operator.authority)))
     }
 }
 
 impl std::fmt::Debug for Operators {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|(name, _)| name)).finish()
+        f.debug_list().entries(self.0.iter().map(|operator| &operator.name)).finish()
     }
 }
 
@@ -46,7 +63,7 @@ mod tests {
     use super::*;
 
     fn entry(name: &str, token: &str) -> OperatorEntry {
-        OperatorEntry { name: name.into(), token_sha256: Sha256::digest(token).into() }
+        OperatorEntry { name: name.into(), token_sha256: Sha256::digest(token).into(), authority: Authority::default() }
     }
 
     #[test]

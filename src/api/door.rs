@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use headroom_rules::input::Authority;
 use warp::http::{HeaderMap, HeaderValue, Method, Request, StatusCode, header};
 use warp::reply::Response;
 
@@ -14,6 +15,8 @@ use super::{Api, Operators, health};
 #[derive(Clone, Debug)]
 pub(super) struct Caller {
     pub(super) operator: Arc<str>,
+    /// What the operator may decide about; the engine judges by it.
+    pub(super) authority: Arc<Authority>,
     pub(super) from: SocketAddr,
 }
 
@@ -55,14 +58,15 @@ impl Door {
         if matches!(*request.method(), Method::GET | Method::HEAD) && request.uri().path() == "/healthz" {
             return Entry::Answered(and_close(health::public(&self.api.handle)));
         }
-        let Some(operator) = token(request.headers()).and_then(|token| self.operators.authenticate(token)) else {
+        let Some((operator, authority)) = token(request.headers()).and_then(|token| self.operators.person(token))
+        else {
             self.turned_away(from);
             let fault = Fault::new(StatusCode::UNAUTHORIZED, "no valid token: wanted Authorization: Bearer TOKEN");
             let mut answer = fault.answer();
             answer.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
             return Entry::Answered(and_close(answer));
         };
-        request.extensions_mut().insert(Caller { operator, from });
+        request.extensions_mut().insert(Caller { operator, authority, from });
         // HTTP leaves the body of an answer to HEAD away by itself, so that the routes need to know GET only.
         if *request.method() == Method::HEAD {
             *request.method_mut() = Method::GET;

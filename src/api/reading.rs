@@ -1,6 +1,7 @@
 //! What operators look at.
 
-use headroom_rules::model::{PointKind, Span, TerminalId, Timestamp};
+use headroom_rules::input::Authority;
+use headroom_rules::model::{NodeId, PointKind, Span, TerminalId, Timestamp};
 use serde::Serialize;
 use serde_json::json;
 use warp::http::StatusCode;
@@ -26,12 +27,22 @@ pub(super) type Pairs = Vec<(String, String)>;
 struct About<'a> {
     software: &'static str,
     operator: &'a str,
+    /// Nodes that the operator answers for; none for all.
+    area: Option<&'a [NodeId]>,
+    supervisor: bool,
     time_factor: f64,
 }
 
 pub(super) fn about(api: &Api, caller: &Caller) -> Response {
     let software = concat!("headroom ", env!("CARGO_PKG_VERSION"));
-    ok(&About { software, operator: &caller.operator, time_factor: api.handle.clock.factor() })
+    let Authority { area, supervisor } = &*caller.authority;
+    ok(&About {
+        software,
+        operator: &caller.operator,
+        area: area.as_deref(),
+        supervisor: *supervisor,
+        time_factor: api.handle.clock.factor(),
+    })
 }
 
 pub(super) async fn view(api: &Api) -> Result<Response, Fault> {

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use headroom_rules::input::{Input, Origin, Request};
+use headroom_rules::input::{Authority, Input, Origin, Request};
 use headroom_rules::model::{Power, Quality, Reading, RoundNo, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState};
 use headroom_rules::output::{
     Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output, Refusal, Reply,
 };
+use headroom_rules::tags::{TagId, TagOn};
 use headroom_rules::view::{Resumption, Stopped, TerminalDetail, TerminalView, View};
 use headroom_terminals::agent::CURVE_FILE;
 use headroom_terminals::iec104::access::refusals::{NOBODY, Refusal as TurnedAway, Refusals};
@@ -62,6 +63,11 @@ struct Centre {
 
 fn terminal() -> TerminalId {
     "T-1".parse().unwrap()
+}
+
+/// What the bearer of [`TOKEN`] answers for.
+fn bound() -> Authority {
+    Authority { area: Some(vec!["F1".parse().unwrap()]), supervisor: true }
 }
 
 fn a_view() -> View {
@@ -210,8 +216,8 @@ impl Centre {
             utc_offset: Span::from_s(8 * 3_600),
         };
         let operators = [
-            OperatorEntry { name: "li".into(), token_sha256: [7; 32] },
-            OperatorEntry { name: "wang".into(), token_sha256: sha2_of(TOKEN) },
+            OperatorEntry { name: "li".into(), token_sha256: [7; 32], authority: Authority::default() },
+            OperatorEntry { name: "wang".into(), token_sha256: sha2_of(TOKEN), authority: bound() },
         ];
         let listener = bind("127.0.0.1:0".parse().unwrap(), "address").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -497,6 +503,7 @@ async fn what_comes_of_a_request_is_told_by_the_status() {
     assert_eq!(asked.len(), 4);
     let (origin, request) = &asked[0];
     assert_eq!((origin.operator.as_str(), request), ("wang", &Request::Execute { order: OrderId(1) }));
+    assert_eq!(origin.authority, bound(), "the area goes with the request, from the token's entry and nowhere else");
     assert!(origin.from.starts_with("127.0.0.1:"), "{origin:?}");
 }
 
@@ -517,8 +524,27 @@ async fn a_limit_is_set_with_a_reason_and_by_nobody_without_a_token() {
     });
     assert_eq!(body, refused);
     let (origin, request) = centre.asked.lock().unwrap()[0].clone();
-    let wanted = Request::SetLimit { node: "F1".parse().unwrap(), limit: Power::from_kw(900), reason: "peak".into() };
+    let wanted = Request::SetLimit {
+        node: "F1".parse().unwrap(),
+        limit: Power::from_kw(900),
+        expected: None,
+        reason: "peak".into(),
+    };
     assert_eq!((origin.operator.as_str(), request), ("wang", wanted));
+}
+
+#[tokio::test]
+async fn a_tag_is_hung_and_taken_off_with_one_call_each() {
+    let centre = Centre::start().await;
+    let on = json!({ "what": "round", "terminal": "T-1", "round": 2 });
+    let body = json!({ "request": "set_tag", "on": on, "reason": "men at work", "origin": { "authority": {} } });
+    assert_eq!(centre.post(&body).await.0, StatusCode::OK);
+    assert_eq!(centre.post(&json!({ "request": "remove_tag", "tag": 4 })).await.0, StatusCode::OK);
+    let asked = centre.asked.lock().unwrap();
+    let on = TagOn::Round { terminal: terminal(), round: RoundNo::ALL[1] };
+    assert_eq!(asked[0].1, Request::SetTag { on, reason: "men at work".into() });
+    assert_eq!(asked[0].0.authority, bound(), "nobody writes the own authority");
+    assert_eq!(asked[1].1, Request::RemoveTag { tag: TagId(4), reason: String::new() });
 }
 
 #[tokio::test]

@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
+use headroom_rules::input::Authority;
 use sha2::{Digest, Sha256};
 
 use crate::config::OperatorEntry;
@@ -54,7 +55,12 @@ pub struct OwnToken {
 impl OwnToken {
     /// The operator that it belongs to.
     pub fn operator(&self) -> OperatorEntry {
-        OperatorEntry { name: OPERATOR.into(), token_sha256: Sha256::digest(&self.token).into() }
+        OperatorEntry {
+            name: OPERATOR.into(),
+            token_sha256: Sha256::digest(&self.token).into(),
+            // Alone, and so for everything.
+            authority: Authority { area: None, supervisor: true },
+        }
     }
 }
 

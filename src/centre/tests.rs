@@ -289,7 +289,7 @@ async fn a_request_is_answered_and_a_reply_is_not_stored() {
     let folder = tempfile::tempdir().unwrap();
     let Bench { mut task, mut entries, .. } = bench(folder.path(), 4, Counter::default(), Position::START);
     let (reply, replied) = oneshot::channel();
-    let origin = From { operator: "wang".into(), from: "10.0.0.7".into() };
+    let origin = From::new("wang", "10.0.0.7");
     let request = Request::Cancel { order: OrderId(1) };
     let input = Input::Request { at: Timestamp::new(0), origin, request };
     let committed = Committed { position: Position(1), input, reply: Some(reply), received: Instant::now() };
@@ -395,8 +395,7 @@ async fn a_fleet_is_acquired_and_what_was_received_is_stored_over_a_restart() {
         assert_eq!(figures.stored, figures.applied);
         total += figures.readings_received;
         assert_eq!(handle.store.count_readings().await.unwrap(), total);
-        let late = handle
-            .request(From { operator: "wang".into(), from: "10.0.0.7".into() }, Request::Cancel { order: OrderId(1) });
+        let late = handle.request(From::new("wang", "10.0.0.7"), Request::Cancel { order: OrderId(1) });
         assert_eq!(late.await.unwrap_err(), Unavailable::Stopping);
     }
     stop.send(true).unwrap();

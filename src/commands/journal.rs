@@ -140,6 +140,8 @@ fn asked(request: &Request) -> String {
         Request::Select { terminal, action, .. } => format!("selects {action:?} at {terminal}"),
         Request::Execute { order } => format!("executes {order}"),
         Request::Cancel { order } => format!("cancels {order}"),
+        Request::SetTag { on, .. } => format!("tags {on}"),
+        Request::RemoveTag { tag, .. } => format!("takes off tag {tag}"),
         Request::AcknowledgeAlarm { alarm, .. } => format!("acknowledges {alarm}"),
         Request::SetLimit { node, limit, .. } => format!("limits {node} to {limit}"),
         Request::SetTarget { node, reduction, from, to, .. } => {

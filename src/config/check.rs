@@ -190,7 +190,7 @@ impl Run {
         self.note(file, Kind::Serve, format!("API at {}, {who}", serve.listen));
         let fleet = self.fleet(&serve.fleet);
         if let Ok(read) = Fleet::read(&serve.fleet) {
-            self.kept(agree(&serve, &read));
+            self.kept(agree(file, &serve, &read));
         }
         self.rules(&serve.rules, fleet);
         if let Some(northbound) = &serve.northbound {

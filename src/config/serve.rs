@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
+use headroom_rules::input::Authority;
+use headroom_rules::model::NodeId;
 use headroom_rules::policy::Policy;
 
 use super::collection::{self, CollectionSettings};
@@ -66,6 +68,8 @@ pub struct OperatorEntry {
     pub name: String,
     /// SHA-256 of the token's text.
     pub token_sha256: [u8; 32],
+    /// What the person may decide about.
+    pub authority: Authority,
 }
 
 /// Windows, time-outs and cycles of every link, consistent: `w <= k`, `t2_s < t1_s` (IEC 60870-5-104, 9.6).
@@ -176,6 +180,8 @@ fn joined(folder: &Path, text: &str) -> Option<PathBuf> {
     (!text.is_empty() && !text.contains('\0')).then(|| folder.join(text))
 }
 
+const AREA_WANTED: &str = "ids of nodes, at least one, as \"F03\"; without the key the operator answers for all";
+
 fn operators(top: &Section<'_>) -> Vec<OperatorEntry> {
     let mut names = BTreeMap::new();
     let mut tokens = BTreeMap::new();
@@ -185,6 +191,9 @@ fn operators(top: &Section<'_>) -> Vec<OperatorEntry> {
         // A token pasted in place of its digest must not come back in an error.
         let digest =
             section.secret("token_sha256", "64 hexadecimal digits, as `headroom token NAME` prints them", hex32);
+        let area = section.has("area").then(|| section.texts("area", AREA_WANTED, |id| id.parse::<NodeId>().ok()));
+        let authority =
+            Authority { area: area.map(Option::unwrap_or_default), supervisor: section.flag_or("supervisor", false) };
         section.end();
         let (Some(name), Some(token_sha256)) = (name, digest) else { continue };
         if let Some(line) = names.insert(name.clone(), section.line_of("name")) {
@@ -193,7 +202,7 @@ fn operators(top: &Section<'_>) -> Vec<OperatorEntry> {
         if let Some(line) = tokens.insert(token_sha256, section.line()) {
             section.fault("name", format_args!("has the token of line {line}: wanted a token of its own"));
         }
-        operators.push(OperatorEntry { name, token_sha256 });
+        operators.push(OperatorEntry { name, token_sha256, authority });
     }
     operators
 }
@@ -269,7 +278,7 @@ fn iec104(section: &Section<'_>, folder: &Path) -> (Iec104Settings, Transport) {
 ///
 /// # Errors
 /// All of it, at the fleet's file.
-pub(super) fn agree(serve: &ServeConfig, fleet: &Fleet) -> Result<(), ConfigErrors> {
+pub(super) fn agree(file: &Path, serve: &ServeConfig, fleet: &Fleet) -> Result<(), ConfigErrors> {
     let Transport { tls, dial_in } = &serve.transport;
     let mut faults = Vec::new();
     for entry in &fleet.links {
@@ -285,6 +294,12 @@ pub(super) fn agree(serve: &ServeConfig, fleet: &Fleet) -> Result<(), ConfigErro
             _ => continue,
         };
         faults.push(ConfigError::new(&serve.fleet, None, &format!("terminal {}: {wanted}", entry.terminal)));
+    }
+    for OperatorEntry { name, authority, .. } in &serve.operators {
+        for node in authority.area.iter().flatten().filter(|node| !fleet.inventory.nodes.contains_key(node)) {
+            let text = format!("operator {name}: area: {node} is not in the fleet: wanted ids of its nodes");
+            faults.push(ConfigError::new(file, None, &text));
+        }
     }
     ConfigErrors::check(faults)
 }
@@ -310,7 +325,7 @@ impl Centre {
     pub fn read(file: &Path) -> Result<Self, ConfigErrors> {
         let serve = ServeConfig::read(file)?;
         let fleet = Fleet::read(&serve.fleet)?;
-        agree(&serve, &fleet)?;
+        agree(file, &serve, &fleet)?;
         let policy = rules::read(&serve.rules, Some(&fleet.inventory))?;
         let northbound = serve.northbound.as_deref();
         let northbound = northbound.map(|file| NorthboundConfig::read(file, Some(&fleet.inventory))).transpose()?;

@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use headroom_rules::input::Authority;
 use headroom_rules::model::{Power, Span};
 use headroom_rules::output::AlarmCause;
 use insta::assert_snapshot;
@@ -233,6 +234,20 @@ fn operators_share_neither_name_nor_token() {
     serve.toml:5: operator.name = "li": has the token of line 1: wanted a token of its own
     serve.toml:5: operator.name = "li": taken at line 2: wanted a name of its own
     "#);
+}
+
+#[test]
+fn an_operators_area_is_ids_of_nodes_or_absent() {
+    let digest = "ab".repeat(32);
+    let one = |more: &str| serve(&format!("[[operator]]\nname = \"li\"\ntoken_sha256 = \"{digest}\"\n{more}"));
+    assert_snapshot!(said(one("area = []\nsupervisor = 1\n")), @r#"
+    serve.toml:4: operator.area = []: wanted ids of nodes, at least one, as "F03"; without the key the operator answers for all; several stand in brackets
+    serve.toml:5: operator.supervisor = 1: wanted true or false
+    "#);
+    let authority = one("area = [\"F03\", \"A1\"]\nsupervisor = true\n").unwrap().operators.remove(0).authority;
+    let area = vec!["F03".parse().unwrap(), "A1".parse().unwrap()];
+    assert_eq!(authority, Authority { area: Some(area), supervisor: true });
+    assert_eq!(one("").unwrap().operators[0].authority, Authority::default(), "everywhere, nobody's supervisor");
 }
 
 #[test]
@@ -606,6 +621,12 @@ fn what_the_fleet_wants_of_the_links_the_centre_has_to_have() {
                   fleet.toml: terminal T2: dial_in: wanted a table [iec104.dial_in] in the centre's file";
     assert_eq!(said(Centre::read(&serve).map(drop)), wanted);
     assert_eq!(said(check(std::slice::from_ref(&serve)).map(drop)), wanted);
+    let digest = "ab".repeat(32);
+    let li = format!("[[operator]]\nname = \"li\"\ntoken_sha256 = \"{digest}\"\narea = [\"F1\", \"F99\"]\n");
+    put("serve.toml", &format!("rules = \"rules.toml\"\n{li}"));
+    put("fleet.toml", TREE);
+    let wanted = "serve.toml: operator li: area: F99 is not in the fleet: wanted ids of its nodes";
+    assert!(said(Centre::read(&serve).map(drop)).lines().any(|line| line == wanted));
 }
 
 #[test]

@@ -20,6 +20,7 @@ pub(crate) fn start(state: &mut State) {
     } else {
         state.overlay = Some(Overlay::Limit(Box::new(LimitDialogue {
             node: id,
+            seen: node.limit,
             limit: Input::default(),
             reason: Input::default(),
             in_reason: false,
@@ -65,8 +66,9 @@ pub(crate) fn set(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     dialogue.stage = LimitStage::Asking(limit);
-    let (node, reason) = (dialogue.node, dialogue.reason.value().trim().to_owned());
-    vec![Effect::Ask(Asked::SetLimit(node), Request::SetLimit { node, limit, reason })]
+    let (node, expected) = (dialogue.node, dialogue.seen);
+    let reason = dialogue.reason.value().trim().to_owned();
+    vec![Effect::Ask(Asked::SetLimit(node), Request::SetLimit { node, limit, expected, reason })]
 }
 
 /// Brings the centre's answer into the dialogue, which cannot be closed before.

@@ -159,6 +159,8 @@ pub(crate) enum LimitStage {
 #[derive(Clone, Debug)]
 pub(crate) struct LimitDialogue {
     pub(crate) node: NodeId,
+    /// The limit in force when the dialogue was opened: if somebody else changes it meanwhile, nothing is set.
+    pub(crate) seen: Option<Power>,
     /// Kilowatts, as typed.
     pub(crate) limit: Input,
     pub(crate) reason: Input,

@@ -30,7 +30,7 @@ fn one_of_each() -> Vec<Input> {
         source_time,
         cause: 20,
     };
-    let origin = Origin { operator: "wang".into(), from: "10.0.0.7:4711".into() };
+    let origin = Origin::new("wang", "10.0.0.7:4711");
     let action = Action::Trip { round: RoundNo::ALL[2] };
     vec![
         Input::Started { at },
@@ -146,7 +146,7 @@ async fn a_full_disk_stops_acknowledgement_and_loses_nothing() {
     // Big enough not to fit into the pages that are there.
     let big = Input::Request {
         at: Timestamp::new(3),
-        origin: Origin { operator: "w".repeat(100_000), from: String::new() },
+        origin: Origin::new("w".repeat(100_000), ""),
         request: Request::Cancel { order: OrderId(1) },
     };
     let told = Arc::new(Mutex::new(0));
@@ -357,7 +357,7 @@ async fn aged(folder: &Path) -> Journal {
     for minute in 1_i64..=40 {
         let input = Input::Request {
             at: Timestamp::new(minute * 60_000),
-            origin: Origin { operator: "w".repeat(10_000), from: String::new() },
+            origin: Origin::new("w".repeat(10_000), ""),
             request: Request::Cancel { order: OrderId(1) },
         };
         journal.append(&[input]).await.unwrap();

@@ -149,7 +149,13 @@ async fn carry(
     origin: Origin,
 ) {
     while let Some(Setting { token, node, limit }) = settings.recv().await {
-        let request = Request::SetLimit { node, limit, reason: "set by the centre above".to_owned() };
+        let request = Request::SetLimit {
+            node,
+            limit,
+            // A set point is absolute: the centre above does not say what it saw.
+            expected: None,
+            reason: "set by the centre above".to_owned(),
+        };
         let answer = match handle.request(origin.clone(), request).await {
             Ok(Ok(_)) => CommandAnswer::Accepted,
             Ok(Err(refusal)) => {
@@ -218,7 +224,7 @@ pub fn start(config: &NorthboundConfig, entrance: Entrance, handle: Handle) -> R
         connections_max: usize::from(config.connections_max),
         ..StationConfig::new(config.common_address)
     };
-    let origin = Origin { operator: config.name.clone(), from: format!("northbound {}", config.listen) };
+    let origin = Origin::new(config.name.clone(), format!("northbound {}", config.listen));
     let (stop, stopped) = watch::channel(false);
     let mut tasks = JoinSet::new();
     tasks.spawn(carry(wanted, answers_to, handle, origin));

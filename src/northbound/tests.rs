@@ -56,6 +56,7 @@ fn view(load_kw: i32) -> View {
             power: None,
             shed_by: None,
             held_by_operator: false,
+            tag: None,
         }],
     };
     View { nodes: vec![node], terminals: vec![terminal], ..View::default() }

@@ -213,10 +213,16 @@ fn event_row(position: i64, place: i64, event: &Event) -> Result<EventRow, Store
         source_time: event.source_time,
         kind: field("event").unwrap_or_default().to_owned(),
         // A terminal is nearer to the matter than the node above it.
-        subject: field("terminal").or_else(|| field("node")).unwrap_or_default().to_owned(),
+        subject: field("terminal").or_else(|| field("node")).or_else(|| tagged(&json)).unwrap_or_default().to_owned(),
         text: without_nul(&event.what.to_string()),
         json: json.to_string(),
     })
+}
+
+/// What a tag hangs on.
+fn tagged(event: &serde_json::Value) -> Option<&str> {
+    let on = event.pointer("/tag/on")?;
+    on.get("terminal").or_else(|| on.get("node"))?.as_str()
 }
 
 fn audit_row(position: i64, place: i64, audit: &Audit) -> Result<AuditRow, StoreError> {

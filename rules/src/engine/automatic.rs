@@ -65,6 +65,7 @@ impl Engine {
         reason: &str,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
+        self.may_rule_all(origin, "the resumption of all automatic control")?;
         let Some(Stopped { since, .. }) = self.stopped.take() else { return Err(Refusal::AutomaticRunning) };
         self.alarms.clear(AlarmCause::AutomaticStopped, self.now, out);
         let stopped_for = self.now.since(since);
@@ -87,7 +88,7 @@ impl Engine {
         copy.policy.reading_age_max = age_max + PREVIEW;
         copy.grid.age_max = copy.policy.reading_age_max;
         let mut out = Vec::new();
-        let origin = Origin { operator: String::new(), from: String::new() };
+        let origin = Origin::new("", "");
         copy.apply(&Input::Request { at: self.now, origin, request: resuming() }, &mut out);
         let end = self.now.after(PREVIEW);
         let mut at = self.now.after(PREVIEW_STEP);

@@ -326,6 +326,7 @@ impl Engine {
             sheds: &self.sheds,
             returned: &self.returned,
             deaf: BTreeSet::new(),
+            tags: &self.tags,
             busy: self.ledger.busy(),
             now: self.now,
         }
@@ -358,6 +359,8 @@ impl Engine {
                 Some(Finding::Guaranteed { terminal })
             } else if self.grid.guarantee_at_terminal(terminal) {
                 Some(Finding::GuaranteeAtTerminal { terminal })
+            } else if let Some(tag) = self.tag_on_terminal(terminal) {
+                Some(Finding::Tagged { terminal, round: None, tag: tag.id })
             } else if !post.link_up {
                 Some(Finding::LinkDown { terminal })
             } else {
@@ -370,6 +373,7 @@ impl Engine {
                 round,
                 position: self.grid.position(terminal, round, self.now),
                 power: self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value)),
+                tagged: self.tag_on_round(terminal, round).map(|tag| tag.id),
                 under_way: holders.get(&(terminal, round)).copied(),
                 deaf: deaf.contains(&(terminal, round)),
                 back_for: self.returned.back_for(terminal, round, on_time_min, self.now),

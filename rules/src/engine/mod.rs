@@ -8,6 +8,7 @@
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
 
 mod alarms;
+mod area;
 mod automatic;
 mod curves;
 pub(crate) mod effects;
@@ -22,6 +23,7 @@ mod restoring;
 pub(crate) mod returned;
 mod set_limits;
 mod step_back;
+mod tags;
 mod targets;
 #[cfg(test)]
 mod tests;
@@ -39,6 +41,7 @@ use crate::model::{
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Event, Happening, Output};
 use crate::policy::{LimitRule, Policy};
+use crate::tags::Tags;
 use crate::view::{Stopped, View};
 use alarms::Alarms;
 use curves::Curves;
@@ -50,6 +53,7 @@ use orders::Ledger;
 use promised::Promised;
 use recent::Recent;
 use returned::{Return, Returned, WARM_AFTER};
+use set_limits::Setter;
 
 /// A link that is down for less than this is no alarm: terminals on mobile networks come and go.
 const LINK_GRACE: Span = Span::from_s(60);
@@ -144,9 +148,15 @@ pub struct Engine {
     /// Snapshots of before there were curves have none.
     #[serde(default)]
     curves: Curves,
+    /// Who last set a node's limit, and to what. Snapshots of before this was kept know of nobody.
+    #[serde(default)]
+    limit_setters: BTreeMap<NodeId, Setter>,
     /// Set while no rule may act. Snapshots of before there was such a stop have none.
     #[serde(default)]
     stopped: Option<Stopped>,
+    /// Snapshots of before there were tags have none.
+    #[serde(default)]
+    tags: Tags,
     /// Kept so that looking at limits allocates nothing.
     #[serde(skip)]
     looking_at: Vec<NodeId>,
@@ -261,6 +271,7 @@ impl Engine {
             // Orders and alarms of the lost inputs are in the store and at the terminals under numbers unknown here.
             self.ledger.skip_numbers(LOST_MAX);
             self.alarms.skip_numbers(LOST_MAX);
+            self.tags.skip_numbers(LOST_MAX);
         }
         self.alarms.raise(cause, self.now, || detail.to_owned(), out);
     }

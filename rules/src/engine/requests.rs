@@ -27,15 +27,23 @@ impl Engine {
                 ("execute".into(), order.to_string(), self.execute_asked(origin, *order, out))
             }
             Request::Cancel { order } => ("cancel".into(), order.to_string(), self.cancel(origin, *order, out)),
+            Request::SetTag { on, reason } => {
+                (format!("tag: {reason}"), on.to_string(), self.hang_tag(origin, *on, reason, out))
+            }
+            Request::RemoveTag { tag, reason } => (
+                format!("take the tag off{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                tag.to_string(),
+                self.take_tag_off(origin, *tag, reason, out),
+            ),
             Request::AcknowledgeAlarm { alarm, comment } => (
                 format!("acknowledge{}{comment}", if comment.is_empty() { "" } else { ": " }),
                 alarm.to_string(),
                 self.acknowledge(origin, *alarm, comment, out),
             ),
-            Request::SetLimit { node, limit, reason } => (
+            Request::SetLimit { node, limit, expected, reason } => (
                 format!("set limit to {limit}{}{reason}", if reason.is_empty() { "" } else { ": " }),
                 node.to_string(),
-                self.set_limit(origin, *node, *limit, out),
+                self.set_limit(origin, *node, *limit, *expected, out),
             ),
             Request::SetTarget { node, reduction, from, to, reason } => (
                 format!(
@@ -84,6 +92,7 @@ impl Engine {
         {
             return Err(Refusal::UnknownRound { terminal, round });
         }
+        self.may_command(origin, terminal)?;
         if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
             return Err(Refusal::LinkDown { terminal });
         }
@@ -112,6 +121,9 @@ impl Engine {
     /// Why an action must not be done, whoever wants it (`never-shed-protected`, `restoration-under-limit`). What an order
     /// for the same round will change is not counted against it.
     pub(super) fn forbids(&self, terminal: TerminalId, action: Action) -> Option<Refusal> {
+        if let Some(tag) = self.tag_against(terminal, action) {
+            return Some(tag.into());
+        }
         match action {
             Action::Trip { round } => self.forbids_trip(terminal, round),
             Action::Restore { round } => self.forbids_restore(terminal, round),
@@ -214,6 +226,7 @@ impl Engine {
 
     fn execute_asked(&mut self, origin: &Origin, id: OrderId, out: &mut Vec<Output>) -> Result<Granted, Refusal> {
         let Order { terminal, action, .. } = *self.own(origin, id, &[OrderState::Selected])?;
+        self.may_command(origin, terminal)?;
         if let Some(refusal) = self.forbids(terminal, action) {
             self.withdraw(id, OrderState::Refused, refusal.to_string(), out);
             return Err(refusal);

@@ -134,7 +134,8 @@ impl Engine {
             let ready = self.is_due(rule, &shed)
                 && self.grid.posts.get(&terminal).is_some_and(|post| post.link_up)
                 && self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Open)
-                && self.ledger.holding_round(terminal, round).is_none();
+                && self.ledger.holding_round(terminal, round).is_none()
+                && self.tag_on_round(terminal, round).is_none();
             if !ready {
                 continue;
             }

@@ -1,10 +1,23 @@
 //! Limits that people set below the rating, which is the limit that the rule file gives.
 
+use serde::{Deserialize, Serialize};
+
 use super::Engine;
 use super::requests::Granted;
 use crate::input::Origin;
-use crate::model::{NodeId, Power};
+use crate::model::{NodeId, Power, Timestamp};
 use crate::output::{Happening, Output, Refusal, Reply};
+
+/// Who changed a limit that nobody set: the rule file, a schedule or a target.
+const BY_RULES: &str = "the rules";
+
+/// Who last set a limit.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(super) struct Setter {
+    by: String,
+    at: Timestamp,
+    limit: Power,
+}
 
 impl Engine {
     pub(super) fn set_limit(
@@ -12,13 +25,20 @@ impl Engine {
         origin: &Origin,
         node: NodeId,
         limit: Power,
+        expected: Option<Power>,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
         if !self.grid.inventory.nodes.contains_key(&node) {
             return Err(Refusal::UnknownNode { node });
         }
+        self.may_rule(origin, node)?;
         let rule = self.policy.rule(node).ok_or(Refusal::NoLimitRule { node })?;
-        let rated = self.rated(rule);
+        let (in_force, rated) = (rule.limit, self.rated(rule));
+        if let Some(expected) = expected.filter(|expected| *expected != in_force) {
+            let set = self.limit_setters.get(&node).filter(|set| set.limit == in_force);
+            let (by, at) = set.map_or_else(|| (BY_RULES.to_owned(), None), |set| (set.by.clone(), Some(set.at)));
+            return Err(Refusal::LimitChanged { node, expected, now: in_force, by, at });
+        }
         if limit <= Power::ZERO {
             return Err(Refusal::LimitNotPositive { node, limit, rated });
         }
@@ -33,6 +53,10 @@ impl Engine {
             }
         }
         self.bounds_mut(node).set = (limit < rated).then_some(limit);
+        if limit != before {
+            let by = origin.operator.clone();
+            self.limit_setters.insert(node, Setter { by, at: self.now, limit });
+        }
         let told = (limit != before).then(|| {
             let by = origin.operator.clone();
             Happening::LimitSet { node, before, after: limit, by }

@@ -36,6 +36,7 @@ impl Engine {
         if !self.grid.inventory.nodes.contains_key(&node) {
             return Err(Refusal::UnknownNode { node });
         }
+        self.may_rule(origin, node)?;
         if self.policy.rule(node).is_none() {
             return Err(Refusal::NoLimitRule { node });
         }
@@ -98,6 +99,7 @@ impl Engine {
     ) -> Result<Granted, Refusal> {
         let node = self.bounds.iter().find(|(_, bounds)| bounds.targets.iter().any(|held| held.id == target));
         let node = node.map(|(&node, _)| node).ok_or(Refusal::UnknownTarget { target })?;
+        self.may_rule(origin, node)?;
         let targets = &mut self.bounds_mut(node).targets;
         let before = targets.iter().find(|held| held.id == target).map(state_of).unwrap_or_default();
         targets.retain(|held| held.id != target);

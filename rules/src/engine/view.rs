@@ -29,6 +29,7 @@ impl Engine {
             orders: self.orders().take(View::ORDERS_MAX).cloned().collect(),
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
             targets: self.targets().cloned().collect(),
+            tags: self.tags.hanging().cloned().collect(),
             stopped: self.stopped.clone(),
         }
     }
@@ -148,6 +149,7 @@ impl Engine {
                 Holder::Rule(node) => Some(node),
                 Holder::Operator => None,
             }),
+            tag: self.tag_on_round(terminal, no).map(|tag| tag.id),
             held_by_operator: shed.is_some_and(|shed| shed.by == Holder::Operator),
         }
     }

@@ -15,6 +15,7 @@ use crate::engine::{Holder, Sheds};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::output::Choice;
 use crate::policy::{LimitRule, Policy};
+use crate::tags::{TagId, TagOn, Tags};
 
 /// In what a plan or a stage breaks an invariant. Shown to operators.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -24,6 +25,8 @@ pub(crate) enum Violation {
     NotBelow { terminal: TerminalId, node: NodeId },
     #[error("{terminal}: supply is guaranteed")]
     Guaranteed { terminal: TerminalId },
+    #[error("{terminal} round {round}: tag {tag} locks it out")]
+    Tagged { terminal: TerminalId, round: RoundNo, tag: TagId },
     #[error("{terminal} has no round {round}")]
     NoRound { terminal: TerminalId, round: RoundNo },
     #[error("{terminal} round {round} is there twice")]
@@ -71,6 +74,7 @@ pub(crate) struct World<'a> {
     pub(crate) returned: &'a Returned,
     /// Rounds that did not respond in the breach that the plan is for.
     pub(crate) deaf: BTreeSet<(TerminalId, RoundNo)>,
+    pub(crate) tags: &'a Tags,
     /// Points that an order holds.
     pub(crate) busy: BTreeSet<(TerminalId, RoundNo)>,
     pub(crate) now: Timestamp,
@@ -112,7 +116,21 @@ impl World<'_> {
         if self.busy.contains(&(terminal, round)) {
             return Err(Violation::Busy { terminal, round });
         }
-        Ok(())
+        self.check_tags(terminal, round)
+    }
+
+    /// Whether no tag hangs on a round, its terminal or what supplies it.
+    fn check_tags(&self, terminal: TerminalId, round: RoundNo) -> Result<(), Violation> {
+        let above = self.supplied_through(terminal);
+        let locks = |on: TagOn| {
+            on == TagOn::Terminal { terminal }
+                || on == TagOn::Round { terminal, round }
+                || above.iter().any(|&node| on == TagOn::Node { node })
+        };
+        match self.tags.hanging().find(|tag| locks(tag.on)) {
+            Some(tag) => Err(Violation::Tagged { terminal, round, tag: tag.id }),
+            None => Ok(()),
+        }
     }
 
     /// Power that a round draws, and how much may go away at its terminal before the safety floor is crossed; the

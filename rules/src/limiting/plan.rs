@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::OrderId;
 use crate::output::{Choice, Finding, Happening, Reason};
+use crate::tags::TagId;
 
 /// A plan that sheds up to this share too much is good enough not to burden somebody out of turn.
 const TOO_MUCH_PERCENT: i64 = 10;
@@ -31,6 +32,7 @@ pub(crate) struct RoundFacts {
     pub(crate) round: RoundNo,
     pub(crate) position: Option<SwitchPosition>,
     pub(crate) power: Option<Power>,
+    pub(crate) tagged: Option<TagId>,
     pub(crate) under_way: Option<OrderId>,
     /// Tripped before in this breach, without effect.
     pub(crate) deaf: bool,
@@ -128,6 +130,9 @@ pub(crate) fn plan(node: NodeId, pass: u8, load: Power, wanted: Power, terminals
 
 fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts) -> Result<Candidate, Finding> {
     let (terminal, round) = (facts.terminal, facts_of.round);
+    if let Some(tag) = facts_of.tagged {
+        return Err(Finding::Tagged { terminal, round: Some(round), tag });
+    }
     if let Some(order) = facts_of.under_way {
         return Err(Finding::OrderUnderWay { terminal, round, order });
     }

@@ -14,6 +14,7 @@ use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span
 use crate::orders::OrderId;
 use crate::output::{Choice, Finding, Reason};
 use crate::policy::Policy;
+use crate::tags::{TagId, TagOn, Tags};
 use crate::testing::{
     START, Site, behind, guarantee, inventory, kw, limit, node, policy, power, round, s, site, switch, terminal,
 };
@@ -26,6 +27,7 @@ struct Bench {
     sheds: Sheds,
     returned: Returned,
     busy: BTreeSet<(TerminalId, RoundNo)>,
+    tags: Tags,
 }
 
 impl Bench {
@@ -51,6 +53,7 @@ impl Bench {
             sheds: Sheds::new(),
             returned: Returned::default(),
             busy: BTreeSet::new(),
+            tags: Tags::default(),
         };
         bench.shed("T3", Holder::Rule(node("F")), s(60));
         for site in &sites {
@@ -83,6 +86,7 @@ impl Bench {
             sheds: &self.sheds,
             returned: &self.returned,
             deaf: BTreeSet::new(),
+            tags: &self.tags,
             busy: self.busy.clone(),
             now: START,
         }
@@ -142,6 +146,23 @@ fn a_sound_plan_and_a_sound_stage_pass() {
     let bench = Bench::new();
     assert_eq!(bench.plan(&shedding(30, &[choice("T1", 1, 20), choice("T2", 1, 20)])), Ok(()));
     assert_eq!(bench.stage(&[choice("T3", 1, 20)]), Ok(()));
+}
+
+#[test]
+fn a_plan_or_a_stage_that_passes_a_tag_is_refused_wherever_the_tag_hangs() {
+    let (t1, one) = (terminal("T1"), round(1));
+    let own = [TagOn::Round { terminal: t1, round: one }, TagOn::Terminal { terminal: t1 }];
+    for on in own.into_iter().chain(["A1", "F", "S", "R"].map(|id| TagOn::Node { node: node(id) })) {
+        let mut bench = Bench::new();
+        bench.tags.hang(on, "wang", "men at work", START);
+        let refused = Err(Violation::Tagged { terminal: t1, round: one, tag: TagId(1) });
+        assert_eq!(bench.plan(&shedding(20, &[choice("T1", 1, 20)])), refused, "{on}");
+    }
+    let mut bench = Bench::new();
+    bench.tags.hang(TagOn::Round { terminal: t1, round: round(2) }, "wang", "men at work", START);
+    bench.tags.hang(TagOn::Node { node: node("A2") }, "wang", "men at work", START);
+    assert_eq!(bench.plan(&shedding(20, &[choice("T1", 1, 20)])), Ok(()), "another round, another area");
+    assert!(matches!(bench.stage(&[choice("T3", 1, 20)]), Err(Violation::Tagged { tag: TagId(2), .. })));
 }
 
 #[test]
@@ -242,6 +263,7 @@ fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFact
         round,
         position: Some(SwitchPosition::Closed),
         power: Some(kw(*power)),
+        tagged: None,
         under_way: None,
         deaf: false,
         back_for: None,

@@ -445,6 +445,7 @@ fn a_limit_is_sent_once_and_only_after_a_last_look() {
     let wanted = Request::SetLimit {
         node: "F04".parse().unwrap(),
         limit: Power::new(2_400_500),
+        expected: Some(Power::from_kw(3_000)),
         reason: "yes, dispatch wants it".into(),
     };
     assert_eq!(asks(&keys(&mut state, "yyy")), [&wanted]);

@@ -61,6 +61,7 @@ fn terminal(id: &str, name: &str, node: &str, kw: i32) -> TerminalView {
         power: Some(Power::from_kw(kw)),
         shed_by: None,
         held_by_operator: false,
+        tag: None,
     };
     TerminalView {
         id: id.parse().unwrap(),
@@ -134,6 +135,7 @@ fn a_view() -> View {
     View {
         now: NOW,
         targets: Vec::new(),
+        tags: Vec::new(),
         nodes: vec![
             node("R", NodeKind::Region, None, 0, 8_210, None),
             node("S1", NodeKind::Substation, Some("R"), 1, 8_210, None),

@@ -96,8 +96,8 @@ fn a_limit_that_is_set_counts_from_then_on() {
     let mut feeder = Feeder::new();
     feeder.draws(0, power(kw(90)));
     feeder.until(45_000);
-    let origin = Origin { operator: "wang".into(), from: String::new() };
-    let request = Request::SetLimit { node: node("F"), limit: kw(80), reason: String::new() };
+    let origin = Origin::new("wang", "");
+    let request = Request::SetLimit { node: node("F"), limit: kw(80), expected: None, reason: String::new() };
     feeder.apply(&Input::Request { at: feeder.now, origin, request });
     feeder.until(60_000);
     assert_eq!((feeder.minutes[0].over, feeder.minutes[0].limit), (s(15), Some(kw(80))));

@@ -447,7 +447,10 @@ impl Centre {
     }
 
     pub(super) fn ask(&mut self, operator: &str, request: Request) -> Result<Reply, Refusal> {
-        let origin = Origin { operator: operator.into(), from: "10.0.0.1".into() };
+        self.ask_as(Origin::new(operator, "10.0.0.1"), request)
+    }
+
+    pub(super) fn ask_as(&mut self, origin: Origin, request: Request) -> Result<Reply, Refusal> {
         self.apply(Input::Request { at: self.now, origin, request });
         match self.outputs.last() {
             Some((_, Output::Reply(reply))) => reply.clone(),

@@ -1,6 +1,7 @@
 //! The engine against a fleet that answers as terminals do. `fleet` has the fleet and the guard that watches every output
 //! for what must never be.
 
+mod area;
 mod automatic;
 mod curves;
 mod fleet;
@@ -14,6 +15,7 @@ mod returning;
 mod schedules;
 mod set_limits;
 mod stepping_back;
+mod tags;
 mod targets;
 mod troubles;
 mod worlds;

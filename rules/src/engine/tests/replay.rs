@@ -218,7 +218,7 @@ impl Trial {
     }
 
     fn ask(&mut self, who: bool, request: Request) {
-        let origin = Origin { operator: if who { "wang" } else { "li" }.into(), from: "10.0.0.1".into() };
+        let origin = Origin::new(if who { "wang" } else { "li" }, "10.0.0.1");
         self.apply(&Input::Request { at: self.now, origin, request });
     }
 
@@ -291,7 +291,7 @@ impl Trial {
             }
             Happens::SetLimit { of, limit_kw } => {
                 let node = ["F", "A1", "R", "A2", "gone"].map(node)[of];
-                self.ask(true, Request::SetLimit { node, limit: kw(limit_kw), reason: String::new() });
+                self.ask(true, Request::SetLimit { node, limit: kw(limit_kw), expected: None, reason: String::new() });
             }
             Happens::Tick(seconds) => {
                 let at = self.now.after(s(seconds));

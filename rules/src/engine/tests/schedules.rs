@@ -93,7 +93,7 @@ fn the_limit_of_the_hour_is_in_force_and_says_until_when() {
 fn the_lowest_of_rating_schedule_and_setting_is_in_force() {
     let mut centre = Centre::new(by_schedule(&[(0, 140), (375, 110), (380, 120)]), &sites());
     let set = |centre: &mut Centre, to: i32| {
-        let request = Request::SetLimit { node: node("F"), limit: kw(to), reason: String::new() };
+        let request = Request::SetLimit { node: node("F"), limit: kw(to), expected: None, reason: String::new() };
         assert_eq!(centre.ask("wang", request), Ok(Reply::Done));
     };
     set(&mut centre, 115);
@@ -110,7 +110,7 @@ fn the_lowest_of_rating_schedule_and_setting_is_in_force() {
     set(&mut centre, 150);
     assert_eq!(centre.node("F").limit, Some(kw(120)), "the end of a setting does not end the schedule");
     assert_eq!(centre.node("F").rated, Some(kw(150)));
-    let above = Request::SetLimit { node: node("F"), limit: kw(151), reason: String::new() };
+    let above = Request::SetLimit { node: node("F"), limit: kw(151), expected: None, reason: String::new() };
     assert!(matches!(centre.ask("wang", above), Err(Refusal::LimitAboveRating { .. })));
 }
 
@@ -167,7 +167,7 @@ fn a_limit_below_what_guaranteed_customers_draw_is_told_or_refused_with_the_figu
     sites[2] = site("T3", "A2", &[20]).guaranteed();
     sites[1] = site("T2", "A1", &[20]).floor(25);
     let mut centre = Centre::new(by_schedule(&[(0, 140), (375, 50)]), &sites);
-    let request = |limit| Request::SetLimit { node: node("F"), limit, reason: String::new() };
+    let request = |limit| Request::SetLimit { node: node("F"), limit, expected: None, reason: String::new() };
     // T3 draws 30, and of T2 25 are never shed.
     let refused = centre.ask("wang", request(kw(54))).unwrap_err().to_string();
     assert_eq!(

@@ -28,7 +28,7 @@ fn centre() -> Centre {
 }
 
 fn ask(centre: &mut Centre, of: &str, limit: Power) -> Result<Reply, Refusal> {
-    centre.ask("wang", Request::SetLimit { node: node(of), limit, reason: "shift the peak".into() })
+    centre.ask("wang", Request::SetLimit { node: node(of), limit, expected: None, reason: "shift the peak".into() })
 }
 
 fn set(centre: &mut Centre, limit_kw: i32) {
@@ -110,7 +110,7 @@ fn every_setting_is_in_the_audit_log_with_before_and_after_granted_or_not() {
     set(&mut centre, 120);
     set(&mut centre, 120);
     assert!(ask(&mut centre, "F", kw(200)).is_err());
-    let request = Request::SetLimit { node: node("F"), limit: kw(150), reason: String::new() };
+    let request = Request::SetLimit { node: node("F"), limit: kw(150), expected: None, reason: String::new() };
     assert_eq!(centre.ask("dispatch", request), Ok(Reply::Done));
     let audits = centre.audits();
     let told: Vec<_> = audits
@@ -409,8 +409,8 @@ fn a_snapshot_of_before_limits_could_be_set_is_read_and_its_limits_are_the_ratin
             (node("A1"), Some(kw(70)), Some(kw(70)), LimitState::Normal),
         ]
     );
-    let origin = Origin { operator: "wang".into(), from: "10.0.0.1".into() };
-    let request = Request::SetLimit { node: node("F"), limit: kw(30), reason: String::new() };
+    let origin = Origin::new("wang", "10.0.0.1");
+    let request = Request::SetLimit { node: node("F"), limit: kw(30), expected: None, reason: String::new() };
     let mut out = Vec::new();
     engine.apply(&Input::Request { at: engine.now(), origin, request }, &mut out);
     assert_eq!(out.last(), Some(&Output::Reply(Ok(Reply::Done))));
@@ -465,4 +465,31 @@ proptest! {
         }
         prop_assert_eq!(centre.count(|event| matches!(event, Happening::PlanRefused { .. })), 0);
     }
+}
+
+#[test]
+fn of_two_people_who_saw_one_limit_the_second_is_told_who_changed_it_and_nothing_changes() {
+    let mut centre = Centre::new(policy(vec![limit("F", 200)]), &[site("T1", "A1", &[20])]);
+    let set = |limit_kw, seen_kw| Request::SetLimit {
+        node: node("F"),
+        limit: kw(limit_kw),
+        expected: Some(kw(seen_kw)),
+        reason: String::new(),
+    };
+    centre.run(10);
+    let at = centre.now;
+    centre.ask("wang", set(150, 200)).unwrap();
+    centre.run(10);
+    let refused =
+        Refusal::LimitChanged { node: node("F"), expected: kw(200), now: kw(150), by: "wang".into(), at: Some(at) };
+    assert_eq!(centre.ask("li", set(120, 200)), Err(refused));
+    assert_eq!(limits(&centre), (Some(kw(150)), Some(kw(200))));
+    assert!(centre.audits().last().unwrap().after.contains("is 150.0 kW now, set by wang at"));
+    centre.ask("li", set(120, 150)).unwrap();
+    assert_eq!(limits(&centre).0, Some(kw(120)));
+    // New rules are somebody else too.
+    centre.set_policy(policy(vec![limit("F", 100)]));
+    assert!(
+        matches!(centre.ask("li", set(90, 120)), Err(Refusal::LimitChanged { by, at: None, .. }) if by == "the rules")
+    );
 }

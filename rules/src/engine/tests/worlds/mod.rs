@@ -126,7 +126,7 @@ impl World {
     }
 
     fn ask(&mut self, operator: &str, request: Request) {
-        let origin = Origin { operator: operator.into(), from: "10.0.0.1".into() };
+        let origin = Origin::new(operator, "10.0.0.1");
         self.apply(Input::Request { at: self.now(), origin, request });
     }
 
@@ -279,7 +279,10 @@ impl World {
         self.rules = making::with_room(&self.rules, &self.plant);
         self.apply(Input::Policy { at, policy: Box::new(self.rules.clone()) });
         for rule in self.rules.limits.clone() {
-            self.ask("wang", Request::SetLimit { node: rule.node, limit: rule.limit, reason: String::new() });
+            self.ask(
+                "wang",
+                Request::SetLimit { node: rule.node, limit: rule.limit, expected: None, reason: String::new() },
+            );
         }
         if self.guard.is_stopped() {
             self.ask("wang", Request::ResumeAutomatic { reason: String::new() });

@@ -48,7 +48,7 @@ impl World {
             15 | 16 => {
                 let node = self.any_node();
                 let limit = self.plant.load(node).percent(self.dice.range(40, 120));
-                Request::SetLimit { node, limit, reason }
+                Request::SetLimit { node, limit, expected: None, reason }
             }
             17 if self.dice.one_in(3) => Request::StopAutomatic { reason },
             _ if self.guard.is_stopped() => Request::ResumeAutomatic { reason },
