@@ -19,6 +19,7 @@ use headroom_rules::model::{
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
 use headroom_rules::output::{Event, Happening, Output};
+use headroom_rules::own::Own;
 use headroom_rules::policy::{LimitRule, Policy};
 use measure::Report;
 
@@ -79,6 +80,7 @@ fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
         reading_age_max: Span::from_s(120),
         order_expiry: Span::from_s(60),
         select_timeout: Span::from_s(30),
+        own: Own::default(),
     };
     policy.limits.push(limit(region, Power::from_kw(1_000_000_000)));
     let mut engine = running(inventory, &policy);

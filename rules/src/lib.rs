@@ -8,12 +8,14 @@
 
 pub mod calendar;
 pub mod engine;
+pub mod expression;
 pub mod input;
 mod limiting;
 pub mod local_control;
 pub mod model;
 pub mod orders;
 pub mod output;
+pub mod own;
 pub mod policy;
 pub mod tags;
 pub mod target;

@@ -4,8 +4,9 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
-use crate::orders::{Command, Order, OrderId};
+use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::orders::{Action, Command, Order, OrderId};
+use crate::own::Subject;
 use crate::tags::{Tag, TagId};
 use crate::target::{LimitSource, TargetId};
 
@@ -96,6 +97,8 @@ pub enum Refusal {
         "restoring round {round} of {terminal}: the load of {node} is not known, so its limit of {limit} cannot be kept"
     )]
     LimitNotProvable { terminal: TerminalId, round: RoundNo, node: NodeId, limit: Power },
+    #[error("{terminal}: {action} is not permitted by interlock {interlock}: {why}")]
+    Interlocked { terminal: TerminalId, interlock: RuleId, action: Action, why: String },
     #[error("a cap of {cap} is below the safety floor of {floor}")]
     CapBelowFloor { cap: Power, floor: Power },
     #[error("order {order} is {state}: wanted a selected order")]
@@ -220,6 +223,20 @@ pub enum AlarmCause {
         /// The terminal.
         terminal: TerminalId,
     },
+    /// A user's own rule says so.
+    OwnRule {
+        /// The rule.
+        rule: RuleId,
+        /// For whom.
+        subject: Subject,
+        /// As the rule says.
+        priority: AlarmPriority,
+    },
+    /// A user's own rule went wrong as it ran: it is off until rules are loaded anew.
+    OwnRuleBroken {
+        /// The rule.
+        rule: RuleId,
+    },
     /// Inputs in the journal could not be read at a start: the engine goes on without them.
     JournalDamaged,
     /// The journal cannot be written: nothing is acknowledged, nothing decided.
@@ -245,7 +262,9 @@ impl AlarmCause {
             | Self::LoadUnknown { node }
             | Self::LimitFutile { node }
             | Self::TargetOutOfReach { node } => Some(node),
-            Self::LinkDown { .. }
+            Self::OwnRule { subject, .. } => subject.node(),
+            Self::OwnRuleBroken { .. }
+            | Self::LinkDown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
             | Self::JournalDamaged
@@ -264,7 +283,9 @@ impl AlarmCause {
             Self::LinkDown { terminal } | Self::NoEffect { terminal, .. } | Self::CoverOpen { terminal } => {
                 Some(terminal)
             }
-            Self::OverLimit { .. }
+            Self::OwnRule { subject, .. } => subject.terminal(),
+            Self::OwnRuleBroken { .. }
+            | Self::OverLimit { .. }
             | Self::Warning { .. }
             | Self::LoadUnknown { .. }
             | Self::LimitFutile { .. }
@@ -281,7 +302,8 @@ impl AlarmCause {
 
     /// Whether it is about the centre itself.
     pub const fn is_of_the_centre(self) -> bool {
-        self.node().is_none() && self.terminal().is_none()
+        let own = matches!(self, Self::OwnRule { .. } | Self::OwnRuleBroken { .. });
+        !own && self.node().is_none() && self.terminal().is_none()
     }
 
     /// Whether it is over as soon as it is told, and still news until somebody has seen it.
@@ -299,7 +321,9 @@ impl AlarmCause {
             | Self::JournalFailing
             | Self::ReplayDiffers
             | Self::AutomaticStopped => AlarmPriority::High,
-            Self::LoadUnknown { .. }
+            Self::OwnRule { priority, .. } => priority,
+            Self::OwnRuleBroken { .. }
+            | Self::LoadUnknown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
             | Self::JournalOversize
@@ -323,6 +347,10 @@ impl fmt::Display for AlarmCause {
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::NoEffect { terminal, round } => write!(f, "{terminal}: round {round} did not respond"),
             Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
+            Self::OwnRule { rule, subject: Subject::Named, .. } => write!(f, "rule {rule}"),
+            Self::OwnRule { rule, subject: Subject::Node(node), .. } => write!(f, "{node}: rule {rule}"),
+            Self::OwnRule { rule, subject: Subject::Terminal(terminal), .. } => write!(f, "{terminal}: rule {rule}"),
+            Self::OwnRuleBroken { rule } => write!(f, "rule {rule}: went wrong, it is off until rules are loaded anew"),
             Self::JournalDamaged => write!(f, "journal: inputs were damaged, the centre goes on without them"),
             Self::JournalFailing => write!(f, "journal: cannot be written, nothing is acknowledged or decided"),
             Self::JournalOversize => write!(f, "journal: larger than configured, the store does not take it"),
@@ -441,6 +469,8 @@ pub enum Happening {
     /// The headroom shrank under a restoration: so many returns that were promised or selected were withdrawn, `coming` in
     /// all, or what came back last is shed `again`.
     StepBack { node: NodeId, load: Power, coming: Power, limit: Power, withdrawn: u32, again: Vec<Choice> },
+    /// A stage of restoration waits because an interlock does not permit it.
+    RestoreBarred { node: NodeId, terminal: TerminalId, round: RoundNo, interlock: RuleId },
     /// Every round that the rule shed is back.
     Restored { node: NodeId, rounds: u32, shed_for: Span },
     /// A person, or the centre above, set a node's limit.
@@ -465,6 +495,14 @@ pub enum Happening {
     TagHung { tag: Tag },
     /// A person took a tag off, the owner or another.
     TagTakenOff { tag: Tag, by: String, reason: String },
+    /// A user's own rule began: its condition held for as long as it says.
+    OwnRuleBegan { rule: RuleId, subject: Subject, text: String },
+    /// A user's own rule came to its end.
+    OwnRuleEnded { rule: RuleId, subject: Subject, lasted: Span },
+    /// A user's own rule decides nothing: something that it reads is not known.
+    OwnRuleUndecided { rule: RuleId, subject: Subject, why: String },
+    /// A user's own rule went wrong as it ran, and is off.
+    OwnRuleBroken { rule: RuleId, fault: String },
     /// A person stopped all automatic control; so many selects of rules were withdrawn.
     AutomaticStopped { by: String, reason: String, withdrawn: u32 },
     /// A person let the rules act again.
@@ -528,6 +566,7 @@ pub enum Finding {
     DidNotRespond { terminal: TerminalId, round: RoundNo },
     NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span },
     NotReturnedLast { terminal: TerminalId, round: RoundNo },
+    Interlocked { terminal: TerminalId, round: RoundNo, interlock: RuleId },
     NotNeeded { terminal: TerminalId, round: RoundNo },
 }
 
@@ -620,6 +659,9 @@ impl fmt::Display for Finding {
             Self::NotReturnedLast { terminal, round } => {
                 write!(f, "{terminal} round {round}: what came back last goes first")
             }
+            Self::Interlocked { terminal, round, interlock } => {
+                write!(f, "{terminal} round {round}: not permitted by interlock {interlock}")
+            }
             Self::NotNeeded { terminal, round } => write!(f, "{terminal} round {round}: not needed"),
         }
     }
@@ -628,6 +670,20 @@ impl fmt::Display for Finding {
 impl fmt::Display for Choice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} round {} ({}; {})", self.terminal, self.round, self.power, self.reason)
+    }
+}
+
+/// A rule, by the one for whom it speaks.
+struct Whose(Subject, RuleId);
+
+impl fmt::Display for Whose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(subject, rule) = self;
+        match subject {
+            Subject::Named => write!(f, "rule {rule}"),
+            Subject::Node(node) => write!(f, "{node}: rule {rule}"),
+            Subject::Terminal(terminal) => write!(f, "{terminal}: rule {rule}"),
+        }
     }
 }
 
@@ -706,6 +762,9 @@ impl fmt::Display for Happening {
                     "{node}: stepping back: {load} and {coming} on its way are over the limit of {limit}: {withdrawn} {returns} withdrawn"
                 )
             }
+            Self::RestoreBarred { node, terminal, round, interlock } => {
+                write!(f, "{node}: restoration waits: {terminal} round {round}: not permitted by interlock {interlock}")
+            }
             Self::Restored { node, rounds, shed_for } => {
                 write!(f, "{node}: all {rounds} rounds restored after {shed_for}")
             }
@@ -751,6 +810,16 @@ impl fmt::Display for Happening {
                     write!(f, " in place of {owner}")?;
                 }
                 write!(f, "{}{reason}", if reason.is_empty() { "" } else { ": " })
+            }
+            Self::OwnRuleBegan { rule, subject, text } => write!(f, "{}: {text}", Whose(*subject, *rule)),
+            Self::OwnRuleEnded { rule, subject, lasted } => {
+                write!(f, "{}: over after {lasted}", Whose(*subject, *rule))
+            }
+            Self::OwnRuleUndecided { rule, subject, why } => {
+                write!(f, "{}: decides nothing: {why}", Whose(*subject, *rule))
+            }
+            Self::OwnRuleBroken { rule, fault } => {
+                write!(f, "rule {rule}: went wrong and is off until rules are loaded anew: {fault}")
             }
             Self::AutomaticStopped { by, reason, withdrawn } => {
                 write!(f, "AUTOMATIC CONTROL STOPPED by {by}{}{reason}", if reason.is_empty() { "" } else { ": " })?;

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, Schedule};
 use crate::model::{NodeId, Power, Span};
+use crate::own::Own;
 
 /// The rules in force. Parsed and checked by the centre's `config`; here every figure is in range.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Policy {
     pub order_expiry: Span,
     /// How long a confirmed select holds until execute or cancellation, operator's thinking time included.
     pub select_timeout: Span,
+    /// What users laid down themselves. Policies of before there was such have nothing.
+    #[serde(default)]
+    pub own: Own,
 }
 
 impl Policy {

@@ -6,6 +6,7 @@ use crate::model::{
     Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
+use crate::own::Own;
 use crate::policy::{LimitRule, Policy};
 
 pub(crate) const START: Timestamp = Timestamp::new(1_700_000_000_000);
@@ -146,6 +147,7 @@ pub(crate) fn policy(limits: Vec<LimitRule>) -> Policy {
         reading_age_max: s(60),
         order_expiry: s(60),
         select_timeout: s(30),
+        own: Own::default(),
     }
 }
 

@@ -3,11 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CustomerId, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId,
-    Timestamp,
+    CustomerId, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span, SwitchPosition,
+    TerminalId, Timestamp,
 };
 use crate::orders::Order;
 use crate::output::{Alarm, Event};
+use crate::own::Place;
 use crate::tags::{Tag, TagId};
 use crate::target::{InForce, Target};
 
@@ -227,6 +228,24 @@ pub struct TerminalDetail {
     pub orders: Vec<Order>,
     /// Its alarms that are not normal.
     pub alarms: Vec<Alarm>,
+    /// The interlocks that guard its switches.
+    #[serde(default)]
+    pub interlocks: Vec<InterlockView>,
+}
+
+/// An interlock that guards a terminal's switches.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterlockView {
+    /// Which.
+    pub id: RuleId,
+    /// What it guards.
+    pub place: Place,
+    /// Against trips.
+    pub trip: bool,
+    /// Against restorations.
+    pub restore: bool,
+    /// Why it does not permit them now; none while it does.
+    pub bars: Option<String>,
 }
 
 /// A point's last value with all that is known of it (`quality-kept`).

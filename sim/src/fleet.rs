@@ -6,6 +6,7 @@ use headroom_rules::model::{
     CodeError, Customer, CustomerId, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, PriorityError, Round,
     RoundNo, Span, Terminal, TerminalId,
 };
+use headroom_rules::own::Own;
 use headroom_rules::policy::{LimitRule, Policy};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
@@ -296,5 +297,6 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
         // Simulated time runs fast: twenty minutes leave an operator twenty seconds at factor 60.
         order_expiry: Span::from_s(1_200),
         select_timeout: Span::from_s(1_200),
+        own: Own::default(),
     })
 }

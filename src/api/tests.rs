@@ -96,6 +96,7 @@ fn a_detail() -> TerminalDetail {
         points: Vec::new(),
         orders: vec![an_order()],
         alarms: Vec::new(),
+        interlocks: Vec::new(),
     }
 }
 
@@ -606,7 +607,7 @@ async fn an_oversize_body_is_turned_away_with_413() {
     let centre = Centre::start().await;
     let padded = |len: usize| {
         let body = execute(1).to_string();
-        " ".repeat(len - body.len()) + &body
+        " ".repeat(len - body.len()) + body.as_str()
     };
     let post = || centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN);
     assert_eq!(read(post().body(padded(16 * 1024))).await.0, StatusCode::OK);

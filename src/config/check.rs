@@ -9,6 +9,7 @@ use headroom_rules::model::Inventory;
 use super::error::{ConfigError, ConfigErrors};
 use super::fleet::Fleet;
 use super::northbound::NorthboundConfig;
+use super::own::Counted;
 use super::reader::{read_file, top_keys};
 use super::rules;
 use super::serve::{ServeConfig, agree};
@@ -51,7 +52,7 @@ impl Kind {
             ],
         ),
         (Self::Fleet, &["node", "customer", "terminal"]),
-        (Self::Rules, &["general", "calendar", "limit"]),
+        (Self::Rules, &["general", "calendar", "limit", "packs", "rule", "interlock"]),
         (Self::Northbound, &["northbound", "point", "limit_command"]),
         (Self::Sim, &["sim"]),
         (
@@ -262,7 +263,11 @@ impl Run {
             return;
         }
         if let Some(policy) = self.kept(rules::read(file, inventory)) {
-            self.note(file, Kind::Rules, format!("{}{note}", counted(policy.limits.len(), "limit")));
+            self.note(
+                file,
+                Kind::Rules,
+                format!("{}{}{note}", counted(policy.limits.len(), "limit"), Counted(&policy.own)),
+            );
         }
     }
 

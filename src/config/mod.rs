@@ -12,6 +12,7 @@ mod error;
 mod fleet;
 mod maps;
 mod northbound;
+mod own;
 mod reader;
 pub mod rules;
 mod serve;

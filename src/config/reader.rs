@@ -183,6 +183,55 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A fault within a text, at a line and a column of it: told with those of the file.
+    pub(super) fn fault_within(&self, key: &str, line: Option<usize>, column: Option<usize>, why: &str) {
+        let (Some(value), Some(line)) = (self.table.get(key), line) else { return self.fault(key, why) };
+        let span = value.span();
+        let raw = self.source.text.get(span.clone()).unwrap_or_default();
+        let quotes = if raw.starts_with("\"\"\"") || raw.starts_with("'''") { 3 } else { 1 };
+        // A line's end right behind three quotes is not of the text.
+        let below = raw.get(quotes..).is_some_and(|rest| rest.starts_with('\n') || rest.starts_with("\r\n"));
+        let first = self.source.line(span.start);
+        let file_line = first + line - 1 + usize::from(quotes == 3 && below);
+        let before = if file_line == first {
+            let start = first.checked_sub(1).and_then(|at| self.source.lines.get(at)).copied().unwrap_or_default();
+            self.source.text.get(start..span.start).unwrap_or_default().chars().count() + quotes
+        } else {
+            0
+        };
+        let column = column.map(|column| format!("column {}: ", before + column)).unwrap_or_default();
+        self.source.add(Some(file_line), &format!("{}: {column}{why}", self.name(key)));
+    }
+
+    /// Faults of a file that this one names.
+    pub(super) fn add_all(&self, faults: ConfigErrors) {
+        self.source.faults.borrow_mut().extend(faults.into_faults());
+    }
+
+    /// All keys of this table, whatever they are called, each with a text that `take` understands.
+    pub(super) fn all_texts<T>(
+        &self,
+        wanted_key: &str,
+        wanted: &str,
+        take: impl Fn(&str) -> Option<T>,
+    ) -> Vec<(String, T)> {
+        let mut taken = Vec::new();
+        for (key, value) in self.table {
+            let name = key.get_ref().as_ref();
+            let is_name = name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+                && name.chars().next().is_some_and(|c| c.is_ascii_lowercase());
+            if !is_name {
+                let line = self.source.line(key.span().start);
+                self.source.add(Some(line), &format!("{}: wanted {wanted_key}", self.name(name)));
+            } else if let Some(one) = value.get_ref().as_str().and_then(&take) {
+                taken.push((name.to_owned(), one));
+            } else {
+                self.wrong(name, value, &wanted);
+            }
+        }
+        taken
+    }
+
     /// A required value: what `take` makes of it, or a fault.
     fn required<T>(
         &self,

@@ -1,4 +1,4 @@
-//! `rules.toml`: limits, and how to shed and restore.
+//! `rules.toml`: limits, how to shed and restore, and users' own rules.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,10 +6,12 @@ use std::path::Path;
 
 use headroom_rules::calendar::Calendar;
 use headroom_rules::model::{Inventory, NodeId, Power, Span};
+use headroom_rules::own::Own;
 use headroom_rules::policy::{LimitRule, Policy};
 
 use super::calendar;
 use super::error::ConfigErrors;
+use super::own;
 use super::reader::{Section, Source, read_file};
 
 const S: &str = "whole number of seconds";
@@ -61,6 +63,7 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
             order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
             select_timeout: Span::from_s(Defaults::SELECT_TIMEOUT_S),
+            own: Own::default(),
         };
         if let Some(section) = top.section("general") {
             general(&section, &mut policy);
@@ -79,6 +82,7 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             cannot_be_kept(&section, &rule, floors.get(&rule.node).copied().unwrap_or_default());
             policy.limits.push(rule);
         }
+        policy.own = own::take(&top, file, fleet);
         top.end();
         Some(policy)
     })
@@ -171,7 +175,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
     })
 }
 
-/// A `rules.toml` with every figure written out. It parses back to the same when limits are whole kilowatts and spans
+/// A `rules.toml` with every figure of the limits written out; users' own rules stay in their files. It parses back to the same when limits are whole kilowatts and spans
 /// whole seconds, as those of a file are; otherwise limits are rounded down and spans up.
 pub fn to_toml(policy: &Policy) -> String {
     let mut text = format!(

@@ -589,7 +589,7 @@ fn registrations_that_cannot_be_told_apart_or_recognized_are_refused() {
     let calls =
         |id: &str, keys: &str| format!("[[terminal]]\nid = \"{id}\"\ncommon_address = 9\ndial_in = {{ {keys} }}\n");
     let with = |text: &str| said(fleet(&format!("{TREE}{text}")));
-    let alike = calls("T1", "registration = \"DTU-1\"") + &calls("T2", "registration = \"DTU-12\"");
+    let alike = calls("T1", "registration = \"DTU-1\"") + calls("T2", "registration = \"DTU-12\"").as_str();
     assert_snapshot!(with(&alike), @r#"
     fleet.toml:25: terminal.dial_in = { registration = "DTU-12" }: terminal T2 registers with octets that begin like those of T1: wanted ones that begin otherwise
     "#);

@@ -512,7 +512,7 @@ mod tests {
     fn a_map_that_contradicts_itself_is_refused() {
         let refused = |text: &str| Profile::parse(text).unwrap_err().to_string();
         let point = |kind: &str, ioa: u32| format!("[[points]]\npoint = \"{kind}\"\nioa = {ioa}\ntype = \"float\"\n");
-        let twice = point("active_power", 5) + &point("reactive_power", 5);
+        let twice = point("active_power", 5) + point("reactive_power", 5).as_str();
         assert_eq!(
             refused(&twice),
             "point map: address 5 stands for active power and for reactive power: give each its own"

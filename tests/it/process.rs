@@ -66,7 +66,7 @@ async fn sim_writes_what_a_centre_needs_and_ends_with_0_when_told_to() {
     let config_line = |key| move |line: &str| line.trim().starts_with(key).then(|| line.trim().to_owned());
     let serve = program.line("the fleet's line", config_line("fleet = ")).await
         + "\n"
-        + &program.line("the rules' line", config_line("rules = ")).await;
+        + program.line("the rules' line", config_line("rules = ")).await.as_str();
     program.line("how to end it", |line| line.contains("Ctrl-C").then_some(())).await;
 
     let serve = file(folder.path(), "serve.toml", &serve);

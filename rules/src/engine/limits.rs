@@ -377,6 +377,7 @@ impl Engine {
                 under_way: holders.get(&(terminal, round)).copied(),
                 deaf: deaf.contains(&(terminal, round)),
                 back_for: self.returned.back_for(terminal, round, on_time_min, self.now),
+                interlock: self.barred(terminal, Action::Trip { round }).map(|barred| barred.interlock),
             });
             all.push(TerminalFacts {
                 terminal,

@@ -2,7 +2,7 @@
 //!
 //! Read [`Engine::apply`], then `grid` (values and loads), `curves` (loads over time), `limits` (a limit rule's course),
 //! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
-//! and `view`.
+//! `own` (users' own rules and interlocks) and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
@@ -16,6 +16,7 @@ pub(crate) mod grid;
 mod in_force;
 mod limits;
 mod orders;
+mod own;
 pub(crate) mod promised;
 mod recent;
 mod requests;
@@ -50,6 +51,7 @@ use grid::Grid;
 use in_force::Bounds;
 use limits::Watch;
 use orders::Ledger;
+use own::OwnState;
 use promised::Promised;
 use recent::Recent;
 use returned::{Return, Returned, WARM_AFTER};
@@ -151,6 +153,9 @@ pub struct Engine {
     /// Who last set a node's limit, and to what. Snapshots of before this was kept know of nobody.
     #[serde(default)]
     limit_setters: BTreeMap<NodeId, Setter>,
+    /// Where users' own rules stand. Snapshots of before there were such have none.
+    #[serde(default)]
+    own: OwnState,
     /// Set while no rule may act. Snapshots of before there was such a stop have none.
     #[serde(default)]
     stopped: Option<Stopped>,
@@ -292,6 +297,7 @@ impl Engine {
         };
         self.tell(loaded, out);
         self.settle_watches(out);
+        self.settle_own(out);
         self.forget_the_gone(out);
     }
 
@@ -372,6 +378,8 @@ impl Engine {
         self.grid.age_max = self.policy.reading_age_max;
         self.grid.rebuild(self.now);
         self.settle_watches(out);
+        self.own.load_anew();
+        self.settle_own(out);
         let limits = u32::try_from(self.policy.limits.len()).unwrap_or(u32::MAX);
         self.tell(Happening::PolicyLoaded { limits }, out);
         for told in told {
@@ -567,6 +575,7 @@ impl Engine {
         });
         self.forget_returns();
         self.orders_on_tick(out);
+        self.own_on_tick(out);
         let limited: Vec<NodeId> = self.watches.keys().copied().collect();
         for node in limited {
             self.watch(node, out);

@@ -125,8 +125,12 @@ impl Engine {
             return Some(tag.into());
         }
         match action {
-            Action::Trip { round } => self.forbids_trip(terminal, round),
-            Action::Restore { round } => self.forbids_restore(terminal, round),
+            Action::Trip { round } => {
+                self.forbids_trip(terminal, round).or_else(|| self.forbidden_by_interlock(terminal, action))
+            }
+            Action::Restore { round } => {
+                self.forbids_restore(terminal, round).or_else(|| self.forbidden_by_interlock(terminal, action))
+            }
             Action::SetCap { cap } => {
                 let floor = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
                 if cap == Power::ZERO {

@@ -139,6 +139,11 @@ impl Engine {
             if !ready {
                 continue;
             }
+            if let Some(barred) = self.barred(terminal, Action::Restore { round }) {
+                let interlock = barred.interlock;
+                held.get_or_insert(Happening::RestoreBarred { node, terminal, round, interlock });
+                continue;
+            }
             let power = self.comes_back_with(terminal, round);
             let taken: Power = chosen.iter().map(|choice| choice.power).sum();
             if !chosen.is_empty() && taken + power > room.percent(STAGE_PERCENT) {
@@ -154,7 +159,9 @@ impl Engine {
                 }
             }
         }
-        if let Some(told @ Happening::RestoreHeld { terminal, round, .. }) = held
+        if let Some(
+            told @ (Happening::RestoreHeld { terminal, round, .. } | Happening::RestoreBarred { terminal, round, .. }),
+        ) = held
             && chosen.is_empty()
         {
             if watch.held != Some((terminal, round)) {

@@ -47,6 +47,7 @@ impl Engine {
             points: post.points().map(point).collect(),
             orders: self.orders().filter(|order| order.terminal == id).cloned().collect(),
             alarms: sorted(self.alarms.live().filter(|alarm| alarm.cause.terminal() == Some(id)).cloned().collect()),
+            interlocks: self.interlock_views(id),
         })
     }
 

@@ -12,7 +12,7 @@ use crate::engine::grid::Grid;
 use crate::engine::promised::Promised;
 use crate::engine::returned::Returned;
 use crate::engine::{Holder, Sheds};
-use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::model::{NodeId, PointKind, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::output::Choice;
 use crate::policy::{LimitRule, Policy};
 use crate::tags::{TagId, TagOn, Tags};
@@ -43,6 +43,8 @@ pub(crate) enum Violation {
     Floor { terminal: TerminalId, left: Power, floor: Power },
     #[error("{terminal} round {round}: an order is under way")]
     Busy { terminal: TerminalId, round: RoundNo },
+    #[error("{terminal} round {round}: interlock {interlock} does not permit it")]
+    Interlocked { terminal: TerminalId, round: RoundNo, interlock: RuleId },
     #[error("{expected} are expected but the rounds have {sum}")]
     Sum { expected: Power, sum: Power },
     #[error("{terminal} round {round} is shed though the others alone reach the target")]
@@ -116,7 +118,12 @@ impl World<'_> {
         if self.busy.contains(&(terminal, round)) {
             return Err(Violation::Busy { terminal, round });
         }
-        self.check_tags(terminal, round)
+        self.check_tags(terminal, round)?;
+        let wanted = if position == SwitchPosition::Closed { SwitchPosition::Open } else { SwitchPosition::Closed };
+        match self.barred(terminal, round, wanted) {
+            Some(interlock) => Err(Violation::Interlocked { terminal, round, interlock }),
+            None => Ok(()),
+        }
     }
 
     /// Whether no tag hangs on a round, its terminal or what supplies it.
@@ -168,7 +175,7 @@ impl World<'_> {
     }
 
     /// The nodes from a terminal's customer upwards, by the inventory alone.
-    fn supplied_through(&self, terminal: TerminalId) -> Vec<NodeId> {
+    pub(super) fn supplied_through(&self, terminal: TerminalId) -> Vec<NodeId> {
         let inventory = &self.grid.inventory;
         let customer = inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
         let mut above = Vec::new();

@@ -5,6 +5,7 @@
 //! `on_times` is its part about rounds that have hardly come back. [`step_back`] chooses among those that came back last.
 
 pub(crate) mod check;
+mod interlocks;
 mod on_times;
 pub(crate) mod plan;
 pub(crate) mod reach;

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, Span, SwitchPosition, TerminalId};
+use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, RuleId, Span, SwitchPosition, TerminalId};
 use crate::orders::OrderId;
 use crate::output::{Choice, Finding, Happening, Reason};
 use crate::tags::TagId;
@@ -38,6 +38,8 @@ pub(crate) struct RoundFacts {
     pub(crate) deaf: bool,
     /// How long it has been back, while that is less than the rule's least time on.
     pub(crate) back_for: Option<Span>,
+    /// The interlock that does not permit its trip.
+    pub(crate) interlock: Option<RuleId>,
 }
 
 /// What is shed, what is spared, and why. Never changed once made.
@@ -135,6 +137,9 @@ fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts) -> Result<Candidate, 
     }
     if let Some(order) = facts_of.under_way {
         return Err(Finding::OrderUnderWay { terminal, round, order });
+    }
+    if let Some(interlock) = facts_of.interlock {
+        return Err(Finding::Interlocked { terminal, round, interlock });
     }
     if facts_of.deaf {
         return Err(Finding::DidNotRespond { terminal, round });

@@ -267,6 +267,7 @@ fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFact
         under_way: None,
         deaf: false,
         back_for: None,
+        interlock: None,
     });
     TerminalFacts {
         terminal: terminal(id),

@@ -128,6 +128,10 @@ id! {
     /// A kind of day in the calendar, as `workday`.
     DayKind
 }
+id! {
+    /// A user's own rule or interlock.
+    RuleId
+}
 
 #[cfg(test)]
 mod tests {

@@ -182,6 +182,18 @@ impl PointKind {
         })
     }
 
+    /// The kind that shows as this name, with blanks or underscores, in capitals or not: `voltage A`, `round_3_switch`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        (0..=u16::from(u8::MAX)).filter_map(Self::from_code).find(|kind| {
+            let shown = kind.to_string();
+            shown.len() == name.len()
+                && shown
+                    .bytes()
+                    .zip(name.bytes())
+                    .all(|(shown, given)| shown.eq_ignore_ascii_case(&given) || (shown == b' ' && given == b'_'))
+        })
+    }
+
     /// The unit of the value as operators read it; the value itself is in thousandths of it, see [`Self::is_state`].
     pub const fn unit(self) -> &'static str {
         match self {

@@ -202,6 +202,7 @@ fn a_detail() -> TerminalDetail {
         ],
         orders: vec![order(11, OrderState::Confirmed, "")],
         alarms: Vec::new(),
+        interlocks: Vec::new(),
     }
 }
 

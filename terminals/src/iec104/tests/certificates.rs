@@ -73,7 +73,7 @@ impl Ca {
         let certificate = params.signed_by(&key, &self.issuer).unwrap();
         let files = Files {
             ca: self.folder.path().join("ca.pem"),
-            certificate: self.write(&format!("{name}.pem"), &(certificate.pem() + &self.between)),
+            certificate: self.write(&format!("{name}.pem"), &(certificate.pem() + self.between.as_str())),
             key: self.write(&format!("{name}.key"), &key.serialize_pem()),
             crl: None,
             min_version: MinVersion::Tls12,

@@ -173,7 +173,7 @@ async fn a_list_of_a_ca_above_is_heeded_where_there_is_one_and_not_missed_where_
     let (mut near, _far) = linked(&centre, &terminal).await.unwrap();
     near.runs(24 * HOUR).await;
     let revoked = "TLS: of a CA between it and ours: its certificate is revoked";
-    root.write("crl.pem", &(below.list(&[9], later) + &root.list(&[7], later)));
+    root.write("crl.pem", &(below.list(&[9], later) + root.list(&[7], later).as_str()));
     assert_eq!(near.over().await.1, revoked);
     assert_eq!(linked(&centre, &terminal).await.err().unwrap().0, revoked);
     // The CA that signed it has to have one.

@@ -1,0 +1,175 @@
+//! Users' own rules, in `rules.toml` and in the packs that it names.
+//!
+//! Read [`take`], then `rule` and `interlock`. A condition is compiled and tried here, so that what would go wrong on the supply is refused
+//! with its line and column.
+
+mod interlock;
+mod rule;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use headroom_rules::expression::Language;
+use headroom_rules::model::{Inventory, RuleId};
+use headroom_rules::own::{Own, Source as Read, standard_pack};
+
+use super::error::ConfigErrors;
+use super::reader::{Section, Source, read_file};
+
+/// What stands before the name of a pack that ships.
+const STANDARD: &str = "standard/";
+
+/// What is known while users' rules are read, over all their files.
+struct Taking<'a> {
+    fleet: Option<&'a Inventory>,
+    language: Language,
+    /// Where each id was given first.
+    ids: BTreeMap<RuleId, String>,
+    own: Own,
+}
+
+/// Takes the rules of `rules.toml` and of the packs that it names, relative to its folder. With a fleet, what a rule reads has
+/// to be in it.
+pub(super) fn take(top: &Section<'_>, file: &Path, fleet: Option<&Inventory>) -> Own {
+    let mut taking = Taking { fleet, language: Language::new(), ids: BTreeMap::new(), own: Own::default() };
+    taking.tables(top, file);
+    if top.has("packs") {
+        let wanted = "the path of a pack, or \"standard/headroom\" or \"standard/supply-quality\"";
+        let named = top.texts("packs", wanted, |text| pack(file, text));
+        for (name, text) in named.into_iter().flatten() {
+            let read = match text {
+                Some(text) => taking.pack(&name, text),
+                None => read_file(&name).and_then(|text| taking.pack(&name, &text)),
+            };
+            if let Err(faults) = read {
+                top.add_all(faults);
+            }
+        }
+    }
+    taking.own
+}
+
+/// A pack's file, with its text where it ships.
+fn pack(file: &Path, text: &str) -> Option<(PathBuf, Option<&'static str>)> {
+    match text.strip_prefix(STANDARD) {
+        Some(name) => Some((text.into(), Some(standard_pack(name)?))),
+        None if text.is_empty() || text.contains('\0') => None,
+        None => Some((file.parent().unwrap_or(Path::new("")).join(text), None)),
+    }
+}
+
+impl Taking<'_> {
+    fn pack(&mut self, file: &Path, text: &str) -> Result<(), ConfigErrors> {
+        Source::parse(file, text, |top| {
+            self.tables(&top, file);
+            top.end();
+            Some(())
+        })
+    }
+
+    fn tables(&mut self, top: &Section<'_>, file: &Path) {
+        for section in top.sections("rule") {
+            if let Some(rule) = self.rule(&section, file) {
+                self.own.rules.push(rule);
+            }
+        }
+        for section in top.sections("interlock") {
+            if let Some(interlock) = self.interlock(&section, file) {
+                self.own.interlocks.push(interlock);
+            }
+        }
+    }
+
+    /// An id that no other rule has.
+    fn new_id(&mut self, section: &Section<'_>, file: &Path) -> Option<RuleId> {
+        let id: RuleId = section.id("id")?;
+        let place = format!("{}:{}", file.display(), section.line_of("id"));
+        match self.ids.insert(id, place) {
+            None => Some(id),
+            Some(first) => {
+                section.fault("id", format_args!("taken at {first}: wanted an id of its own"));
+                self.ids.insert(id, first);
+                None
+            }
+        }
+    }
+
+    /// What a rule reads, by the names that it gives.
+    fn reads(&self, section: &Section<'_>) -> Option<BTreeMap<String, Read>> {
+        let Some(reads) = section.section("reads") else {
+            if !section.has("reads") {
+                section.fault("reads", "is missing: wanted a table of names, as { load = \"node F03 load\" }");
+            }
+            return None;
+        };
+        let wanted = "\"node ID load\" (or limit, headroom) or \"terminal ID POINT\" with a point as \"active power\", \
+                      \"voltage A\", \"round 1 switch\"; * for an ID is the node or terminal that the rule is for";
+        let taken = reads.all_texts("a name of small letters, digits and _, a letter first", wanted, |text| {
+            text.parse::<Read>().ok()
+        });
+        if let Some(fleet) = self.fleet {
+            for (name, source) in &taken {
+                let missing = match (source.node(), source.terminal()) {
+                    (Some(node), _) if !fleet.nodes.contains_key(&node) => format!("node {node}"),
+                    (_, Some(terminal)) if !fleet.terminals.contains_key(&terminal) => format!("terminal {terminal}"),
+                    _ => continue,
+                };
+                reads.fault(name, format_args!("{missing} is not in the fleet: wanted one of its ids"));
+            }
+        }
+        Some(taken.into_iter().collect())
+    }
+
+    /// A program's text that compiles and gives what is wanted of it for sample values.
+    fn program(
+        &self,
+        section: &Section<'_>,
+        key: &'static str,
+        reads: &BTreeMap<String, Read>,
+        wanted: headroom_rules::expression::Wanted,
+    ) -> Option<String> {
+        let text = section.text_as(key, "a text in rhai, as \"load > 0.9 * limit\"", |text| Some(text.to_owned()))?;
+        let names: Vec<(&str, bool)> = reads.iter().map(|(name, source)| (name.as_str(), source.is_flag())).collect();
+        match self.language.check(&text, &names, wanted) {
+            Ok(_) => Some(text),
+            Err(fault) => {
+                section.fault_within(key, fault.line, fault.column, &fault.why);
+                None
+            }
+        }
+    }
+
+    /// The names that none of `texts` uses are a fault: a rule waits for all that it reads.
+    fn all_used(
+        &self,
+        section: &Section<'_>,
+        reads: &BTreeMap<String, Read>,
+        used: impl Fn(&str) -> bool,
+        texts: &[&str],
+    ) {
+        let names: Vec<&str> = reads.keys().map(String::as_str).collect();
+        for name in &names {
+            let in_none = texts.iter().all(|text| self.language.unused(text, &names).contains(name));
+            if in_none && !used(name) {
+                section.fault("reads", format_args!("{name} is not used: wanted only what the rule reads"));
+            }
+        }
+    }
+}
+
+/// What is laid down, in words.
+pub(super) struct Counted<'a>(pub(super) &'a Own);
+
+impl fmt::Display for Counted<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Own { rules, interlocks, .. } = self.0;
+        let parts = [(rules.len(), "own rule", "own rules"), (interlocks.len(), "interlock", "interlocks")];
+        for (count, one, many) in parts.into_iter().filter(|(count, ..)| *count > 0) {
+            write!(f, ", {count} {}", if count == 1 { one } else { many })?;
+        }
+        Ok(())
+    }
+}
