@@ -20,7 +20,7 @@ use headroom_rules::model::{
 };
 use headroom_rules::output::{Event, Happening, Output};
 use headroom_rules::own::Own;
-use headroom_rules::policy::{LimitRule, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
 use measure::Report;
 
 const START: Timestamp = Timestamp::new(1_700_000_000_000);
@@ -80,6 +80,7 @@ fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
         reading_age_max: Span::from_s(120),
         order_expiry: Span::from_s(60),
         select_timeout: Span::from_s(30),
+        fairness_weeks: FAIRNESS_WEEKS,
         own: Own::default(),
     };
     policy.limits.push(limit(region, Power::from_kw(1_000_000_000)));
@@ -234,6 +235,7 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         verify_after: Span::from_s(30),
         effect_percent_min: 50,
         passes_max: 3,
+        pass: PassCaps::default(),
         off_time_min: Span::from_s(60),
         on_time_min: Span::from_s(60),
         restore_below_percent: 80,

@@ -14,6 +14,7 @@ mod limiting;
 pub mod local_control;
 pub mod model;
 pub mod orders;
+pub mod outlook;
 pub mod output;
 pub mod own;
 pub mod policy;

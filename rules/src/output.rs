@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Order, OrderId};
+use crate::outlook::Outlook;
 use crate::own::Subject;
 use crate::tags::{Tag, TagId};
 use crate::target::{LimitSource, TargetId};
@@ -453,6 +454,9 @@ pub enum Happening {
         expected: Power,
         shed: Vec<Choice>,
         spared: Vec<Finding>,
+        /// Events of before there was one have none.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        outlook: Option<Box<Outlook>>,
     },
     /// The checker refused a plan. Nothing of it was executed.
     PlanRefused { node: NodeId, violation: String },
@@ -568,6 +572,7 @@ pub enum Finding {
     NotReturnedLast { terminal: TerminalId, round: RoundNo },
     Interlocked { terminal: TerminalId, round: RoundNo, interlock: RuleId },
     NotNeeded { terminal: TerminalId, round: RoundNo },
+    PassCap { terminal: TerminalId, round: RoundNo },
 }
 
 /// What a node drew in one minute of the centre's time, over the part of it in which that was known.
@@ -663,6 +668,9 @@ impl fmt::Display for Finding {
                 write!(f, "{terminal} round {round}: not permitted by interlock {interlock}")
             }
             Self::NotNeeded { terminal, round } => write!(f, "{terminal} round {round}: not needed"),
+            Self::PassCap { terminal, round } => {
+                write!(f, "{terminal} round {round}: more than one plan may shed")
+            }
         }
     }
 }
@@ -728,7 +736,7 @@ impl fmt::Display for Happening {
                     spared.len()
                 )
             }
-            Self::Planned { node, pass, load, wanted, expected, shed, spared } => write!(
+            Self::Planned { node, pass, load, wanted, expected, shed, spared, .. } => write!(
                 f,
                 "{node}: plan {pass} at {load}: {wanted} wanted, shedding {expected} in {} rounds: {}; {} spared",
                 shed.len(),

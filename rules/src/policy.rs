@@ -23,9 +23,20 @@ pub struct Policy {
     pub order_expiry: Span,
     /// How long a confirmed select holds until execute or cancellation, operator's thinking time included.
     pub select_timeout: Span,
+    /// Weeks over which the burden is shared, the present one included, at least 1. Policies of before there were weeks meant
+    /// as many as are usual.
+    #[serde(default = "fairness_weeks")]
+    pub fairness_weeks: u8,
     /// What users laid down themselves. Policies of before there was such have nothing.
     #[serde(default)]
     pub own: Own,
+}
+
+/// How far fairness reaches back where nothing else is said.
+pub const FAIRNESS_WEEKS: u8 = 8;
+
+const fn fairness_weeks() -> u8 {
+    FAIRNESS_WEEKS
 }
 
 impl Policy {
@@ -84,6 +95,9 @@ pub struct LimitRule {
     pub effect_percent_min: u8,
     /// Plans in a row for one breach before the rule stops and calls the operator, at least 1.
     pub passes_max: u8,
+    /// What one plan may shed at most. Policies of before there were such caps have none.
+    #[serde(default)]
+    pub pass: PassCaps,
     /// A round that was shed stays so for at least this long.
     pub off_time_min: Span,
     /// A round that came back is not shed again before, unless nothing else would do. Rules of before there was such a
@@ -102,6 +116,15 @@ pub struct LimitRule {
     pub restore_spread: Span,
     /// A round comes back with this share of the power that it had at its trip, at least 100 % (cold-load pick-up).
     pub cold_load_percent: u16,
+}
+
+/// What one plan may shed at most. What is missing then is the next plan's, as far as `passes_max` permits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PassCaps {
+    /// Power, as measured behind its rounds; none for any.
+    pub power_max: Option<Power>,
+    /// Rounds, at least 1; none for any.
+    pub rounds_max: Option<u16>,
 }
 
 impl LimitRule {

@@ -6,8 +6,9 @@ use crate::model::{
     Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
+use crate::outlook::{Fairness, Next, NoMore, Outlook};
 use crate::own::Own;
-use crate::policy::{LimitRule, Policy};
+use crate::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
 
 pub(crate) const START: Timestamp = Timestamp::new(1_700_000_000_000);
 
@@ -129,6 +130,7 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
         verify_after: s(30),
         effect_percent_min: 50,
         passes_max: 3,
+        pass: PassCaps::default(),
         off_time_min: s(60),
         on_time_min: Span::ZERO,
         restore_below_percent: 80,
@@ -147,6 +149,7 @@ pub(crate) fn policy(limits: Vec<LimitRule>) -> Policy {
         reading_age_max: s(60),
         order_expiry: s(60),
         select_timeout: s(30),
+        fairness_weeks: FAIRNESS_WEEKS,
         own: Own::default(),
     }
 }
@@ -169,4 +172,17 @@ pub(crate) fn switch(number: RoundNo, position: SwitchPosition) -> Reading {
 
 pub(crate) fn guarantee(on: bool) -> Reading {
     good(PointKind::SupplyGuarantee, i64::from(on))
+}
+
+/// For plans made by hand.
+pub(crate) fn no_outlook() -> Outlook {
+    Outlook {
+        level: None,
+        aim: Power::ZERO,
+        customers: 0,
+        likely: Power::ZERO,
+        unsure: Power::ZERO,
+        fairness: Fairness::default(),
+        next: Next::Operator { why: NoMore::NothingLeft },
+    }
 }

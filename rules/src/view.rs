@@ -3,10 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 use crate::model::{
-    CustomerId, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span, SwitchPosition,
-    TerminalId, Timestamp,
+    CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
+    SwitchPosition, TerminalId, Timestamp,
 };
 use crate::orders::Order;
+use crate::outlook::Level;
 use crate::output::{Alarm, Event};
 use crate::own::Place;
 use crate::tags::{Tag, TagId};
@@ -95,6 +96,9 @@ pub struct NodeView {
     pub warning: Option<Power>,
     /// Where its limit rule stands.
     pub state: LimitState,
+    /// How far the load is above the limit, if it is.
+    #[serde(default)]
+    pub level: Option<Level>,
     /// Rounds that the rule shed and has not restored.
     pub rounds_shed: u32,
     /// Terminals at and below it.
@@ -228,6 +232,9 @@ pub struct TerminalDetail {
     pub orders: Vec<Order>,
     /// Its alarms that are not normal.
     pub alarms: Vec<Alarm>,
+    /// What rules' trips came to.
+    #[serde(default)]
+    pub burden: Burden,
     /// The interlocks that guard its switches.
     #[serde(default)]
     pub interlocks: Vec<InterlockView>,
@@ -246,6 +253,19 @@ pub struct InterlockView {
     pub restore: bool,
     /// Why it does not permit them now; none while it does.
     pub bars: Option<String>,
+}
+
+/// What rules' trips came to at a terminal, in the weeks over which the burden is shared.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Burden {
+    /// What its customer went without, what is off right now included.
+    pub curtailed: Energy,
+    /// How often a round was shed.
+    pub turns: u32,
+    /// Trips that were judged by what was measured, ever.
+    pub trips_judged: u32,
+    /// What share of the power expected went, the latest trip a quarter, in ‰; 1000 before the first.
+    pub response_permille: u16,
 }
 
 /// A point's last value with all that is known of it (`quality-kept`).

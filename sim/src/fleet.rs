@@ -7,7 +7,7 @@ use headroom_rules::model::{
     RoundNo, Span, Terminal, TerminalId,
 };
 use headroom_rules::own::Own;
-use headroom_rules::policy::{LimitRule, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -280,6 +280,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             verify_after: Span::from_s(60),
             effect_percent_min: 50,
             passes_max: 5,
+            pass: PassCaps::default(),
             off_time_min: Span::from_s(180),
             on_time_min: Span::from_s(180),
             restore_below_percent: 90,
@@ -297,6 +298,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
         // Simulated time runs fast: twenty minutes leave an operator twenty seconds at factor 60.
         order_expiry: Span::from_s(1_200),
         select_timeout: Span::from_s(1_200),
+        fairness_weeks: FAIRNESS_WEEKS,
         own: Own::default(),
     })
 }

@@ -11,7 +11,7 @@ use headroom_rules::output::{
     Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output, Refusal, Reply,
 };
 use headroom_rules::tags::{TagId, TagOn};
-use headroom_rules::view::{Resumption, Stopped, TerminalDetail, TerminalView, View};
+use headroom_rules::view::{Burden, Resumption, Stopped, TerminalDetail, TerminalView, View};
 use headroom_terminals::agent::CURVE_FILE;
 use headroom_terminals::iec104::access::refusals::{NOBODY, Refusal as TurnedAway, Refusals};
 use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
@@ -97,6 +97,7 @@ fn a_detail() -> TerminalDetail {
         orders: vec![an_order()],
         alarms: Vec::new(),
         interlocks: Vec::new(),
+        burden: Burden::default(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::path::Path;
 use headroom_rules::calendar::Calendar;
 use headroom_rules::model::{Inventory, NodeId, Power, Span};
 use headroom_rules::own::Own;
-use headroom_rules::policy::{LimitRule, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
 
 use super::calendar;
 use super::error::ConfigErrors;
@@ -63,6 +63,7 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
             order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
             select_timeout: Span::from_s(Defaults::SELECT_TIMEOUT_S),
+            fairness_weeks: FAIRNESS_WEEKS,
             own: Own::default(),
         };
         if let Some(section) = top.section("general") {
@@ -95,6 +96,7 @@ fn general(section: &Section<'_>, policy: &mut Policy) {
     policy.select_timeout = span("select_timeout_s", policy.select_timeout, 1..=3_600);
     let baseline_min = section.int_or("baseline_min", Policy::BASELINE_MIN, "whole number of minutes", 1..=60);
     policy.baseline = Span::from_s(baseline_min * 60);
+    policy.fairness_weeks = section.int_or("fairness_weeks", FAIRNESS_WEEKS, "whole number of weeks", 1..=52);
     if policy.select_timeout > policy.order_expiry {
         let key = if section.has("select_timeout_s") { "select_timeout_s" } else { "order_expiry_s" };
         section.fault(key, "a select would outlive its order: wanted select_timeout_s at most order_expiry_s");
@@ -140,6 +142,12 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
     let verify_after = span("verify_after_s", Defaults::VERIFY_AFTER_S, 1..=3_600);
     let effect_percent_min = section.int_or("effect_percent_min", Defaults::EFFECT_PERCENT_MIN, PERCENT, 1..=100);
     let passes_max = section.int_or("passes_max", Defaults::PASSES_MAX, "whole number of plans", 1..=50);
+    let if_any = |key, of, most| if section.has(key) { section.int::<i32>(key, of, 1..=most) } else { None };
+    let pass = PassCaps {
+        power_max: if_any("pass_kw_max", "whole number of kW", 10_000_000).map(Power::from_kw),
+        rounds_max: if_any("pass_rounds_max", "whole number of rounds", 10_000)
+            .and_then(|most| u16::try_from(most).ok()),
+    };
     let off_time_min = span("off_time_min_s", Defaults::OFF_TIME_MIN_S, 0..=DAY_S);
     let on_time_min = span("on_time_min_s", Defaults::ON_TIME_MIN_S, 0..=DAY_S);
     let restore_below_percent =
@@ -165,6 +173,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         verify_after,
         effect_percent_min,
         passes_max,
+        pass,
         off_time_min,
         on_time_min,
         restore_below_percent,
@@ -179,11 +188,12 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
 /// whole seconds, as those of a file are; otherwise limits are rounded down and spans up.
 pub fn to_toml(policy: &Policy) -> String {
     let mut text = format!(
-        "[general]\nreading_age_max_s = {}\norder_expiry_s = {}\nselect_timeout_s = {}\nbaseline_min = {}\n",
+        "[general]\nreading_age_max_s = {}\norder_expiry_s = {}\nselect_timeout_s = {}\nbaseline_min = {}\nfairness_weeks = {}\n",
         whole_s(policy.reading_age_max),
         whole_s(policy.order_expiry),
         whole_s(policy.select_timeout),
-        (whole_s(policy.baseline) / 60).max(1)
+        (whole_s(policy.baseline) / 60).max(1),
+        policy.fairness_weeks
     );
     text.extend(policy.calendar.as_ref().map(calendar::calendar_to_toml));
     for rule in &policy.limits {
@@ -208,6 +218,13 @@ pub fn to_toml(policy: &Policy) -> String {
         // Writing to a string cannot fail.
         let _ = write!(text, "\n[[limit]]\nnode = \"{}\"\nlimit_kw = {kw}\n", rule.node);
         for (key, value) in percent {
+            let _ = writeln!(text, "{key} = {value}");
+        }
+        let caps = [
+            ("pass_kw_max", rule.pass.power_max.map(|power| (power.get() / 1_000).max(1))),
+            ("pass_rounds_max", rule.pass.rounds_max.map(i64::from)),
+        ];
+        for (key, value) in caps.into_iter().filter_map(|(key, value)| Some((key, value?))) {
             let _ = writeln!(text, "{key} = {value}");
         }
         for (key, value) in spans {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use headroom_rules::input::Authority;
 use headroom_rules::model::{Power, Span};
 use headroom_rules::output::AlarmCause;
+use headroom_rules::policy::PassCaps;
 use insta::assert_snapshot;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
@@ -117,6 +118,8 @@ fn rules_written_parse_back_to_the_same() {
     (rule.delay, rule.verify_after, rule.off_time_min) = (Span::from_s(1), Span::from_s(2), Span::from_s(3));
     (rule.restore_hold, rule.restore_step, rule.on_time_min) = (Span::from_s(4), Span::from_s(5), Span::from_s(6));
     rule.restore_spread = Span::from_s(5);
+    rule.pass = PassCaps { power_max: Some(Power::from_kw(400)), rounds_max: Some(20) };
+    policy.fairness_weeks = 3;
     assert_eq!(rules::parse(Path::new("rules.toml"), &rules::to_toml(&policy), None).unwrap(), policy);
 }
 

@@ -31,6 +31,7 @@ fn view(load_kw: i32) -> View {
         in_force: None,
         warning: None,
         state: LimitState::Normal,
+        level: None,
         rounds_shed: 3,
         terminals: 40_000,
         links_up: 40_000,

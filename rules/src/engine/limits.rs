@@ -6,14 +6,12 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
-use crate::limiting::plan::{Plan, RoundFacts, TerminalFacts, plan};
+use crate::limiting::plan::{Plan, Task, plan};
 use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
-use crate::output::{AlarmCause, Choice, Finding, Happening, Output};
+use crate::output::{AlarmCause, Choice, Happening, Output};
 use crate::policy::LimitRule;
 use crate::view::LimitState;
-
-use super::grid::Unusable;
 
 /// A stay above the limit, from the first crossing until the load is back at the target.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -261,7 +259,8 @@ impl Engine {
             self.give_up(rule, watch, load, out);
             return;
         }
-        let plan = plan(node, passes + 1, load, wanted, &self.facts(node, &watch.deaf));
+        let task = Task { rule, pass: passes + 1, load, wanted };
+        let plan = plan(&task, &self.facts(node, &watch.deaf));
         if !self.approve(rule, watch, &plan, out) {
             self.give_up(rule, watch, load, out);
             return;
@@ -279,7 +278,7 @@ impl Engine {
     /// Has a plan checked, and tells it or why it is refused. Whether it may be carried out.
     pub(super) fn approve(&mut self, rule: &LimitRule, watch: &Watch, plan: &Plan, out: &mut Vec<Output>) -> bool {
         let world = World { deaf: watch.deaf.clone(), ..self.world() };
-        match check_plan(&world, plan, rule.passes_max) {
+        match check_plan(&world, plan, rule) {
             Ok(()) => {
                 self.tell(plan.told(), out);
                 true
@@ -341,57 +340,6 @@ impl Engine {
         self.alarms.raise(AlarmCause::LimitFutile { node }, self.now, detail, out);
     }
 
-    /// What the planner may know of everybody below a node.
-    pub(super) fn facts(&self, node: NodeId, deaf: &BTreeSet<(TerminalId, RoundNo)>) -> Vec<TerminalFacts> {
-        let mut all = Vec::new();
-        let holders = self.ledger.holders();
-        let on_time_min = self.policy.rule(node).map(|rule| rule.on_time_min).unwrap_or_default();
-        for terminal in self.grid.terminals_below(node) {
-            let (Some(post), Some((id, customer)), Some(entry)) = (
-                self.grid.posts.get(&terminal),
-                self.grid.customer(terminal),
-                self.grid.inventory.terminals.get(&terminal),
-            ) else {
-                continue;
-            };
-            let load = post.load(self.now, self.grid.age_max);
-            let spared = if customer.guaranteed {
-                Some(Finding::Guaranteed { terminal })
-            } else if self.grid.guarantee_at_terminal(terminal) {
-                Some(Finding::GuaranteeAtTerminal { terminal })
-            } else if let Some(tag) = self.tag_on_terminal(terminal) {
-                Some(Finding::Tagged { terminal, round: None, tag: tag.id })
-            } else if !post.link_up {
-                Some(Finding::LinkDown { terminal })
-            } else {
-                load.err().map(|why| match why {
-                    Unusable::TooOld => Finding::ReadingTooOld { terminal },
-                    Unusable::Bad => Finding::ReadingBad { terminal },
-                })
-            };
-            let rounds = entry.rounds.keys().map(|&round| RoundFacts {
-                round,
-                position: self.grid.position(terminal, round, self.now),
-                power: self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value)),
-                tagged: self.tag_on_round(terminal, round).map(|tag| tag.id),
-                under_way: holders.get(&(terminal, round)).copied(),
-                deaf: deaf.contains(&(terminal, round)),
-                back_for: self.returned.back_for(terminal, round, on_time_min, self.now),
-                interlock: self.barred(terminal, Action::Trip { round }).map(|barred| barred.interlock),
-            });
-            all.push(TerminalFacts {
-                terminal,
-                class: customer.priority,
-                curtailed: self.curtailed_by_now(id, terminal),
-                spared,
-                load: load.unwrap_or_default() - self.effects.going_at(&self.grid, terminal, None),
-                floor: customer.safety_floor,
-                rounds: rounds.collect(),
-            });
-        }
-        all
-    }
-
     /// Judges a plan by what was measured, and goes on from there.
     fn verify(&mut self, rule: &LimitRule, watch: &mut Watch, trips: &Trips, load: Power, out: &mut Vec<Output>) {
         let node = rule.node;
@@ -401,6 +349,9 @@ impl Engine {
             let measured = self.lost_by(*id, choice);
             gone += measured;
             let settled = self.ledger.take_settled(*id);
+            if settled.as_ref().is_some_and(|settled| settled.asked) {
+                self.count_response(terminal, power, measured);
+            }
             if measured >= power.percent(i64::from(rule.effect_percent_min)) {
                 continue;
             }

@@ -7,6 +7,7 @@
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
 
+mod accounts;
 mod alarms;
 mod area;
 mod automatic;
@@ -17,6 +18,7 @@ mod in_force;
 mod limits;
 mod orders;
 mod own;
+mod planning;
 pub(crate) mod promised;
 mod recent;
 mod requests;
@@ -35,15 +37,16 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use crate::input::Input;
+use crate::limiting::plan::Response;
 use crate::model::{
-    CustomerId, Energy, Inventory, NodeId, PointKind, Power, Reading, RoundNo, Span, SwitchPosition, TerminalId,
-    Timestamp,
+    CustomerId, Inventory, NodeId, PointKind, Power, Reading, RoundNo, Span, SwitchPosition, TerminalId, Timestamp,
 };
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Event, Happening, Output};
 use crate::policy::{LimitRule, Policy};
 use crate::tags::Tags;
 use crate::view::{Stopped, View};
+use accounts::Account;
 use alarms::Alarms;
 use curves::Curves;
 use effects::Effects;
@@ -138,8 +141,11 @@ pub struct Engine {
     /// Snapshots of before there were least times on have none.
     #[serde(default)]
     returned: Returned,
-    /// Energy that customers went without by rules' trips that are over.
-    curtailed: BTreeMap<CustomerId, Energy>,
+    /// What customers went without by rules' trips that are over.
+    curtailed: BTreeMap<CustomerId, Account>,
+    /// How terminals responded to rules' trips. Snapshots of before this was kept have none.
+    #[serde(default)]
+    responses: BTreeMap<TerminalId, Response>,
     watches: BTreeMap<NodeId, Watch>,
     /// Rounds that did not respond, with what their alarm is about.
     unresponsive: BTreeMap<TerminalId, BTreeMap<RoundNo, Stuck>>,
@@ -354,6 +360,7 @@ impl Engine {
         }
         self.unresponsive.retain(|_, rounds| !rounds.is_empty());
         self.curtailed.retain(|customer, _| inventory.customers.contains_key(customer));
+        self.responses.retain(|terminal, _| inventory.terminals.contains_key(terminal));
         let terminals = &inventory.terminals;
         let gone = |cause: AlarmCause| match cause {
             AlarmCause::NoEffect { terminal, round } => !exists(&terminal, &round),
@@ -522,10 +529,8 @@ impl Engine {
         };
         let Shed { by, power, .. } = shed;
         self.returned.came(terminal, round, Return { by, at: self.now, off_for, stage, power });
-        if let Holder::Rule(_) = shed.by
-            && let Some((customer, _)) = self.grid.customer(terminal)
-        {
-            *self.curtailed.entry(customer).or_default() += shed.power.over(self.now.since(shed.since));
+        if let Holder::Rule(_) = shed.by {
+            self.count_curtailed(terminal, shed.power, shed.since);
         }
     }
 
@@ -538,14 +543,6 @@ impl Engine {
         let longest = self.policy.limits.iter().map(matters).max().unwrap_or_default().max(WARM_AFTER);
         let now = self.now;
         self.returned.retain(|_, _, what| now.since(what.at) < longest);
-    }
-
-    /// What a customer went without by rules, what is off right now included.
-    fn curtailed_by_now(&self, customer: CustomerId, terminal: TerminalId) -> Energy {
-        let now = self.sheds.get(&terminal).into_iter().flat_map(BTreeMap::values);
-        let now = now.filter(|shed| matches!(shed.by, Holder::Rule(_)));
-        let now: Energy = now.map(|shed| shed.power.over(self.now.since(shed.since))).sum();
-        self.curtailed.get(&customer).copied().unwrap_or_default() + now
     }
 
     /// Rounds that the rule of `node` shed and has not restored, by terminal and round.

@@ -217,6 +217,9 @@ impl Engine {
                 };
                 let shed = self.shed_now(order.terminal, round, by, power);
                 self.sheds.entry(order.terminal).or_default().insert(round, shed);
+                if let Holder::Rule(_) = by {
+                    self.count_turn(order.terminal);
+                }
             }
             Action::Restore { .. } => {
                 let by_rule = matches!(order.issuer, Issuer::Limit { .. });

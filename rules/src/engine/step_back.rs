@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 
 use super::limits::{Phase, Watch};
 use super::{Engine, Holder};
+use crate::limiting::plan::Task;
 use crate::limiting::step_back::{Group, plan_step_back};
 use crate::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
 use crate::orders::{Action, Issuer, OrderId, OrderState};
@@ -103,7 +104,8 @@ impl Engine {
             return false;
         }
         let pass = watch.passes().saturating_add(1).min(rule.passes_max);
-        let Some(plan) = plan_step_back(node, pass, load, wanted, &self.facts(node, &watch.deaf), &groups) else {
+        let task = Task { rule, pass, load, wanted };
+        let Some(plan) = plan_step_back(&task, &self.facts(node, &watch.deaf), &groups) else {
             return false;
         };
         if !self.approve(rule, watch, &plan, out) {

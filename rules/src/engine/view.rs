@@ -9,8 +9,9 @@ use crate::model::{
     NodeId, PointKind, Power, Quality, Round, RoundNo, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
 use crate::orders::Order;
+use crate::outlook::Level;
 use crate::output::Alarm;
-use crate::view::{LimitState, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
+use crate::view::{Burden, LimitState, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
 
 impl Engine {
     /// Everything on the overview. Costs time in proportion to the fleet: build it a few times a second, not for each
@@ -48,7 +49,15 @@ impl Engine {
             orders: self.orders().filter(|order| order.terminal == id).cloned().collect(),
             alarms: sorted(self.alarms.live().filter(|alarm| alarm.cause.terminal() == Some(id)).cloned().collect()),
             interlocks: self.interlock_views(id),
+            burden: self.burden(id),
         })
+    }
+
+    fn burden(&self, terminal: TerminalId) -> Burden {
+        let customer = self.grid.customer(terminal);
+        let (curtailed, turns) = customer.map(|(id, _)| self.curtailed_by_now(id, terminal)).unwrap_or_default();
+        let response = self.responses.get(&terminal).copied().unwrap_or_default();
+        Burden { curtailed, turns, trips_judged: response.trips, response_permille: response.share }
     }
 
     /// When the present breach of a node's limit began, if there is one.
@@ -106,6 +115,7 @@ impl Engine {
                 in_force: self.in_force(id),
                 warning: rule.map(|rule| rule.warning()),
                 state: watch.map_or(LimitState::Unlimited, |watch| watch.state(rounds_shed > 0)),
+                level: rule.and_then(|rule| Level::of(self.grid.load(id).power()?, rule.limit)),
                 rounds_shed,
                 terminals,
                 links_up,

@@ -53,6 +53,12 @@ pub(crate) enum Violation {
     NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span, instead: TerminalId, instead_round: RoundNo },
     #[error("{terminal} round {round} is shed because it came back last, and did not")]
     NotReturnedLast { terminal: TerminalId, round: RoundNo },
+    #[error("the rounds have {sum}: one plan may shed {most}")]
+    PassPower { sum: Power, most: Power },
+    #[error("{rounds} rounds: one plan may shed {most}")]
+    PassRounds { rounds: usize, most: u16 },
+    #[error("the plan is for {planned}, the rule for {node}")]
+    OtherNode { planned: NodeId, node: NodeId },
     #[error("plan {pass}: only {most} are permitted in a row")]
     TooManyPasses { pass: u8, most: u8 },
     #[error("{node}: its load is not known, so its limit cannot be kept")]
@@ -192,9 +198,12 @@ impl World<'_> {
 ///
 /// # Errors
 /// The first invariant that it breaks.
-pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Result<(), Violation> {
-    if plan.pass > passes_max {
-        return Err(Violation::TooManyPasses { pass: plan.pass, most: passes_max });
+pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> Result<(), Violation> {
+    if plan.pass > rule.passes_max {
+        return Err(Violation::TooManyPasses { pass: plan.pass, most: rule.passes_max });
+    }
+    if plan.node != rule.node {
+        return Err(Violation::OtherNode { planned: plan.node, node: rule.node });
     }
     world.check_each(plan.node, &plan.shed, SwitchPosition::Closed)?;
     let mut shed_at: BTreeMap<TerminalId, Power> = BTreeMap::new();
@@ -215,6 +224,12 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, passes_max: u8) -> Resu
     let sum: Power = plan.shed.iter().map(|choice| choice.power).sum();
     if sum != plan.expected {
         return Err(Violation::Sum { expected: plan.expected, sum });
+    }
+    if let Some(most) = rule.pass.power_max.filter(|most| sum > *most) {
+        return Err(Violation::PassPower { sum, most });
+    }
+    if let Some(most) = rule.pass.rounds_max.filter(|most| plan.shed.len() > usize::from(*most)) {
+        return Err(Violation::PassRounds { rounds: plan.shed.len(), most });
     }
     match plan.shed.iter().find(|choice| sum - choice.power >= plan.wanted) {
         Some(&Choice { terminal, round, .. }) => Err(Violation::Superfluous { terminal, round }),

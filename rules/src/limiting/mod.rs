@@ -1,12 +1,16 @@
 //! Limiting: which rounds to shed, and a second opinion on it.
 //!
-//! [`plan`] chooses and gives a reason for each round that it sheds and each that it spares. [`check`] is not the planner:
-//! it derives from the inventory and the readings anew that a plan, or a stage of restoration, breaks no invariant;
-//! `on_times` is its part about rounds that have hardly come back. [`step_back`] chooses among those that came back last.
+//! [`plan`] says who is shed and who is spared, each with a reason, and what to expect (`outlook`); `choose` is whose turn it
+//! is, `fit` which of the last ones come closest. [`check`] is not the planner: it derives from the inventory and the readings
+//! anew that a plan, or a stage of restoration, breaks no invariant; `on_times` is its part about rounds that have hardly
+//! come back. [`step_back`] chooses among those that came back last.
 
 pub(crate) mod check;
+mod choose;
+mod fit;
 mod interlocks;
 mod on_times;
+mod outlook;
 pub(crate) mod plan;
 pub(crate) mod reach;
 pub(crate) mod step_back;

@@ -23,14 +23,21 @@ pub(super) fn check_on_times(world: &World<'_>, plan: &Plan) -> Result<(), Viola
     // The largest of them leaves the least to be asked of another.
     let Some(least) = resting.max_by_key(|choice| choice.power) else { return Ok(()) };
     let missing = plan.wanted - (plan.expected - least.power);
-    let Some((instead, instead_round)) = another(world, rule, plan, missing) else { return Ok(()) };
+    let most = rule.pass.power_max.map(|most| most - (plan.expected - least.power));
+    let Some((instead, instead_round)) = another(world, rule, plan, missing, most) else { return Ok(()) };
     let on_for = back_for(least.terminal, least.round).unwrap_or_default();
     let (terminal, round) = (least.terminal, least.round);
     Err(Violation::NotOnLongEnough { terminal, round, on_for, instead, instead_round })
 }
 
-/// A round outside the plan that may be shed and draws `missing` at least.
-fn another(world: &World<'_>, rule: &LimitRule, plan: &Plan, missing: Power) -> Option<(TerminalId, RoundNo)> {
+/// A round outside the plan that may be shed and draws `missing` at least, and no more than one plan may shed beside the others.
+fn another(
+    world: &World<'_>,
+    rule: &LimitRule,
+    plan: &Plan,
+    missing: Power,
+    most: Option<Power>,
+) -> Option<(TerminalId, RoundNo)> {
     let planned = |terminal, round| plan.shed.iter().any(|c| (c.terminal, c.round) == (terminal, round));
     for terminal in world.grid.terminals_below(plan.node) {
         let Some(entry) = world.grid.inventory.terminals.get(&terminal) else { continue };
@@ -42,7 +49,7 @@ fn another(world: &World<'_>, rule: &LimitRule, plan: &Plan, missing: Power) -> 
             (all, room) = (all + power, left);
             let rested = world.returned.back_for(terminal, round, rule.on_time_min, world.now).is_none();
             let free = rested && !planned(terminal, round) && !world.deaf.contains(&(terminal, round));
-            if free && power >= missing {
+            if free && power >= missing && most.is_none_or(|most| power <= most) {
                 found.get_or_insert((terminal, round));
             }
         }

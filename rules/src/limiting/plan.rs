@@ -1,29 +1,86 @@
-//! The planner: the least important and least burdened first, no more than is wanted.
+//! The plan: who is shed, who is spared and why, and what is to be expected of it.
 
-use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
+use super::choose::{Candidate, Selection};
+use super::outlook::{Account, fairness, likely};
 use crate::model::{Energy, NodeId, Power, PriorityClass, RoundNo, RuleId, Span, SwitchPosition, TerminalId};
 use crate::orders::OrderId;
-use crate::output::{Choice, Finding, Happening, Reason};
+use crate::outlook::{Level, Next, NoMore, Outlook, Turn};
+use crate::output::{Choice, Finding, Happening};
+use crate::policy::LimitRule;
 use crate::tags::TagId;
 
-/// A plan that sheds up to this share too much is good enough not to burden somebody out of turn.
-const TOO_MUCH_PERCENT: i64 = 10;
+/// Rounds that are named of what comes next.
+const NAMED: usize = 3;
+
+/// What is asked of the planner.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Task<'a> {
+    pub(crate) rule: &'a LimitRule,
+    /// Of this breach, from 1.
+    pub(crate) pass: u8,
+    /// Of the node.
+    pub(crate) load: Power,
+    /// How much less it has to be.
+    pub(crate) wanted: Power,
+}
 
 /// What the planner may know of a terminal and its customer.
 #[derive(Clone, Debug)]
 pub(crate) struct TerminalFacts {
     pub(crate) terminal: TerminalId,
     pub(crate) class: PriorityClass,
-    /// Of the customer, so far.
+    /// Of the customer, in the weeks that count.
     pub(crate) curtailed: Energy,
+    /// How often rounds of the customer were shed in these weeks.
+    pub(crate) turns: u32,
     /// Why none of its rounds may be shed, if so.
     pub(crate) spared: Option<Finding>,
     /// Its load, less what trips under way will still take away.
     pub(crate) load: Power,
+    /// How old that is.
+    pub(crate) age: Span,
     pub(crate) floor: Power,
+    /// What became of earlier trips.
+    pub(crate) response: Response,
     pub(crate) rounds: Vec<RoundFacts>,
+}
+
+/// What share of the power expected went when rounds of a terminal were tripped. Shares count from 0 to 1500 ‰, the latest a
+/// quarter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub(crate) struct Response {
+    pub(crate) trips: u32,
+    /// ‰.
+    pub(crate) share: u16,
+    /// Mean distance from it, ‰.
+    pub(crate) spread: u16,
+}
+
+impl Default for Response {
+    /// Of a terminal that was never tripped: all of it, give or take a tenth.
+    fn default() -> Self {
+        Self { trips: 0, share: 1_000, spread: 100 }
+    }
+}
+
+impl Response {
+    /// One more trip.
+    pub(crate) fn count(&mut self, expected: Power, measured: Power) {
+        if expected <= Power::ZERO {
+            return;
+        }
+        let share = i128::from(measured.get()) * 1_000 / i128::from(expected.get());
+        let share = i64::try_from(share.clamp(0, 1_500)).unwrap_or(1_000);
+        let nearer = |from: u16, to: i64| {
+            let from = i64::from(from);
+            u16::try_from(from + (to - from) / 4).unwrap_or(u16::MAX)
+        };
+        self.spread = nearer(self.spread, (share - i64::from(self.share)).abs());
+        self.share = nearer(self.share, share);
+        self.trips = self.trips.saturating_add(1);
+    }
 }
 
 /// What the planner may know of a round.
@@ -55,6 +112,7 @@ pub(crate) struct Plan {
     pub(crate) expected: Power,
     pub(crate) shed: Vec<Choice>,
     pub(crate) spared: Vec<Finding>,
+    pub(crate) outlook: Outlook,
 }
 
 impl Plan {
@@ -67,36 +125,17 @@ impl Plan {
             expected: self.expected,
             shed: self.shed.clone(),
             spared: self.spared.clone(),
+            outlook: Some(Box::new(self.outlook.clone())),
         }
     }
 }
 
-#[derive(Clone, Copy)]
-struct Candidate {
-    terminal: TerminalId,
-    round: RoundNo,
-    class: PriorityClass,
-    curtailed: Energy,
-    power: Power,
-    back_for: Option<Span>,
-}
-
-impl Candidate {
-    /// Why it is not needed where the others do.
-    fn not_needed(&self) -> Finding {
-        let Self { terminal, round, .. } = *self;
-        match self.back_for {
-            Some(on_for) => Finding::NotOnLongEnough { terminal, round, on_for },
-            None => Finding::NotNeeded { terminal, round },
-        }
-    }
-}
-
-/// Chooses rounds whose power together is at least `wanted`, or all that may be shed where that is less.
-pub(crate) fn plan(node: NodeId, pass: u8, load: Power, wanted: Power, terminals: &[TerminalFacts]) -> Plan {
+/// Chooses rounds whose power together is at least what is wanted, or all that may be shed where that is less, within the
+/// caps of a pass.
+pub(crate) fn plan(task: &Task<'_>, terminals: &[TerminalFacts]) -> Plan {
+    let Task { rule, pass, load, wanted } = *task;
     let mut spared = Vec::new();
     let mut candidates = Vec::new();
-    // Load left at each terminal, and its floor.
     let mut left = BTreeMap::new();
     for facts in terminals {
         if let Some(finding) = facts.spared {
@@ -104,33 +143,68 @@ pub(crate) fn plan(node: NodeId, pass: u8, load: Power, wanted: Power, terminals
             continue;
         }
         left.insert(facts.terminal, (facts.load, facts.floor));
+        // Round 1 of everybody before round 2 of anybody: the burden is shared.
+        let mut turn = facts.turns;
         for round in &facts.rounds {
-            match candidate(facts, round) {
-                Ok(candidate) => candidates.push(candidate),
+            match candidate(facts, round, turn) {
+                Ok(candidate) => {
+                    turn = turn.saturating_add(1);
+                    candidates.push(candidate);
+                }
                 Err(finding) => spared.push(finding),
             }
         }
     }
-    // Round 1 of everybody before round 2 of anybody: the burden is shared. What has hardly come back goes last.
-    candidates.sort_by_key(|c| (c.back_for.is_some(), Reverse(c.class), c.curtailed, c.round, c.terminal));
-    let mut shed = choose(wanted, &candidates, &mut left, &mut spared);
-    let mut expected: Power = shed.iter().map(|choice| choice.power).sum();
-    // What came first may have become superfluous by what came last; the more important ones are given back first.
-    for at in (0..shed.len()).rev() {
-        if let Some(choice) = shed.get(at).copied()
-            && expected - choice.power >= wanted
-        {
-            expected -= choice.power;
-            let candidate = candidates.iter().find(|c| (c.terminal, c.round) == (choice.terminal, choice.round));
-            spared.extend(candidate.map(Candidate::not_needed));
-            shed.remove(at);
-        }
-    }
+    let mut selection = Selection::new(candidates, left);
+    selection.choose(wanted, rule.pass);
+    let shed = selection.shed();
+    spared.extend(selection.spared());
     spared.sort();
-    Plan { node, pass, load, wanted, expected, shed, spared }
+    let expected = shed.iter().map(|choice| choice.power).sum();
+    let (likely, unsure) = likely(&shed, terminals);
+    let mut shed_at = BTreeMap::<TerminalId, Power>::new();
+    for Choice { terminal, power, .. } in &shed {
+        *shed_at.entry(*terminal).or_default() += *power;
+    }
+    let account = |facts: &TerminalFacts| Account {
+        curtailed: facts.curtailed,
+        shed: shed_at.get(&facts.terminal).copied().unwrap_or_default(),
+    };
+    let protected = |facts: &&TerminalFacts| {
+        !matches!(facts.spared, Some(Finding::Guaranteed { .. } | Finding::GuaranteeAtTerminal { .. }))
+    };
+    let outlook = Outlook {
+        level: Level::of(load, rule.limit),
+        aim: rule.pass.power_max.map_or(wanted, |most| most.min(wanted)),
+        customers: u32::try_from(shed_at.len()).unwrap_or(u32::MAX),
+        likely,
+        unsure,
+        fairness: fairness(terminals.iter().filter(protected).map(account)),
+        next: next(task, &selection),
+    };
+    Plan { node: rule.node, pass, load, wanted, expected, shed, spared, outlook }
 }
 
-fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts) -> Result<Candidate, Finding> {
+fn next(task: &Task<'_>, selection: &Selection) -> Next {
+    if task.pass >= task.rule.passes_max {
+        return Next::Operator { why: NoMore::LastPass };
+    }
+    let (mut rounds, mut available, mut first) = (0u32, Power::ZERO, Vec::new());
+    for candidate in selection.remaining() {
+        let Candidate { terminal, round, power, .. } = *candidate;
+        rounds = rounds.saturating_add(1);
+        available += power;
+        if first.len() < NAMED {
+            first.push(Turn { terminal, round, power });
+        }
+    }
+    if rounds == 0 {
+        return Next::Operator { why: NoMore::NothingLeft };
+    }
+    Next::Plan { pass: task.pass.saturating_add(1), rounds, available, first }
+}
+
+fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts, turns: u32) -> Result<Candidate, Finding> {
     let (terminal, round) = (facts.terminal, facts_of.round);
     if let Some(tag) = facts_of.tagged {
         return Err(Finding::Tagged { terminal, round: Some(round), tag });
@@ -153,79 +227,7 @@ fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts) -> Result<Candidate, 
     if power <= Power::ZERO {
         return Err(Finding::NoLoad { terminal, round });
     }
+    let turn = turns.saturating_add(1);
     let back_for = facts_of.back_for;
-    Ok(Candidate { terminal, round, class: facts.class, curtailed: facts.curtailed, power, back_for })
-}
-
-fn choose(
-    wanted: Power,
-    candidates: &[Candidate],
-    left: &mut BTreeMap<TerminalId, (Power, Power)>,
-    spared: &mut Vec<Finding>,
-) -> Vec<Choice> {
-    let mut remaining = wanted;
-    let mut shed: Vec<Choice> = Vec::new();
-    let mut taken = vec![false; candidates.len()];
-    for (at, candidate) in candidates.iter().enumerate() {
-        if taken.get(at) == Some(&true) {
-            continue;
-        }
-        if remaining <= Power::ZERO {
-            spared.push(candidate.not_needed());
-            continue;
-        }
-        if let Err(finding) = floor_kept(candidate, left) {
-            spared.push(finding);
-            continue;
-        }
-        let class = candidate.class.get();
-        let reason = match candidate.back_for {
-            Some(on_for) => Reason::NothingElse { class, on_for },
-            None => Reason::LeastImportant { class, curtailed_wh: candidate.curtailed.get() },
-        };
-        let mut chosen = (at, candidate, reason);
-        if candidate.power >= remaining {
-            // The last one. Of those in its class that would do, the one least burdened that sheds little too much; where
-            // there is none, the one that sheds the least too much.
-            let much = remaining + wanted.percent(TOO_MUCH_PERCENT);
-            let fitting = candidates.iter().enumerate().skip(at).filter(|(other, c)| {
-                taken.get(*other) == Some(&false)
-                    && c.class == candidate.class
-                    && c.back_for.is_some() == candidate.back_for.is_some()
-                    && c.power >= remaining
-                    && floor_kept(c, left).is_ok()
-            });
-            if let Some((other, best)) =
-                fitting.min_by_key(|(other, c)| (if c.power <= much { Power::ZERO } else { c.power }, *other))
-                && other != at
-            {
-                let reason =
-                    best.back_for.map_or(Reason::BestFit { class }, |on_for| Reason::NothingElse { class, on_for });
-                chosen = (other, best, reason);
-            }
-        }
-        let (chosen_at, chosen, reason) = chosen;
-        if let Some(taken) = taken.get_mut(chosen_at) {
-            *taken = true;
-        }
-        if let Some((load, _)) = left.get_mut(&chosen.terminal) {
-            *load -= chosen.power;
-        }
-        remaining -= chosen.power;
-        shed.push(Choice { terminal: chosen.terminal, round: chosen.round, power: chosen.power, reason });
-        if chosen_at != at {
-            spared.push(candidate.not_needed());
-        }
-    }
-    shed
-}
-
-fn floor_kept(candidate: &Candidate, left: &BTreeMap<TerminalId, (Power, Power)>) -> Result<(), Finding> {
-    let (load, floor) = left.get(&candidate.terminal).copied().unwrap_or_default();
-    let rest = load - candidate.power;
-    if rest < floor {
-        let Candidate { terminal, round, .. } = *candidate;
-        return Err(Finding::SafetyFloor { terminal, round, left: rest, floor });
-    }
-    Ok(())
+    Ok(Candidate { terminal, round, class: facts.class, turn, curtailed: facts.curtailed, power, back_for })
 }

@@ -1,9 +1,9 @@
 //! The plan that sheds again what came back last, and what the checker makes of it.
 
 use super::check::{Violation, World};
-use super::plan::{Plan, RoundFacts, TerminalFacts, plan};
+use super::plan::{Plan, RoundFacts, Task, TerminalFacts, plan};
 use crate::engine::Holder;
-use crate::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
+use crate::model::{NodeId, RoundNo, TerminalId, Timestamp};
 use crate::output::{Choice, Finding, Reason};
 
 /// Rounds that one stage of restoration brought back.
@@ -25,19 +25,12 @@ impl Group {
 
 /// Chooses among the last groups only, as few of them as give what is wanted, the last one first; none where nothing in
 /// them may be shed.
-pub(crate) fn plan_step_back(
-    node: NodeId,
-    pass: u8,
-    load: Power,
-    wanted: Power,
-    facts: &[TerminalFacts],
-    groups: &[Group],
-) -> Option<Plan> {
+pub(crate) fn plan_step_back(task: &Task<'_>, facts: &[TerminalFacts], groups: &[Group]) -> Option<Plan> {
     let mut best = None;
     for count in 1..=groups.len() {
         let last = groups.get(..count).unwrap_or_default();
-        let plan = plan(node, pass, load, wanted, &only(facts, last));
-        let enough = plan.expected >= wanted;
+        let plan = plan(task, &only(facts, last));
+        let enough = plan.expected >= task.wanted;
         best = Some((plan, last));
         if enough {
             break;

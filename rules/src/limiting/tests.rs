@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::check::{Violation, World, check_plan, check_stage};
-use super::plan::{Plan, RoundFacts, TerminalFacts, plan};
+use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
@@ -12,11 +12,13 @@ use crate::engine::returned::{Return, Returned};
 use crate::engine::{Holder, Shed, Sheds};
 use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::OrderId;
+use crate::outlook::{Fairness, Next, NoMore};
 use crate::output::{Choice, Finding, Reason};
-use crate::policy::Policy;
+use crate::policy::{LimitRule, PassCaps, Policy};
 use crate::tags::{TagId, TagOn, Tags};
 use crate::testing::{
-    START, Site, behind, guarantee, inventory, kw, limit, node, policy, power, round, s, site, switch, terminal,
+    START, Site, behind, guarantee, inventory, kw, limit, no_outlook, node, policy, power, round, s, site, switch,
+    terminal,
 };
 
 struct Bench {
@@ -93,7 +95,7 @@ impl Bench {
     }
 
     fn plan(&self, plan: &Plan) -> Result<(), Violation> {
-        check_plan(&self.world(), plan, 3)
+        check_plan(&self.world(), plan, &LimitRule { node: plan.node, ..limit("F", 200) })
     }
 
     fn stage(&self, stage: &[Choice]) -> Result<(), Violation> {
@@ -134,6 +136,7 @@ fn shedding(wanted: i32, shed: &[Choice]) -> Plan {
         expected: shed.iter().map(|choice| choice.power).sum(),
         shed: shed.to_vec(),
         spared: Vec::new(),
+        outlook: no_outlook(),
     }
 }
 
@@ -193,6 +196,14 @@ fn each_way_of_breaking_an_invariant_is_refused() {
     assert_eq!(bench.plan(&sum), Err(Violation::Sum { expected: kw(99), sum: kw(20) }));
     let superfluous = Violation::Superfluous { terminal: t1, round: one };
     assert_eq!(bench.plan(&shedding(15, &[choice("T1", 1, 20), choice("T2", 1, 20)])), Err(superfluous));
+    let capped = |pass| check_plan(&bench.world(), &sound, &LimitRule { pass, ..limit("F", 200) });
+    let too_much = Violation::PassPower { sum: kw(20), most: kw(19) };
+    assert_eq!(capped(PassCaps { power_max: Some(kw(19)), rounds_max: None }), Err(too_much));
+    let rounds = Violation::PassRounds { rounds: 1, most: 0 };
+    assert_eq!(capped(PassCaps { power_max: None, rounds_max: Some(0) }), Err(rounds));
+    assert_eq!(capped(PassCaps { power_max: Some(kw(20)), rounds_max: Some(1) }), Ok(()));
+    let other = Violation::OtherNode { planned: node("F"), node: node("A1") };
+    assert_eq!(check_plan(&bench.world(), &sound, &limit("A1", 200)), Err(other));
     let fourth = Plan { pass: 4, ..sound.clone() };
     assert_eq!(bench.plan(&fourth), Err(Violation::TooManyPasses { pass: 4, most: 3 }));
 
@@ -273,15 +284,30 @@ fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFact
         terminal: terminal(id),
         class: PriorityClass::try_from(class).unwrap(),
         curtailed: Energy::new(curtailed),
+        turns: 0,
         spared: None,
         load: kw(rounds_kw.iter().sum()),
+        age: s(0),
         floor: Power::ZERO,
+        response: Response::default(),
         rounds: rounds.collect(),
     }
 }
 
+fn planned(wanted: i32, terminals: &[TerminalFacts]) -> Plan {
+    capped(wanted, PassCaps::default(), terminals)
+}
+
+fn capped(wanted: i32, pass: PassCaps, terminals: &[TerminalFacts]) -> Plan {
+    let rule = LimitRule { pass, ..limit("F", 900) };
+    plan(&Task { rule: &rule, pass: 1, load: kw(1_000), wanted: kw(wanted) }, terminals)
+}
+
 fn shed(wanted: i32, terminals: &[TerminalFacts]) -> Vec<(String, u8)> {
-    let plan = plan(node("F"), 1, kw(1_000), kw(wanted), terminals);
+    named(&planned(wanted, terminals))
+}
+
+fn named(plan: &Plan) -> Vec<(String, u8)> {
     plan.shed.iter().map(|choice| (choice.terminal.to_string(), choice.round.get())).collect()
 }
 
@@ -292,7 +318,7 @@ fn a_round_that_has_hardly_come_back_is_shed_only_where_nothing_else_would_do() 
     let all = [back, facts("T2", 1, 0, &[20]), facts("T3", 1, 900, &[20])];
     assert_eq!(shed(40, &all), rounds(&[("T2", 1), ("T3", 1)]), "though its class is the least important");
     assert_eq!(shed(60, &all), rounds(&[("T2", 1), ("T3", 1), ("T1", 1)]));
-    let plan = plan(node("F"), 1, kw(1_000), kw(20), &all);
+    let plan = planned(20, &all);
     let on_for = s(5);
     assert!(plan.spared.contains(&Finding::NotOnLongEnough { terminal: terminal("T1"), round: round(1), on_for }));
 }
@@ -307,7 +333,9 @@ fn the_last_groups_go_first_and_no_more_of_them_than_are_wanted() {
         rounds: ids.iter().map(|id| (terminal(id), round(1), START)).collect(),
     };
     let groups = [group(2, &["T1", "T3"]), group(1, &["T2"])];
-    let step_back = |wanted| plan_step_back(node("F"), 1, kw(1_000), kw(wanted), &all, &groups).unwrap();
+    let rule = limit("F", 900);
+    let task = |wanted| Task { rule: &rule, pass: 1, load: kw(1_000), wanted: kw(wanted) };
+    let step_back = |wanted| plan_step_back(&task(wanted), &all, &groups).unwrap();
     let shed = |plan: &Plan| plan.shed.iter().map(|c| (c.terminal.to_string(), c.reason)).collect::<Vec<_>>();
     let (last, before) = (Reason::StepBack { stage: 2 }, Reason::StepBack { stage: 1 });
     let plan = step_back(20);
@@ -322,7 +350,7 @@ fn the_last_groups_go_first_and_no_more_of_them_than_are_wanted() {
         TerminalFacts { rounds: rounds.collect(), ..of.clone() }
     };
     let all: Vec<TerminalFacts> = all.iter().map(open).collect();
-    assert_eq!(plan_step_back(node("F"), 1, kw(1_000), kw(20), &all, &groups), None);
+    assert_eq!(plan_step_back(&task(20), &all, &groups), None);
 }
 
 #[test]
@@ -364,7 +392,7 @@ fn the_checker_finds_the_round_that_would_have_done_instead_of_one_that_hardly_c
     assert_eq!(bench.plan(&shedding(45, &all)), Ok(()), "nothing else would do");
     let deaf =
         World { deaf: BTreeSet::from([(terminal("T1"), round(1)), (terminal("T1"), round(2))]), ..bench.world() };
-    assert_eq!(check_plan(&deaf, &plan, 3), Ok(()), "T1 does not respond");
+    assert_eq!(check_plan(&deaf, &plan, &bench.policy.limits[1]), Ok(()), "T1 does not respond");
     bench.came_back("T2", s(60));
     assert_eq!(bench.plan(&plan), Ok(()), "it has been back for long enough");
 }
@@ -390,10 +418,79 @@ fn the_last_one_is_the_one_that_sheds_the_least_too_much() {
 
 #[test]
 fn whose_turn_it_is_goes_before_a_fit_that_is_a_little_closer() {
-    let all = [facts("T1", 3, 0, &[54]), facts("T2", 3, 900, &[50])];
+    let of = |id, turns, power| TerminalFacts { turns, ..facts(id, 3, 0, &[power]) };
+    let all = [of("T1", 0, 54), of("T2", 1, 50)];
     assert_eq!(shed(50, &all), rounds(&[("T1", 1)]));
-    let all = [facts("T1", 3, 0, &[56]), facts("T2", 3, 900, &[50])];
+    let all = [of("T1", 0, 56), of("T2", 1, 50)];
     assert_eq!(shed(50, &all), rounds(&[("T2", 1)]), "more than a tenth too much");
+    let all = [facts("T1", 3, 0, &[501]), facts("T2", 3, 900, &[500])];
+    assert_eq!(shed(500, &all), rounds(&[("T1", 1)]), "of the same turn, hardly closer");
+    let all = [facts("T1", 3, 0, &[505]), facts("T2", 3, 900, &[500])];
+    assert_eq!(shed(500, &all), rounds(&[("T2", 1)]), "of the same turn, closer");
+}
+
+#[test]
+fn nobody_is_shed_twice_before_the_peers_once() {
+    let of = |id, turns| TerminalFacts { turns, ..facts(id, 3, 0, &[10, 10]) };
+    let all = [of("T1", 2), of("T2", 1), of("T3", 1)];
+    assert_eq!(shed(20, &all), rounds(&[("T2", 1), ("T3", 1)]));
+    assert_eq!(shed(40, &all), rounds(&[("T2", 1), ("T3", 1), ("T1", 1), ("T2", 2)]));
+}
+
+#[test]
+fn the_last_ones_of_the_same_turn_make_way_for_those_that_fit_together() {
+    let all = [facts("T1", 3, 0, &[30]), facts("T2", 3, 0, &[30]), facts("T3", 3, 0, &[20]), facts("T4", 3, 0, &[15])];
+    assert_eq!(shed(35, &all), rounds(&[("T3", 1), ("T4", 1)]));
+    assert_eq!(shed(50, &all), rounds(&[("T1", 1), ("T3", 1)]));
+}
+
+#[test]
+fn a_plan_keeps_to_the_caps_of_a_pass_and_says_who_waits_for_the_next() {
+    let all = [facts("T1", 3, 0, &[30]), facts("T2", 3, 0, &[50]), facts("T3", 3, 0, &[20])];
+    let plan = capped(100, PassCaps { power_max: Some(kw(60)), rounds_max: None }, &all);
+    assert_eq!(named(&plan), rounds(&[("T1", 1), ("T3", 1)]));
+    assert_eq!((plan.wanted, plan.expected, plan.outlook.aim), (kw(100), kw(50), kw(60)));
+    assert_eq!(plan.spared, [Finding::PassCap { terminal: terminal("T2"), round: round(1) }]);
+    let next = "plan 2 from 1 rounds with 50.0 kW, first T2 round 1 (50.0 kW)";
+    assert_eq!(plan.outlook.next.to_string(), next);
+    let plan = capped(100, PassCaps { power_max: None, rounds_max: Some(1) }, &all);
+    assert_eq!(named(&plan), rounds(&[("T1", 1)]));
+    let plan = capped(40, PassCaps { power_max: Some(kw(45)), rounds_max: None }, &all);
+    assert_eq!((plan.expected, plan.wanted), (kw(30), kw(40)), "50 would do, and is more than the cap");
+    let plan = capped(20, PassCaps { power_max: Some(kw(45)), rounds_max: Some(2) }, &all);
+    assert_eq!(named(&plan), rounds(&[("T3", 1)]), "caps that are not reached change nothing");
+}
+
+#[test]
+fn what_a_terminal_did_before_is_what_is_likely() {
+    let mut response = Response::default();
+    for _ in 0..20 {
+        response.count(kw(100), kw(40));
+    }
+    assert!((395..=410).contains(&response.share) && response.spread < 30, "{response:?}");
+    let known = TerminalFacts { response, ..facts("T1", 3, 0, &[100]) };
+    let plan = planned(100, &[known.clone()]);
+    assert!((39..=41).contains(&(plan.outlook.likely.get() / 1_000)), "{:?}", plan.outlook);
+    let old = TerminalFacts { age: s(600), ..known.clone() };
+    assert!(planned(100, &[old]).outlook.unsure > plan.outlook.unsure);
+    let strange = planned(100, &[facts("T1", 3, 0, &[100])]).outlook;
+    assert_eq!((strange.likely, strange.unsure), (kw(100), kw(20)));
+    response.count(kw(100), kw(-10));
+    response.count(Power::ZERO, kw(10));
+    assert!(response.share < 400);
+}
+
+#[test]
+fn a_plan_says_how_the_burden_lies_and_what_comes_next() {
+    let all = [facts("T1", 3, 0, &[10]), facts("T2", 3, 10_000, &[10])];
+    let plan = planned(10, &all);
+    assert_eq!(plan.outlook.fairness, Fairness { before_permille: 500, after_permille: 0 });
+    assert_eq!(plan.outlook.next.to_string(), "plan 2 from 1 rounds with 10.0 kW, first T2 round 1 (10.0 kW)");
+    assert_eq!(plan.outlook.customers, 1);
+    assert_eq!(planned(20, &all).outlook.next, Next::Operator { why: NoMore::NothingLeft });
+    let rule = LimitRule { passes_max: 1, ..limit("F", 900) };
+    let last = super::plan::plan(&Task { rule: &rule, pass: 1, load: kw(1_000), wanted: kw(10) }, &all);
+    assert_eq!(last.outlook.next, Next::Operator { why: NoMore::LastPass });
 }
 
 #[test]
@@ -406,7 +503,7 @@ fn what_became_superfluous_is_given_back() {
 fn a_round_that_would_cross_the_floor_makes_way_for_one_that_does_not() {
     let high = TerminalFacts { floor: kw(40), ..facts("T1", 3, 0, &[50, 20]) };
     assert_eq!(shed(20, std::slice::from_ref(&high)), rounds(&[("T1", 2)]));
-    let plan = plan(node("F"), 1, kw(1_000), kw(60), &[high]);
+    let plan = planned(60, &[high]);
     let crossed = Finding::SafetyFloor { terminal: terminal("T1"), round: round(1), left: kw(20), floor: kw(40) };
     assert_eq!((plan.expected, plan.spared), (kw(20), vec![crossed]));
 }

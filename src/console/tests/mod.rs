@@ -11,11 +11,12 @@ use headroom_rules::model::{
     Timestamp,
 };
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
+use headroom_rules::outlook::{Fairness, Level, Next, Outlook, Turn};
 use headroom_rules::output::{
     Alarm, AlarmCause, AlarmId, AlarmState, Choice, Event, Finding, Happening, Reason, Reply,
 };
 use headroom_rules::view::{
-    LimitState, Load, NodeView, PointView, Resumption, RoundView, Stopped, TerminalDetail, TerminalView, View,
+    Burden, LimitState, Load, NodeView, PointView, Resumption, RoundView, Stopped, TerminalDetail, TerminalView, View,
 };
 
 use crate::api::{Day, OfTerminal};
@@ -47,6 +48,7 @@ fn node(id: &str, kind: NodeKind, parent: Option<&str>, depth: u8, load: i32, li
         in_force: None,
         warning: limit.map(|l| Power::from_kw(l).percent(90)),
         state: if limit.is_some() { LimitState::Normal } else { LimitState::Unlimited },
+        level: None,
         rounds_shed: 0,
         terminals: 2,
         links_up: 2,
@@ -95,6 +97,19 @@ fn alarm(id: u64, cause: AlarmCause, state: AlarmState, seconds: i64) -> Alarm {
     }
 }
 
+fn an_outlook() -> Outlook {
+    let turn = Turn { terminal: "T4".parse().unwrap(), round: RoundNo::ALL[0], power: Power::from_kw(95) };
+    Outlook {
+        level: Some(Level::Yellow),
+        aim: Power::from_kw(390),
+        customers: 2,
+        likely: Power::from_kw(398),
+        unsure: Power::from_kw(31),
+        fairness: Fairness { before_permille: 412, after_permille: 287 },
+        next: Next::Plan { pass: 2, rounds: 1, available: Power::from_kw(95), first: vec![turn] },
+    }
+}
+
 fn order(id: u64, state: OrderState, detail: &str) -> Order {
     Order {
         id: OrderId(id),
@@ -115,7 +130,7 @@ fn order(id: u64, state: OrderState, detail: &str) -> Order {
 fn a_view() -> View {
     let f03: NodeId = "F03".parse().unwrap();
     let mut over = node("F03", NodeKind::Feeder, Some("S1"), 2, 4_310, Some(4_000));
-    over.state = LimitState::Over;
+    (over.state, over.level) = (LimitState::Over, Some(Level::Yellow));
     let mut holding = node("F04", NodeKind::Feeder, Some("S1"), 2, 2_700, Some(3_000));
     (holding.state, holding.rounds_shed, holding.links_up) = (LimitState::Holding, 3, 1);
     let mut unknown = node("F05", NodeKind::Feeder, Some("S1"), 2, 0, Some(1_000));
@@ -171,6 +186,7 @@ fn a_view() -> View {
                         Finding::Guaranteed { terminal: "T1".parse().unwrap() },
                         Finding::LinkDown { terminal: "T3".parse().unwrap() },
                     ],
+                    outlook: Some(Box::new(an_outlook())),
                 },
             },
             Event {
@@ -203,6 +219,7 @@ fn a_detail() -> TerminalDetail {
         orders: vec![order(11, OrderState::Confirmed, "")],
         alarms: Vec::new(),
         interlocks: Vec::new(),
+        burden: Burden::default(),
     }
 }
 

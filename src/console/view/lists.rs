@@ -263,7 +263,8 @@ pub(crate) fn event_lines(state: &State) -> Vec<EventLine> {
             push("  ", &format!("at the terminal: {}", text::date_clock(at)));
         }
         match &event.what {
-            Happening::Planned { shed, spared, .. } => {
+            Happening::Planned { shed, spared, outlook, .. } => {
+                outlook.iter().flat_map(|outlook| outlook.lines()).for_each(|line| push("  ", &line));
                 push("  ", &format!("shed, {}:", shed.len()));
                 shed.iter().for_each(|choice| push("    ▼ ", &choice.to_string()));
                 push("  ", &format!("spared, {}:", spared.len()));

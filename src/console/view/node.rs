@@ -38,9 +38,10 @@ fn now(state: &State, id: NodeId) -> Line<'static> {
     };
     let load = node.load.power().map_or_else(|| "unknown".to_owned(), |power| power.to_string());
     let limit = node.limit.map_or_else(|| "no limit".to_owned(), |limit| format!("limit {limit}"));
+    let level = node.level.map_or_else(String::new, |level| format!(", level {level}"));
     Line::from(vec![
         Span::styled(format!(" {id}  {}  ", node.name), state.theme.title()),
-        Span::styled(format!("load {load}, {limit}"), state.theme.strong()),
+        Span::styled(format!("load {load}, {limit}{level}"), state.theme.strong()),
     ])
 }
 

@@ -10,7 +10,7 @@ use crate::orders::{Action, OrderState};
 use crate::output::{Choice, Finding, Happening, Reason, Refusal};
 use crate::own::{Interlock, Own, Place};
 use crate::policy::Policy;
-use crate::testing::{Site, good, kw, limit, node, policy, round, site, terminal};
+use crate::testing::{Site, good, kw, limit, no_outlook, node, policy, round, site, terminal};
 
 /// T1 has a furnace on round 1, which may be tripped only while its fan on round 2 runs.
 fn sites() -> Vec<Site> {
@@ -114,10 +114,12 @@ fn the_checker_finds_by_itself_what_a_planner_overlooked() {
         expected: kw(40),
         shed: vec![choice],
         spared: Vec::new(),
+        outlook: no_outlook(),
     };
-    assert_eq!(check_plan(&centre.engine.world(), &plan, 3), Ok(()));
+    let rule = limit("F", 80);
+    assert_eq!(check_plan(&centre.engine.world(), &plan, &rule), Ok(()));
     centre.move_switch(terminal("T1"), round(2), false);
-    let violation = check_plan(&centre.engine.world(), &plan, 3).unwrap_err().to_string();
+    let violation = check_plan(&centre.engine.world(), &plan, &rule).unwrap_err().to_string();
     assert_eq!(violation, "T1 round 1: interlock FAN does not permit it");
 }
 

@@ -63,7 +63,8 @@ fn a_round_stays_off_for_its_least_time_however_calm_it_is() {
 fn of_those_off_for_as_long_the_one_that_went_without_most_comes_back_first() {
     let mut centre = Centre::new(policy(vec![limit("F", 150)]), &sites());
     // T2 and T3 are of one class; T3 has the later name, and went without before.
-    centre.engine.curtailed.insert("T3".parse().unwrap(), crate::model::Energy::new(5_000));
+    let an_hour_ago = centre.engine.now().after(s(-3_600));
+    centre.engine.count_curtailed(terminal("T3"), kw(5), an_hour_ago);
     centre.base("T4", 100);
     assert!(centre.run_until(100, |centre| centre.off() == 3));
     centre.base("T4", 80);

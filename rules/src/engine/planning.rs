@@ -1,0 +1,67 @@
+//! What the planner may know.
+
+use std::collections::BTreeSet;
+
+use super::Engine;
+use super::grid::Unusable;
+use crate::limiting::plan::{RoundFacts, TerminalFacts};
+use crate::model::{NodeId, Power, RoundNo, TerminalId};
+use crate::orders::Action;
+use crate::output::Finding;
+
+impl Engine {
+    /// What the planner may know of everybody below a node.
+    pub(super) fn facts(&self, node: NodeId, deaf: &BTreeSet<(TerminalId, RoundNo)>) -> Vec<TerminalFacts> {
+        let mut all = Vec::new();
+        let holders = self.ledger.holders();
+        let on_time_min = self.policy.rule(node).map(|rule| rule.on_time_min).unwrap_or_default();
+        for terminal in self.grid.terminals_below(node) {
+            let (Some(post), Some((id, customer)), Some(entry)) = (
+                self.grid.posts.get(&terminal),
+                self.grid.customer(terminal),
+                self.grid.inventory.terminals.get(&terminal),
+            ) else {
+                continue;
+            };
+            let load = post.load(self.now, self.grid.age_max);
+            let spared = if customer.guaranteed {
+                Some(Finding::Guaranteed { terminal })
+            } else if self.grid.guarantee_at_terminal(terminal) {
+                Some(Finding::GuaranteeAtTerminal { terminal })
+            } else if let Some(tag) = self.tag_on_terminal(terminal) {
+                Some(Finding::Tagged { terminal, round: None, tag: tag.id })
+            } else if !post.link_up {
+                Some(Finding::LinkDown { terminal })
+            } else {
+                load.err().map(|why| match why {
+                    Unusable::TooOld => Finding::ReadingTooOld { terminal },
+                    Unusable::Bad => Finding::ReadingBad { terminal },
+                })
+            };
+            let rounds = entry.rounds.keys().map(|&round| RoundFacts {
+                round,
+                position: self.grid.position(terminal, round, self.now),
+                power: self.grid.round_power(terminal, round, self.now).map(|held| Power::new(held.reading.value)),
+                tagged: self.tag_on_round(terminal, round).map(|tag| tag.id),
+                under_way: holders.get(&(terminal, round)).copied(),
+                deaf: deaf.contains(&(terminal, round)),
+                back_for: self.returned.back_for(terminal, round, on_time_min, self.now),
+                interlock: self.barred(terminal, Action::Trip { round }).map(|barred| barred.interlock),
+            });
+            let (curtailed, turns) = self.curtailed_by_now(id, terminal);
+            all.push(TerminalFacts {
+                terminal,
+                class: customer.priority,
+                curtailed,
+                turns,
+                spared,
+                load: load.unwrap_or_default() - self.effects.going_at(&self.grid, terminal, None),
+                age: self.load_age(terminal),
+                floor: customer.safety_floor,
+                response: self.responses.get(&terminal).copied().unwrap_or_default(),
+                rounds: rounds.collect(),
+            });
+        }
+        all
+    }
+}

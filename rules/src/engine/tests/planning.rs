@@ -1,0 +1,92 @@
+//! Plans of planners that do wrong, and the checker that is not the planner.
+
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::fleet::Centre;
+use super::limits::any_sites;
+use crate::limiting::check::{Violation, check_plan};
+use crate::limiting::plan::{Plan, Task, TerminalFacts, plan};
+use crate::model::{Power, TerminalId};
+use crate::policy::{LimitRule, PassCaps};
+use crate::testing::{Site, kw, limit, node, policy, site};
+
+/// A fleet with a guaranteed customer who would be shed first.
+fn with_a_guaranteed_one() -> impl Strategy<Value = Vec<Site>> {
+    (any_sites(7), 1..60i32).prop_map(|(mut sites, power)| {
+        sites.push(site("T9", "A1", &[power]).class(5).guaranteed());
+        sites
+    })
+}
+
+fn facts(centre: &Centre) -> Vec<TerminalFacts> {
+    centre.engine.facts(node("F"), &BTreeSet::new())
+}
+
+fn planned(rule: &LimitRule, wanted: i32, facts: &[TerminalFacts]) -> Plan {
+    plan(&Task { rule, pass: 1, load: kw(1_000), wanted: kw(wanted) }, facts)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn a_planner_that_ignores_the_guaranteed_flag_is_caught_by_the_checker(
+        sites in with_a_guaranteed_one(),
+        wanted in 1..400i32,
+    ) {
+        let centre = Centre::new(policy(vec![limit("F", 1_000_000)]), &sites);
+        let guaranteed: BTreeSet<TerminalId> =
+            sites.iter().filter(|site| site.guaranteed).map(|site| site.terminal).collect();
+        let blind: Vec<TerminalFacts> =
+            facts(&centre).into_iter().map(|facts| TerminalFacts { spared: None, ..facts }).collect();
+        let rule = limit("F", 900);
+        let plan = planned(&rule, wanted, &blind);
+        let verdict = check_plan(&centre.engine.world(), &plan, &rule);
+        if plan.shed.iter().any(|choice| guaranteed.contains(&choice.terminal)) {
+            let caught = matches!(&verdict, Err(Violation::Guaranteed { terminal }) if guaranteed.contains(terminal));
+            prop_assert!(caught, "{:?} of {:?}", verdict, plan);
+        } else {
+            prop_assert_eq!(verdict, Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_planner_that_ignores_floors_or_the_caps_of_a_pass_is_caught_by_the_checker(
+        sites in any_sites(8),
+        wanted in 1..400i32,
+        power_max in 1..100i32,
+    ) {
+        let centre = Centre::new(policy(vec![limit("F", 1_000_000)]), &sites);
+        let careless: Vec<TerminalFacts> =
+            facts(&centre).into_iter().map(|facts| TerminalFacts { floor: Power::new(i64::MIN), ..facts }).collect();
+        let free = limit("F", 900);
+        let plan = planned(&free, wanted, &careless);
+        let crossed = sites.iter().any(|site| {
+            let shed: Power =
+                plan.shed.iter().filter(|choice| choice.terminal == site.terminal).map(|choice| choice.power).sum();
+            shed > Power::ZERO && centre.drawn(site.terminal) - shed < site.floor
+        });
+        let verdict = check_plan(&centre.engine.world(), &plan, &free);
+        prop_assert_eq!(matches!(verdict, Err(Violation::Floor { .. })), crossed, "{:?} of {:?}", verdict, plan);
+
+        let capped = LimitRule { pass: PassCaps { power_max: Some(kw(power_max)), rounds_max: None }, ..free.clone() };
+        let plan = planned(&free, wanted, &facts(&centre));
+        let verdict = check_plan(&centre.engine.world(), &plan, &capped);
+        prop_assert_eq!(verdict.is_err(), plan.expected > kw(power_max));
+    }
+}
+
+#[test]
+fn the_guaranteed_one_is_the_first_that_a_blind_planner_takes() {
+    let sites = [site("T1", "A1", &[20]), site("T9", "A1", &[20]).class(5).guaranteed()];
+    let centre = Centre::new(policy(vec![limit("F", 1_000_000)]), &sites);
+    let blind: Vec<TerminalFacts> =
+        facts(&centre).into_iter().map(|facts| TerminalFacts { spared: None, ..facts }).collect();
+    let rule = limit("F", 900);
+    let plan = planned(&rule, 10, &blind);
+    let terminal = "T9".parse().unwrap();
+    assert_eq!(plan.shed.first().map(|choice| choice.terminal), Some(terminal));
+    assert_eq!(check_plan(&centre.engine.world(), &plan, &rule), Err(Violation::Guaranteed { terminal }));
+}
