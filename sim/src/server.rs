@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use headroom_rules::local_control::LoopSettings;
+use headroom_rules::local_control::Parameters;
 use headroom_rules::model::{Current, RoundNo, Span, TerminalId, Timestamp, Voltage};
 use headroom_terminals::agent::{Agent, AgentConfig, RoundSample, Sample, Site};
 use headroom_terminals::iec104::{StationConfig, run_controlled};
@@ -148,7 +148,8 @@ pub fn agent(post: Post, profile: Profile, plant: SharedPlant, clock: SimClock) 
         guaranteed: post.guaranteed,
         trip_lock: Span::ZERO,
         report_every: Span::from_s(30),
-        control: LoopSettings { floor: post.safety_floor, window: Span::from_s(60), warning: Span::from_s(120) },
+        floor: post.safety_floor,
+        control: Parameters::default(),
     };
     Agent::new(config, PlantSite::new(plant, clock, post))
 }

@@ -1,7 +1,9 @@
 //! Point maps: which point of a terminal stands at which information object address, in which type and scale.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
+use headroom_rules::local_control::Remote;
 use headroom_rules::model::{PointKind, Power, Quality, Reading, RoundNo, SwitchPosition, Timestamp};
 use headroom_rules::orders::Action;
 use serde::Deserialize;
@@ -75,10 +77,53 @@ pub enum SetPointType {
     Normalized,
 }
 
+/// A parameter that is short enough to stand at an address of its own. All others travel in the settings file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ShortParameter {
+    /// Safety floor, kW.
+    FloorKw,
+    /// Averaging window, min.
+    WindowMin,
+    /// Supply guarantee for so many half hours, 0 until it is taken away; -1 takes it away.
+    GuaranteeHalfH,
+    /// 1 excluded, 0 not.
+    Exclusion,
+    /// Duration of remote trips, half hours; 0 until released.
+    TripHalfH,
+    /// Warning before remote trips, min.
+    TripWarningMin,
+    /// Scheme of the time-of-day cap in force, 1..=3; 0 none.
+    TimeOfDayScheme,
+}
+
+impl fmt::Display for ShortParameter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::FloorKw => "parameter floor_kw",
+            Self::WindowMin => "parameter window_min",
+            Self::GuaranteeHalfH => "parameter guarantee_half_h",
+            Self::Exclusion => "parameter exclusion",
+            Self::TripHalfH => "parameter trip_half_h",
+            Self::TripWarningMin => "parameter trip_warning_min",
+            Self::TimeOfDayScheme => "parameter time_of_day_scheme",
+        })
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RawParameter {
+    parameter: ShortParameter,
+    ioa: u32,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
     points: Vec<PointEntry>,
+    #[serde(default)]
+    parameters: Vec<RawParameter>,
     #[serde(default)]
     commands: RawCommands,
     #[serde(default)]
@@ -109,6 +154,7 @@ struct RawRound {
     ioa: u32,
     #[serde(rename = "type", default)]
     wire: CommandType,
+    terms_ioa: Option<u32>,
 }
 
 /// The command that switches a round (IEC 60870-5-101, 7.3.2): ON closes, OFF opens.
@@ -154,7 +200,10 @@ pub struct Profile {
     /// Sorted by address.
     points: Vec<PointEntry>,
     rounds: BTreeMap<RoundNo, RoundCommand>,
+    /// Where a trip with its terms is commanded.
+    terms: BTreeMap<u32, RoundNo>,
     cap: Option<CapCommand>,
+    parameters: BTreeMap<u32, ShortParameter>,
     zone: Zone,
     timed_commands: bool,
 }
@@ -166,25 +215,28 @@ impl Profile {
         Self::parse(include_str!("../profiles/standard.toml")).unwrap_or(Self {
             points: Vec::new(),
             rounds: BTreeMap::new(),
+            terms: BTreeMap::new(),
             cap: None,
+            parameters: BTreeMap::new(),
             zone: Zone::UTC,
             timed_commands: false,
         })
     }
 
     /// From TOML: `[[points]]` with `point`, `ioa`, `type`, `scale`; `[[commands.rounds]]` with `round`, `ioa`,
-    /// `type` ("double" unless set); `commands.cap` with `ioa`, `scale`, `type` ("float" unless set);
+    /// `type` ("double" unless set), `terms_ioa`; `[[parameters]]` with `parameter`, `ioa`; `commands.cap` with `ioa`, `scale`, `type` ("float" unless set);
     /// `commands.with_time`; `clock` with `offset_minutes` and `summer_time`.
     ///
     /// # Errors
     /// The file is refused whole for an unknown key, an address out of range or used twice, a point mapped twice, a
     /// scale that is no positive number, or a type that cannot carry the point.
     pub fn parse(text: &str) -> Result<Self, ProfileError> {
-        let Raw { mut points, commands, clock } = toml::from_str(text).map_err(|error| {
-            // Its own text repeats the raw line of the file, with whatever that would do to a terminal.
-            let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
-            ProfileError::Syntax { line: before.matches('\n').count() + 1, message: error.message().to_owned() }
-        })?;
+        let Raw { mut points, parameters: raw_parameters, commands, clock } =
+            toml::from_str(text).map_err(|error| {
+                // Its own text repeats the raw line of the file, with whatever that would do to a terminal.
+                let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+                ProfileError::Syntax { line: before.matches('\n').count() + 1, message: error.message().to_owned() }
+            })?;
         let mut taken: BTreeMap<u32, String> = BTreeMap::new();
         let mut take = |ioa: u32, what: String| {
             if !(1..=0xFF_FFFF).contains(&ioa) {
@@ -207,18 +259,23 @@ impl Profile {
             }
             let position = matches!(entry.kind, PointKind::RoundPosition(_));
             let fits = match entry.wire {
-                PointType::Single => entry.kind.is_state(),
+                PointType::Single => entry.kind.is_state() && !entry.kind.is_number(),
                 PointType::Double => position,
-                _ => !entry.kind.is_state(),
+                _ => !entry.kind.is_state() || entry.kind.is_number(),
             };
             if !fits {
                 return Err(ProfileError::Type { point: entry.kind, wire: entry.wire });
             }
         }
         let mut rounds = BTreeMap::new();
-        for RawRound { round, ioa, wire } in commands.rounds {
+        let mut terms = BTreeMap::new();
+        for RawRound { round, ioa, wire, terms_ioa } in commands.rounds {
             let what = format!("the command of round {round}");
             take(ioa, what.clone())?;
+            if let Some(ioa) = terms_ioa {
+                take(ioa, format!("the trip of round {round} with its terms"))?;
+                terms.insert(ioa, round);
+            }
             if rounds.insert(round, RoundCommand { ioa, wire }).is_some() {
                 return Err(ProfileError::PointTwice { what });
             }
@@ -230,13 +287,21 @@ impl Profile {
                 return Err(ProfileError::Scale { scale: cap.scale, what });
             }
         }
+        let mut parameters = BTreeMap::new();
+        for RawParameter { parameter, ioa } in raw_parameters {
+            take(ioa, parameter.to_string())?;
+            if parameters.values().any(|other| *other == parameter) {
+                return Err(ProfileError::PointTwice { what: parameter.to_string() });
+            }
+            parameters.insert(ioa, parameter);
+        }
         let RawClock { offset_minutes, summer_time } = clock;
         if offset_minutes.unsigned_abs() > Zone::OFFSET_MAX.unsigned_abs() {
             return Err(ProfileError::Clock { offset_minutes });
         }
         points.sort_by_key(|entry| entry.ioa);
         let zone = Zone { offset_minutes, summer_time };
-        Ok(Self { points, rounds, cap: commands.cap, zone, timed_commands: commands.with_time })
+        Ok(Self { points, rounds, terms, cap: commands.cap, parameters, zone, timed_commands: commands.with_time })
     }
 
     /// The clock of the terminal's time tags.
@@ -322,6 +387,22 @@ impl Profile {
             }
         };
         Some(Object { common_address, ioa: entry.ioa, value, quality: quality.with(mark), time, cause })
+    }
+
+    /// What a set point commands as a trip with its terms ([`Remote::from_octet`]); none for a foreign address or type.
+    pub fn trip(&self, ioa: u32, value: CommandValue) -> Option<(RoundNo, Remote)> {
+        let CommandValue::SetScaled(octet) = value else { return None };
+        Some((*self.terms.get(&ioa)?, Remote::from_octet(u8::try_from(octet).ok()?)))
+    }
+
+    /// The parameters that stand at addresses of their own, in order of these.
+    pub fn parameters(&self) -> impl Iterator<Item = (u32, ShortParameter)> {
+        self.parameters.iter().map(|(ioa, parameter)| (*ioa, *parameter))
+    }
+
+    /// The parameter at an address.
+    pub fn parameter(&self, ioa: u32) -> Option<ShortParameter> {
+        self.parameters.get(&ioa).copied()
     }
 
     /// Where an action is commanded, and with what; none when the map has no such command.
@@ -417,7 +498,7 @@ mod tests {
     #[test]
     fn the_standard_map_is_sound_and_knows_every_point() {
         let profile = Profile::parse(include_str!("../profiles/standard.toml")).unwrap();
-        assert_eq!(profile.points().len(), 13 + 16 + 4);
+        assert_eq!(profile.points().len(), 15 + 16 + 4 + 10);
         assert_eq!(profile, Profile::standard());
     }
 

@@ -96,6 +96,76 @@ impl fmt::Display for Tariff {
     }
 }
 
+/// One value of a record of local control ([`crate::local_control::Record`]): those with the same time are one record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ControlField {
+    /// Number of the event: 3 parameters changed, 5 remote control, 6 power control, 7 energy control, 19 purchase, 23
+    /// energy-control alarm, 42 supply guarantee began or ended, 43 an announced trip was not made.
+    Event,
+    /// Number of the function, 1..=8.
+    Function,
+    /// The round, 1..=8.
+    Round,
+    /// Number of the purchase.
+    Order,
+    /// The set point, W.
+    SetPoint,
+    /// Total load at the trip, W.
+    Before,
+    /// Total load 2 min later, W.
+    After,
+    /// Total load after a down-float's freeze delay, W.
+    Frozen,
+    /// Energy used this month, or left of what was bought, Wh.
+    Energy,
+    /// The threshold that it reached, or what was left before a purchase, Wh.
+    Threshold,
+}
+
+impl ControlField {
+    /// All, in order of their numbers from 1 on.
+    pub const ALL: [Self; 10] = [
+        Self::Event,
+        Self::Function,
+        Self::Round,
+        Self::Order,
+        Self::SetPoint,
+        Self::Before,
+        Self::After,
+        Self::Frozen,
+        Self::Energy,
+        Self::Threshold,
+    ];
+
+    /// 1..=10.
+    pub const fn number(self) -> u8 {
+        self as u8 + 1
+    }
+
+    /// Whether it is a plain number without a unit.
+    pub const fn is_number(self) -> bool {
+        matches!(self, Self::Event | Self::Function | Self::Round | Self::Order)
+    }
+}
+
+impl fmt::Display for ControlField {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Event => "event",
+            Self::Function => "function",
+            Self::Round => "round",
+            Self::Order => "order",
+            Self::SetPoint => "set point",
+            Self::Before => "load before",
+            Self::After => "load after",
+            Self::Frozen => "load frozen",
+            Self::Energy => "energy",
+            Self::Threshold => "threshold",
+        })
+    }
+}
+
 /// What a point of a terminal tells. The unit of its [`Reading::value`] is fixed by the kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -133,6 +203,12 @@ pub enum PointKind {
     LoadCurve,
     /// Register of imported active energy in one tariff, Wh.
     TariffEnergy(Tariff),
+    /// Orders to many terminals at once are not for this one (剔除): 1 excluded.
+    Exclusion,
+    /// The safety floor in force at the terminal, W.
+    SafetyFloor,
+    /// Of the terminal's last record of local control. A record: it decides nothing.
+    Control(ControlField),
 }
 
 impl PointKind {
@@ -152,9 +228,12 @@ impl PointKind {
             Self::SupplyGuarantee => 11,
             Self::PowerCap => 12,
             Self::LoadCurve => 13,
+            Self::Exclusion => 14,
+            Self::SafetyFloor => 15,
             Self::RoundPower(round) => 20 + round.get() as u16,
             Self::RoundPosition(round) => 40 + round.get() as u16,
             Self::TariffEnergy(tariff) => 60 + tariff.number() as u16,
+            Self::Control(field) => 80 + field.number() as u16,
         }
     }
 
@@ -175,9 +254,12 @@ impl PointKind {
             11 => Self::SupplyGuarantee,
             12 => Self::PowerCap,
             13 => Self::LoadCurve,
+            14 => Self::Exclusion,
+            15 => Self::SafetyFloor,
             21..=28 => Self::RoundPower(round(20)?),
             41..=48 => Self::RoundPosition(round(40)?),
             61..=64 => Self::TariffEnergy(Tariff::from_number(u8::try_from(code - 60).ok()?)?),
+            81..=90 => Self::Control(*ControlField::ALL.get(usize::from(code - 81))?),
             _ => return None,
         })
     }
@@ -197,18 +279,33 @@ impl PointKind {
     /// The unit of the value as operators read it; the value itself is in thousandths of it, see [`Self::is_state`].
     pub const fn unit(self) -> &'static str {
         match self {
-            Self::ActivePower | Self::RoundPower(_) | Self::PowerCap | Self::LoadCurve => "kW",
+            Self::ActivePower
+            | Self::RoundPower(_)
+            | Self::PowerCap
+            | Self::LoadCurve
+            | Self::SafetyFloor
+            | Self::Control(
+                ControlField::SetPoint | ControlField::Before | ControlField::After | ControlField::Frozen,
+            ) => "kW",
             Self::ReactivePower => "kvar",
             Self::VoltageA | Self::VoltageB | Self::VoltageC => "V",
             Self::CurrentA | Self::CurrentB | Self::CurrentC => "A",
-            Self::ImportEnergy | Self::TariffEnergy(_) => "kWh",
-            Self::RoundPosition(_) | Self::CoverOpen | Self::SupplyGuarantee => "",
+            Self::ImportEnergy
+            | Self::TariffEnergy(_)
+            | Self::Control(ControlField::Energy | ControlField::Threshold) => "kWh",
+            Self::RoundPosition(_) | Self::CoverOpen | Self::SupplyGuarantee | Self::Exclusion | Self::Control(_) => "",
         }
     }
 
     /// Whether the value is a state (a position, a yes or no) and not a quantity in thousandths of [`Self::unit`].
     pub const fn is_state(self) -> bool {
-        matches!(self, Self::RoundPosition(_) | Self::CoverOpen | Self::SupplyGuarantee)
+        matches!(self, Self::RoundPosition(_) | Self::CoverOpen | Self::SupplyGuarantee | Self::Exclusion)
+            || self.is_number()
+    }
+
+    /// Whether the value is a plain number, neither a yes or no nor a position nor a quantity.
+    pub const fn is_number(self) -> bool {
+        matches!(self, Self::Control(field) if field.is_number())
     }
 }
 
@@ -231,6 +328,9 @@ impl fmt::Display for PointKind {
             Self::PowerCap => f.write_str("power cap"),
             Self::LoadCurve => f.write_str("load curve"),
             Self::TariffEnergy(tariff) => write!(f, "{tariff} energy"),
+            Self::Exclusion => f.write_str("exclusion"),
+            Self::SafetyFloor => f.write_str("safety floor"),
+            Self::Control(field) => write!(f, "control: {field}"),
         }
     }
 }
@@ -389,7 +489,7 @@ mod tests {
                 assert!(seen.insert(kind));
             }
         }
-        assert_eq!(seen.len(), 13 + 16 + 4);
+        assert_eq!(seen.len(), 15 + 16 + 4 + 10);
         assert_eq!(PointKind::from_code(u16::MAX), None);
     }
 

@@ -222,7 +222,7 @@ fn days_from_civil(year: i64, month: i64, day: i64) -> i64 {
 
 /// Year, month, day of the proleptic Gregorian calendar from days since 1970-01-01
 /// (Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`).
-fn civil_from_days(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
     let z = days + 719_468;
     let era = z.div_euclid(146_097);
     let day_of_era = z.rem_euclid(146_097);

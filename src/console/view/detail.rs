@@ -114,6 +114,8 @@ fn point_value(point: &PointView) -> String {
     match reading.point {
         PointKind::RoundPosition(_) => SwitchPosition::from_value(reading.value).to_string(),
         PointKind::CoverOpen => if reading.value == 0 { "closed" } else { "OPEN" }.to_owned(),
+        PointKind::Exclusion => if reading.value == 0 { "no" } else { "EXCLUDED" }.to_owned(),
+        kind if kind.is_number() => reading.value.to_string(),
         PointKind::SupplyGuarantee => if reading.value == 0 { "no" } else { "IN FORCE" }.to_owned(),
         kind => {
             let tenths = (reading.value.unsigned_abs() + 50) / 100;

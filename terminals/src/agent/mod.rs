@@ -7,26 +7,31 @@
 //! **Invariant:** no trip while supply guarantee is in force, and none that takes the load below the safety floor, whoever
 //! asks (`never-shed-protected`).
 
-use headroom_rules::local_control::{LocalControl, LoopSettings, LoopStep};
+use headroom_rules::local_control::{Installed, LocalControl, Parameters, State};
 use headroom_rules::model::{
     Current, Energy, PointKind, Power, Quality, RoundNo, Span, SwitchPosition, Timestamp, Voltage,
 };
 use headroom_rules::orders::{Action, Step};
 
 use crate::iec104::asdu::causes;
+use crate::iec104::controlled::Parameter;
 use crate::iec104::files::{EVENTS, FileId, FileInfo, RECORDED_VALUES, TRANSPARENT};
-use crate::iec104::{CommandAnswer, Object, Station, StationCommand};
+use crate::iec104::{CommandAnswer, CommandValue, Object, Station, StationCommand};
 use crate::profile::Profile;
 
+mod control;
 mod memory;
 mod record;
 mod settings;
 #[cfg(test)]
 mod tests;
 
+use control::Kept;
 use memory::{Memory, Meter, Remembered};
 use record::{Record, file};
-use settings::{Settings, Tariffs};
+
+pub use control::Notice;
+pub use settings::{Settings, SettingsError};
 
 /// The record of events: read, or asked for by its times.
 pub const EVENT_FILE: FileId = FileId { ioa: 30_001, name: EVENTS };
@@ -35,7 +40,7 @@ pub const SETTINGS_FILE: FileId = FileId { ioa: 30_002, name: TRANSPARENT };
 /// Load curve and frozen registers of the last weeks: read, or asked for by its times.
 pub const CURVE_FILE: FileId = FileId { ioa: 30_003, name: RECORDED_VALUES };
 /// Octets of settings at most.
-const SETTINGS_MAX: u32 = 4_096;
+const SETTINGS_MAX: u32 = 16_384;
 /// Below this on every phase there is no supply, mV: a fifth of 230 V.
 const NO_SUPPLY_BELOW: i64 = 46_000;
 
@@ -75,6 +80,14 @@ pub trait Site: Send + 'static {
     fn now(&self) -> Timestamp;
     /// Drives a round's switch. Whether it moved shows in the samples that follow.
     fn switch(&mut self, round: RoundNo, closed: bool);
+    /// Tells the customer.
+    fn notify(&mut self, _notice: &Notice) {}
+    /// What [`Self::keep`] was given last, before the terminal restarted.
+    fn kept(&mut self) -> Option<String> {
+        None
+    }
+    /// Keeps a text over restarts.
+    fn keep(&mut self, _text: &str) {}
 }
 
 /// How a terminal is set up.
@@ -92,8 +105,10 @@ pub struct AgentConfig {
     pub trip_lock: Span,
     /// Active power is reported at least this often.
     pub report_every: Span,
-    /// The loop on the power cap.
-    pub control: LoopSettings,
+    /// The safety floor as installed; a parameter may raise it.
+    pub floor: Power,
+    /// Parameters of local control until a centre sets others.
+    pub control: Parameters,
 }
 
 /// A terminal at work on a site.
@@ -117,19 +132,30 @@ pub struct Agent<S> {
     /// Whether what is spontaneous reaches somebody.
     carried: bool,
     settings: Settings,
-    /// As the centre sent them, and when.
+    /// As the centre reads them back, and since when.
     settings_text: (String, Timestamp),
+    /// What came of commands and parameters, to be told at the next scan.
+    waiting: Vec<Object>,
+    kept_at: Timestamp,
+    kept_revision: u64,
+    /// Guarantee, exclusion and floor as they were told last.
+    states_told: Option<[i64; 3]>,
 }
 
 impl<S: Site> Agent<S> {
-    /// A terminal that powers up now.
-    pub fn new(config: AgentConfig, site: S) -> Self {
+    /// A terminal that powers up now, with the settings that its site kept.
+    pub fn new(config: AgentConfig, mut site: S) -> Self {
         let started = site.now();
-        let settings = Settings { report_every: config.report_every, deadband_percent: 1, tariffs: Tariffs::usual() };
+        let initial =
+            Settings { report_every: config.report_every, control: config.control.clone(), ..Settings::usual() };
+        let (settings, state) = kept(&mut site, &initial);
+        let zone = Span::from_s(i64::from(config.profile.zone().offset_minutes) * 60);
+        let installed =
+            Installed { floor: config.floor, guaranteed: config.guaranteed, trip_lock: config.trip_lock, zone };
         Self {
             memory: Memory::new(config.profile.zone()),
             carried: false,
-            control: LocalControl::new(config.control),
+            control: LocalControl::new(installed, settings.control.clone(), state, started),
             config,
             site,
             started,
@@ -140,8 +166,12 @@ impl<S: Site> Agent<S> {
             cap_changed: false,
             supplied: true,
             record: Record::default(),
-            settings,
             settings_text: (settings.text(), started),
+            settings,
+            waiting: Vec::new(),
+            kept_at: started,
+            kept_revision: 0,
+            states_told: None,
         }
     }
 
@@ -153,10 +183,6 @@ impl<S: Site> Agent<S> {
     /// The site, to be changed.
     pub const fn site_mut(&mut self) -> &mut S {
         &mut self.site
-    }
-
-    fn trips_blocked(&self, now: Timestamp) -> bool {
-        self.config.guaranteed || now.since(self.started) < self.config.trip_lock
     }
 
     fn tell(&self, out: &mut Vec<Object>, kind: PointKind, value: i64, cause: u8) {
@@ -221,26 +247,46 @@ impl<S: Site> Agent<S> {
         }
     }
 
-    fn states(&self, sample: &Sample) -> [(PointKind, i64); 3] {
+    fn states(&self, sample: &Sample) -> [(PointKind, i64); 5] {
+        let [guarantee, exclusion, floor] = self.control_states();
         [
             (PointKind::CoverOpen, i64::from(sample.cover_open)),
-            (PointKind::SupplyGuarantee, i64::from(self.config.guaranteed)),
-            (PointKind::PowerCap, self.control.cap().map_or(0, Power::get)),
+            guarantee,
+            (PointKind::PowerCap, self.control.centre_cap().map_or(0, Power::get)),
+            exclusion,
+            floor,
         ]
     }
 
-    /// Lets the closed loop judge a sample and drives the switch that it names.
-    fn keep_cap(&mut self, now: Timestamp, sample: &Sample) {
-        if self.trips_blocked(now) || self.control.cap().is_none() {
-            return;
+    /// What spares this terminal in a centre's plans.
+    fn control_states(&self) -> [(PointKind, i64); 3] {
+        [
+            (PointKind::SupplyGuarantee, i64::from(self.control.guaranteed())),
+            (PointKind::Exclusion, i64::from(self.control.parameters().exclusion)),
+            (PointKind::SafetyFloor, self.control.floor().get()),
+        ]
+    }
+
+    fn tell_changed_states(&mut self, out: &mut Vec<Object>) {
+        let states = self.control_states();
+        let Some(before) = self.states_told.replace(states.map(|(_, value)| value)) else { return };
+        for ((kind, value), before) in states.into_iter().zip(before) {
+            if value != before {
+                self.tell_event(out, kind, value, causes::SPONTANEOUS);
+            }
         }
-        let closed: Vec<_> = RoundNo::ALL
-            .iter()
-            .zip(&sample.rounds)
-            .filter_map(|(no, round)| round.filter(|r| r.position == SwitchPosition::Closed).map(|r| (*no, r.power)))
-            .collect();
-        if let LoopStep::Trip(round) = self.control.on_power(now, sample.power, &closed) {
-            self.site.switch(round, false);
+    }
+}
+
+/// The settings and the state of before, where the site kept any that can be read.
+fn kept(site: &mut impl Site, initial: &Settings) -> (Settings, State) {
+    let Some(text) = site.kept() else { return (initial.clone(), State::default()) };
+    let read = toml::from_str::<Kept>(&text).map_err(|error| error.message().to_owned());
+    match read.and_then(|kept| Ok((initial.with(&kept.settings).map_err(|error| error.to_string())?, kept.state))) {
+        Ok(kept) => kept,
+        Err(error) => {
+            tracing::error!(error, "terminal: what it kept cannot be read, it starts with the settings of its file");
+            (initial.clone(), State::default())
         }
     }
 }
@@ -317,18 +363,20 @@ impl<S: Site> Station for Agent<S> {
             }
             sample.cover_open = reported.cover_open;
         }
+        self.states_told.get_or_insert(self.control_states().map(|(_, value)| value));
         // Measurands that have just been told need no spontaneous report.
         self.reported = Some(sample);
         self.power_reported_at = self.site.now();
     }
 
-    /// 1: positions, 2: measurands, 3: states.
+    /// 1: positions, 2: measurands, 3: states, 4: short parameters.
     fn group(&mut self, group: u8, out: &mut Vec<Object>) -> bool {
         let sample = self.site.sample();
         match group {
             1 => self.tell_positions(out, &sample),
             2 => self.tell_measured(out, &sample),
             3 => self.tell_states(out, &sample),
+            4 => self.tell_parameters(out),
             _ => return false,
         }
         true
@@ -339,7 +387,7 @@ impl<S: Site> Station for Agent<S> {
         self.counters(&mut objects);
         let newest = self.memory.newest();
         objects.extend(newest.into_iter().flat_map(|end| self.remembered(Some(end), Some(end))));
-        (1..=3).for_each(|group| _ = self.group(group, &mut objects));
+        (1..=4).for_each(|group| _ = self.group(group, &mut objects));
         objects.into_iter().find(|object| object.ioa == ioa)
     }
 
@@ -358,7 +406,8 @@ impl<S: Site> Station for Agent<S> {
     fn spontaneous(&mut self, out: &mut Vec<Object>) {
         let now = self.site.now();
         let sample = self.site.sample();
-        self.keep_cap(now, &sample);
+        self.control_site(out, &sample);
+        out.append(&mut self.waiting);
         self.record_supply(&sample);
         self.remember(out, &sample);
         let Some(mut reported) = self.reported else {
@@ -381,8 +430,9 @@ impl<S: Site> Station for Agent<S> {
             reported.cover_open = sample.cover_open;
             self.tell_event(out, PointKind::CoverOpen, i64::from(sample.cover_open), causes::SPONTANEOUS);
         }
+        self.tell_changed_states(out);
         if std::mem::take(&mut self.cap_changed) {
-            let cap = self.control.cap().map_or(0, Power::get);
+            let cap = self.control.centre_cap().map_or(0, Power::get);
             // The return of a set point: measured values have no cause 11 (60870-5-101, 7.3.1), as switches have.
             self.tell_event(out, PointKind::PowerCap, cap, causes::SPONTANEOUS);
         }
@@ -410,44 +460,70 @@ impl<S: Site> Station for Agent<S> {
 
     fn command(&mut self, command: StationCommand) -> CommandAnswer {
         let StationCommand { ioa, value, step, .. } = command;
-        let Some(action) = self.config.profile.action(ioa, value) else { return CommandAnswer::UnknownObject };
         let sample = self.site.sample();
+        let moves = matches!(step, Step::Select | Step::Execute);
+        if let Some(parameter) = self.config.profile.parameter(ioa) {
+            return match value {
+                _ if !moves => CommandAnswer::Accepted,
+                CommandValue::SetScaled(value) => self.set_short(parameter, value.into(), step == Step::Select),
+                CommandValue::SetFloat(value) => self.set_short(parameter, value.into(), step == Step::Select),
+                _ => CommandAnswer::UnknownObject,
+            };
+        }
+        let trip = self.config.profile.trip(ioa, value);
+        let plain = self.config.profile.action(ioa, value);
+        let Some(action) = trip.map(|(round, _)| Action::Trip { round }).or(plain) else {
+            return CommandAnswer::UnknownObject;
+        };
         if let Some(round) = action.round()
             && sample.rounds[usize::from(round.get() - 1)].is_none()
         {
             return CommandAnswer::UnknownObject;
         }
-        let moves = matches!(step, Step::Select | Step::Execute);
-        if moves && matches!(action, Action::Trip { .. }) && self.trips_blocked(self.site.now()) {
+        if moves && matches!(action, Action::Trip { round } if !self.may_trip(&sample, round)) {
             return CommandAnswer::Refused;
-        }
-        if moves && let Action::Trip { round } = action {
-            let behind = sample.rounds[usize::from(round.get() - 1)].map_or(Power::ZERO, |round| round.power);
-            if sample.power - behind.max(Power::ZERO) < self.config.control.floor {
-                return CommandAnswer::Refused;
-            }
         }
         if moves && matches!(action, Action::SetCap { cap } if cap < Power::ZERO) {
             return CommandAnswer::Refused;
         }
-        if step == Step::Execute {
-            match action {
-                Action::Trip { round } | Action::Restore { round } => {
-                    self.driven[usize::from(round.get() - 1)] = true;
-                    self.site.switch(round, matches!(action, Action::Restore { .. }));
+        if step != Step::Execute {
+            return CommandAnswer::Accepted;
+        }
+        match action {
+            Action::Trip { round } => {
+                let terms = trip.map_or(self.control.parameters().remote, |(_, terms)| terms);
+                if self.trip(&sample, round, terms).is_err() {
+                    return CommandAnswer::Refused;
                 }
-                Action::SetCap { cap } => {
-                    self.control.set_cap(Some(cap));
-                    self.cap_changed = true;
-                }
+            }
+            Action::Restore { round } => {
+                let mut acts = Vec::new();
+                self.control.remote_release(round, &mut acts);
+                let mut told = Vec::new();
+                self.perform(acts, &mut told);
+                self.driven[usize::from(round.get() - 1)] = true;
+                self.site.switch(round, true);
+            }
+            Action::SetCap { cap } => {
+                self.control.set_cap(Some(cap));
+                self.cap_changed = true;
             }
         }
         CommandAnswer::Accepted
     }
 
+    fn excluded(&self) -> bool {
+        self.control.parameters().exclusion
+    }
+
+    fn parameter(&mut self, ioa: u32, parameter: Parameter, _qualifier: u8) -> CommandAnswer {
+        self.load_parameter(ioa, parameter)
+    }
+
     fn set_clock(&mut self, time: Timestamp) -> bool {
         let before = std::mem::replace(&mut self.clock_offset, time.since(self.site.now()));
         self.memory.clock_set(self.clock_offset - before, time);
+        self.control.clock_set(self.clock_offset - before);
         true
     }
 
@@ -492,9 +568,22 @@ impl<S: Site> Station for Agent<S> {
 
     fn write_file(&mut self, _file: FileId, data: &[u8]) -> bool {
         let Ok(text) = std::str::from_utf8(data) else { return false };
-        let Some(settings) = Settings::parse(text) else { return false };
-        self.settings = settings;
-        self.settings_text = (text.to_owned(), Station::now(self));
+        let settings = match self.settings.with(text) {
+            Ok(settings) => settings,
+            Err(error) => {
+                tracing::warn!(%error, "terminal: a file is not taken");
+                return false;
+            }
+        };
+        let now = Station::now(self);
+        let Settings { report_every, deadband_percent, tariffs, control } = settings;
+        (self.settings.report_every, self.settings.deadband_percent) = (report_every, deadband_percent);
+        self.settings.tariffs = tariffs;
+        if !self.set_parameters(control) {
+            return false;
+        }
+        self.settings_text = (self.settings.text(), now);
+        self.keep(now);
         true
     }
 }

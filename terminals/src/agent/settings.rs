@@ -1,8 +1,10 @@
-//! What the centre may set by a file: a text of TOML, `report_every_s`, `deadband_percent` and, where they are not the usual
-//! ones, `tariffs`. It holds until the terminal restarts.
+//! What the centre may set by a file: a text of TOML, `report_every_s`, `deadband_percent`, `tariffs`, and the parameters of
+//! local control as the table `control`. What is not said stays as it is. The terminal keeps it over restarts, and gives back
+//! what is in force.
 
+use headroom_rules::local_control::Parameters;
 use headroom_rules::model::{Span, Tariff};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 /// Half hours of a day.
 const SLOTS: usize = 48;
@@ -11,18 +13,22 @@ const SLOT_MS: i64 = 1_800_000;
 const USUAL: &str = "444444444444443322222233333333333322221111223344";
 
 /// How closely a terminal follows its measurands, and what its registers by tariff count when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Settings {
-    pub(super) report_every: Span,
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Active power is reported at least this often, 1..=86400 s.
+    pub report_every: Span,
     /// Change of the active power that is worth a report, share of the contract; twice that for currents and reactive
     /// power.
-    pub(super) deadband_percent: i64,
-    pub(super) tariffs: Tariffs,
+    pub deadband_percent: i64,
+    /// What the registers by tariff count when.
+    pub tariffs: Tariffs,
+    /// Of local control.
+    pub control: Parameters,
 }
 
 /// The tariff of each half hour of the day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Tariffs([Tariff; SLOTS]);
+pub struct Tariffs([Tariff; SLOTS]);
 
 impl Tariffs {
     pub(super) fn usual() -> Self {
@@ -53,35 +59,87 @@ impl Tariffs {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Raw {
-    /// 1..=86400.
-    report_every_s: i64,
-    /// 1..=50.
-    deadband_percent: i64,
+    report_every_s: Option<i64>,
+    deadband_percent: Option<i64>,
     /// See [`Tariffs::parse`].
-    #[serde(default = "usual")]
-    tariffs: String,
+    tariffs: Option<String>,
+    control: Option<Parameters>,
 }
 
-fn usual() -> String {
-    USUAL.to_owned()
+#[derive(Serialize)]
+struct Text<'a> {
+    report_every_s: i64,
+    deadband_percent: i64,
+    tariffs: String,
+    control: &'a Parameters,
 }
+
+/// Why a text is no settings. Shown to people as it stands.
+#[derive(Debug, thiserror::Error)]
+#[error("settings: {0}")]
+pub struct SettingsError(String);
 
 impl Settings {
-    /// None where the text is not of these settings, or one is out of its range.
-    pub(super) fn parse(text: &str) -> Option<Self> {
-        let Raw { report_every_s, deadband_percent, tariffs } = toml::from_str(text).ok()?;
-        let tariffs = Tariffs::parse(&tariffs)?;
-        let fits = (1..=86_400).contains(&report_every_s) && (1..=50).contains(&deadband_percent);
-        fits.then(|| Self { report_every: Span::from_s(report_every_s), deadband_percent, tariffs })
+    /// As terminals come: a report each minute at least, a deadband of 1 %, the usual tariffs, no control.
+    pub fn usual() -> Self {
+        Self {
+            report_every: Span::from_s(60),
+            deadband_percent: 1,
+            tariffs: Tariffs::usual(),
+            control: Parameters::default(),
+        }
     }
 
-    pub(super) fn text(self) -> String {
-        let Self { report_every, deadband_percent, tariffs } = self;
-        format!(
-            "report_every_s = {}\ndeadband_percent = {deadband_percent}\n# 48 half hours: 1 sharp, 2 peak, 3 flat, 4 valley\n\
-             tariffs = \"{}\"\n",
-            report_every.s(),
-            tariffs.digits()
-        )
+    /// These settings with what a text of TOML changes.
+    ///
+    /// # Errors
+    /// Where the text is not of settings, or one is out of its range.
+    pub fn with(&self, text: &str) -> Result<Self, SettingsError> {
+        let raw: Raw = toml::from_str(text).map_err(|error| {
+            let before = text.get(..error.span().map_or(0, |span| span.start)).unwrap_or_default();
+            SettingsError(format!("line {}: {}", before.matches('\n').count() + 1, error.message()))
+        })?;
+        if raw.report_every_s.is_none()
+            && raw.deadband_percent.is_none()
+            && raw.tariffs.is_none()
+            && raw.control.is_none()
+        {
+            return Err(SettingsError("nothing is set".to_owned()));
+        }
+        let mut settings = self.clone();
+        if let Some(seconds) = raw.report_every_s {
+            if !(1..=86_400).contains(&seconds) {
+                return Err(SettingsError(format!("report_every_s = {seconds}: wanted 1 to 86400 s")));
+            }
+            settings.report_every = Span::from_s(seconds);
+        }
+        if let Some(percent) = raw.deadband_percent {
+            if !(1..=50).contains(&percent) {
+                return Err(SettingsError(format!("deadband_percent = {percent}: wanted 1 to 50 %")));
+            }
+            settings.deadband_percent = percent;
+        }
+        if let Some(digits) = raw.tariffs {
+            let wanted = || SettingsError("tariffs: wanted 48 digits of 1 to 4, one for each half hour".to_owned());
+            settings.tariffs = Tariffs::parse(&digits).ok_or_else(wanted)?;
+        }
+        if let Some(control) = raw.control {
+            control.check().map_err(|error| SettingsError(format!("control.{error}")))?;
+            settings.control = control;
+        }
+        Ok(settings)
+    }
+
+    /// All of them as a text of TOML, always the same for the same settings.
+    pub fn text(&self) -> String {
+        let Self { report_every, deadband_percent, tariffs, control } = self;
+        let text = Text {
+            report_every_s: report_every.s(),
+            deadband_percent: *deadband_percent,
+            tariffs: tariffs.digits(),
+            control,
+        };
+        // Whole numbers, texts and lists of them: there is nothing that TOML could not hold.
+        toml::to_string(&text).unwrap_or_default()
     }
 }

@@ -53,7 +53,8 @@ fn agent(guaranteed: bool) -> Agent<Bench> {
         guaranteed,
         trip_lock: Span::from_s(300),
         report_every: Span::from_s(60),
-        control: LoopSettings { floor: Power::from_kw(30), window: Span::from_s(60), warning: Span::from_s(60) },
+        floor: Power::from_kw(30),
+        control: Parameters { warning_min: [1; 8], ..Parameters::default() },
     };
     let mut agent = Agent::new(config, Bench { now: Timestamp::new(0), sample });
     agent.site_mut().now = Timestamp::new(600_000);
@@ -277,23 +278,46 @@ fn the_record_holds_positions_cover_cap_and_losses_of_supply_with_their_times() 
 }
 
 #[test]
-fn settings_that_the_centre_sent_hold_and_bad_ones_are_not_taken() {
+fn settings_that_the_centre_sent_are_in_force_and_read_back_and_bad_ones_are_not_taken() {
     let mut agent = agent(false);
-    let text = b"deadband_percent = 5 # of the contract\nreport_every_s = 300\n";
+    let text = b"deadband_percent = 5 # of the contract\nreport_every_s = 300\n[control]\nfloor_kw = 40\n";
     assert!(agent.takes_file(SETTINGS_FILE, 60) && !agent.takes_file(EVENT_FILE, 60));
     assert!(agent.write_file(SETTINGS_FILE, text));
-    assert_eq!(agent.read_file(SETTINGS_FILE).as_deref(), Some(&text[..]));
-    assert_eq!(moved(&mut agent, 660, |sample| sample.power += Power::from_kw(4)), []);
-    assert_eq!(moved(&mut agent, 661, |sample| sample.power += Power::from_kw(1)), [(2001, Value::Float(65.0), 3)]);
-    for bad in ["", "report_every_s = 0\ndeadband_percent = 1", "report_every_s = 9", "x = 1", "\u{1b}"] {
+    let read_back = |agent: &mut Agent<Bench>| String::from_utf8(agent.read_file(SETTINGS_FILE).unwrap()).unwrap();
+    let in_force = read_back(&mut agent);
+    let settings = Settings::usual().with(&in_force).unwrap();
+    assert_eq!(
+        (settings.deadband_percent, settings.report_every, settings.control.floor_kw),
+        (5, Span::from_s(300), 40)
+    );
+    assert_eq!(settings.text(), in_force, "what is read back can be sent as it is");
+    let told = moved(&mut agent, 660, |sample| sample.power += Power::from_kw(4));
+    assert_eq!(told, [(5001, Value::Float(3.0), 3), (2102, Value::Float(40.0), 3)], "no load: its deadband is 5 kW");
+    assert!(moved(&mut agent, 661, |sample| sample.power += Power::from_kw(1)).contains(&(
+        2001,
+        Value::Float(65.0),
+        3
+    )));
+    for bad in [
+        "",
+        "report_every_s = 0",
+        "deadband_percent = 51",
+        "x = 1",
+        "\u{1b}",
+        "[control]\nfloor = 1",
+        "[control]\nwindow_min = 61",
+        "[control.guarantee]\nhalf_h = 49",
+    ] {
         assert!(!agent.write_file(SETTINGS_FILE, bad.as_bytes()), "{bad}");
     }
     assert!(!agent.write_file(SETTINGS_FILE, &[0xFF, 0xFE]));
-    assert_eq!(agent.read_file(SETTINGS_FILE).as_deref(), Some(&text[..]));
+    assert_eq!(read_back(&mut agent), in_force);
+    assert!(agent.write_file(SETTINGS_FILE, b"deadband_percent = 6"));
+    assert_eq!(read_back(&mut agent), in_force.replace("deadband_percent = 5", "deadband_percent = 6"));
     let mut files = Vec::new();
     agent.files(&mut files);
-    let listed: Vec<_> = files.iter().map(|info| (info.file, info.length)).collect();
-    assert_eq!(listed, [(EVENT_FILE, 0), (CURVE_FILE, 0), (SETTINGS_FILE, u32::try_from(text.len()).unwrap())]);
+    let listed = files.iter().find(|info| info.file == SETTINGS_FILE).unwrap();
+    assert_eq!(listed.length, u32::try_from(in_force.len()).unwrap());
 }
 
 /// Looks each 10 s until then.

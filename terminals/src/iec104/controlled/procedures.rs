@@ -53,6 +53,9 @@ impl<S: Station> Session<S> {
             return link.answer(&asdu, causes::UNKNOWN_TYPE, true);
         };
         let to_all = matches!(asdu.type_id, t::C_IC_NA | t::C_CI_NA | t::C_CS_NA | t::C_RP_NA);
+        if asdu.common_address == BROADCAST && asdu.type_id == t::C_RP_NA && self.station.excluded() {
+            return;
+        }
         if asdu.common_address == BROADCAST && to_all {
             // Each station answers with its own address (60870-5-101, 7.2.4).
             asdu.common_address = self.config.common_address;

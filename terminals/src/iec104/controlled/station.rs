@@ -120,6 +120,10 @@ pub trait Station: Send + 'static {
     fn reset(&mut self, _qualifier: u8) -> bool {
         false
     }
+    /// Whether what is commanded to all stations at once is not for this one. It still answers interrogations and takes the time.
+    fn excluded(&self) -> bool {
+        false
+    }
     /// A parameter with its QPM or QPA. It is answered at once: [`CommandAnswer::Later`] counts as refused.
     fn parameter(&mut self, _ioa: u32, _parameter: Parameter, _qualifier: u8) -> CommandAnswer {
         CommandAnswer::UnknownObject
