@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use headroom::commands::{
-    capture, demo, export, inventory, journal, replay, serve, simulate, terminal, token as new_token,
+    capture, demo, export, inventory, journal, replay, serve, simulate, story, terminal, token as new_token,
 };
 use headroom::journal::Position;
 use headroom::printable::printable;
@@ -50,11 +50,15 @@ enum Command {
         #[arg(required = true)]
         files: Vec<PathBuf>,
     },
-    /// A simulated fleet, for a centre elsewhere
+    /// A simulated fleet, for a centre elsewhere; or a story, told line by line
     Sim {
         /// What it simulates; ops/examples/sim.toml explains every key
-        #[arg(long, value_name = "FILE")]
-        config: PathBuf,
+        #[arg(long, value_name = "FILE", required_unless_present = "story")]
+        config: Option<PathBuf>,
+        /// A story that ships, or a file of one: the engine and a fleet without sockets, in a moment; exit code 1 where it
+        /// does not come as the story says
+        #[arg(long, value_name = "NAME|FILE", conflicts_with = "config")]
+        story: Option<String>,
     },
     /// One soft terminal on a simulated site
     Terminal {
@@ -270,7 +274,8 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Serve { config, accept_clock } => Box::pin(serve::run(&config, accept_clock)).await,
         Command::Check { files } => check(&files),
-        Command::Sim { config } => simulate::run(&config).await,
+        Command::Sim { story: Some(story), .. } => story::run(&story),
+        Command::Sim { config, .. } => simulate::run(&config.unwrap_or_default()).await,
         Command::Terminal { config } => terminal::run(&config).await,
         Command::Capture(Capture { file, json, ports, summary }) => {
             capture::run(capture::Options { file, json, ports, only_summary: summary })

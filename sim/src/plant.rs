@@ -66,6 +66,11 @@ impl LoadType {
     }
 }
 
+/// A load that comes back after an interruption draws so much more at first …
+const PICK_UP_MAX: f64 = 0.5;
+/// … where that was this long, and less after a shorter one.
+const PICK_UP_FULL_AFTER_S: f64 = 600.0;
+
 /// One switchable part of a customer's load.
 #[derive(Clone, Debug)]
 pub struct PlantRound {
@@ -75,12 +80,16 @@ pub struct PlantRound {
     pub switch_delay: Span,
     /// The switch never moves.
     pub stuck: bool,
+    /// Its auxiliary contacts tell what was commanded, whatever the switch does.
+    pub lies: bool,
     /// Whether there is a switch at all.
     pub wired: bool,
     /// The contacts.
     closed: bool,
     /// Where they are going, and when they arrive.
     moving: Option<(bool, Timestamp)>,
+    /// What a switch that lies tells instead.
+    told: Option<bool>,
     opened_at: Timestamp,
     /// What comes on top after restoring, as a factor, decaying.
     pick_up: f64,
@@ -94,9 +103,11 @@ impl PlantRound {
             share,
             switch_delay,
             stuck,
+            lies: false,
             wired: true,
             closed: true,
             moving: None,
+            told: None,
             opened_at: Timestamp::new(0),
             pick_up: 0.0,
             power_w: 0.0,
@@ -110,11 +121,17 @@ impl PlantRound {
 
     /// Where the switch stands.
     pub const fn position(&self) -> SwitchPosition {
-        match (self.moving, self.closed) {
+        let shown = if let Some(told) = self.told { told } else { self.closed };
+        match (self.moving, shown) {
             (Some(_), _) => SwitchPosition::Intermediate,
             (None, true) => SwitchPosition::Closed,
             (None, false) => SwitchPosition::Open,
         }
+    }
+
+    /// Whether the contacts are closed, whatever is told of them.
+    pub const fn is_closed(&self) -> bool {
+        self.closed
     }
 
     /// Active power behind the switch.
@@ -187,11 +204,15 @@ impl Load {
         self.natural_w = self.contract.get() as f64 * self.kind.share(of_day) * factor * (1.0 + self.noise);
     }
 
-    fn step(&mut self, now: Timestamp) {
+    /// One second; a load on a feeder without supply, `dark_since` then, draws nothing and comes back cold.
+    fn step(&mut self, now: Timestamp, dark_since: Option<Timestamp>) {
+        if let Some(since) = dark_since {
+            for round in self.rounds.iter_mut().filter(|round| round.closed) {
+                round.pick_up = PICK_UP_MAX * (now.since(since).s() as f64 / PICK_UP_FULL_AFTER_S).min(1.0);
+            }
+        }
         // Per second: what thermostats make up for after an interruption decays with four minutes.
         const PICK_UP_KEPT: f64 = 1.0 - 1.0 / 240.0;
-        const PICK_UP_MAX: f64 = 0.5;
-        const PICK_UP_FULL_AFTER_S: f64 = 600.0;
         let mut behind = 0.0;
         let mut share = 0.0;
         for round in &mut self.rounds {
@@ -211,6 +232,10 @@ impl Load {
             behind += round.power_w;
         }
         self.power_w = self.natural_w * (1.0 - share).max(0.0) + behind;
+        if dark_since.is_some() {
+            self.power_w = 0.0;
+            self.rounds.iter_mut().for_each(|round| round.power_w = 0.0);
+        }
         self.energy_ws = self.energy_ws.saturating_add(self.power().get());
     }
 }
@@ -222,6 +247,8 @@ pub struct Feeder {
     pub peaks: bool,
     /// Load at which the losses are 3 %.
     pub nominal: Power,
+    /// Since when it has no supply, if so.
+    dark_since: Option<Timestamp>,
     customers_w: f64,
     power_w: f64,
     energy_ws: i64,
@@ -233,7 +260,7 @@ impl Feeder {
 
     /// Without load.
     pub const fn new(peaks: bool, nominal: Power) -> Self {
-        Self { peaks, nominal, customers_w: 0.0, power_w: 0.0, energy_ws: 0 }
+        Self { peaks, nominal, dark_since: None, customers_w: 0.0, power_w: 0.0, energy_ws: 0 }
     }
 
     /// Active power at its head: customers and losses.
@@ -306,14 +333,37 @@ impl Plant {
         &self.feeders
     }
 
-    /// Drives a switch; one that is stuck or does not exist stays as it is.
+    /// Drives a switch; one that is stuck, lies or does not exist stays as it is.
     pub fn switch(&mut self, load: usize, round: RoundNo, closed: bool) {
         let now = self.now;
         let round = self.loads.get_mut(load).and_then(|load| load.rounds.get_mut(usize::from(round.get() - 1)));
-        let Some(round) = round.filter(|round| !round.stuck) else { return };
+        let Some(round) = round else { return };
+        if round.lies {
+            round.told = Some(closed);
+            return;
+        }
+        if round.stuck {
+            return;
+        }
         let going_to = round.moving.map_or(round.closed, |(to, _)| to);
         if going_to != closed {
             round.moving = Some((closed, now.after(round.switch_delay)));
+        }
+    }
+
+    /// Makes a switch lie from now on: it moves no more and tells what was commanded.
+    pub fn make_liar(&mut self, load: usize, round: RoundNo) {
+        let round = self.loads.get_mut(load).and_then(|load| load.rounds.get_mut(usize::from(round.get() - 1)));
+        if let Some(round) = round {
+            round.lies = true;
+        }
+    }
+
+    /// Takes a feeder's supply away, or gives it back: its closed rounds then draw more than usual for a while.
+    pub fn set_dark(&mut self, feeder: usize, dark: bool) {
+        let now = self.now;
+        if let Some(feeder) = self.feeders.get_mut(feeder) {
+            feeder.dark_since = dark.then(|| feeder.dark_since.unwrap_or(now));
         }
     }
 
@@ -338,7 +388,7 @@ impl Plant {
             if draw {
                 load.draw(of_day, factors[usize::from(feeder.as_ref().is_some_and(|f| f.peaks))]);
             }
-            load.step(self.now);
+            load.step(self.now, feeder.as_ref().and_then(|feeder| feeder.dark_since));
             if let Some(feeder) = feeder {
                 feeder.customers_w += load.power_w;
             }

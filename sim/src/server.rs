@@ -79,14 +79,20 @@ impl SharedPlant {
 #[derive(Clone, Debug)]
 pub struct PlantSite {
     plant: SharedPlant,
-    clock: SimClock,
+    /// None where time is the plant's own.
+    clock: Option<SimClock>,
     post: Post,
 }
 
 impl PlantSite {
     /// The site of a post.
     pub const fn new(plant: SharedPlant, clock: SimClock, post: Post) -> Self {
-        Self { plant, clock, post }
+        Self { plant, clock: Some(clock), post }
+    }
+
+    /// Likewise, on the plant's own time, which somebody advances.
+    pub const fn on_plant_time(plant: SharedPlant, post: Post) -> Self {
+        Self { plant, clock: None, post }
     }
 }
 
@@ -129,7 +135,7 @@ impl Site for PlantSite {
     }
 
     fn now(&self) -> Timestamp {
-        self.clock.now()
+        self.clock.map_or_else(|| self.plant.lock().now(), |clock| clock.now())
     }
 
     fn switch(&mut self, round: RoundNo, closed: bool) {
@@ -141,6 +147,12 @@ impl Site for PlantSite {
 
 /// The terminal of one post. It has been powered for long, the process's start is no return of power: no trip lock.
 pub fn agent(post: Post, profile: Profile, plant: SharedPlant, clock: SimClock) -> Agent<PlantSite> {
+    agent_at(PlantSite::new(plant, clock, post), profile)
+}
+
+/// Likewise, at a site.
+pub fn agent_at(site: PlantSite, profile: Profile) -> Agent<PlantSite> {
+    let post = site.post;
     let config = AgentConfig {
         common_address: post.common_address,
         profile,
@@ -151,7 +163,7 @@ pub fn agent(post: Post, profile: Profile, plant: SharedPlant, clock: SimClock) 
         floor: post.safety_floor,
         control: Parameters::default(),
     };
-    Agent::new(config, PlantSite::new(plant, clock, post))
+    Agent::new(config, site)
 }
 
 /// The terminals of a fleet, each with its post, on a shared plant.

@@ -17,6 +17,7 @@ pub mod serve;
 mod served;
 pub mod simulate;
 mod stop;
+pub mod story;
 pub mod terminal;
 pub mod token;
 mod whole_file;
