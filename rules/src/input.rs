@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId, Outcome};
 use crate::output::{AlarmCause, AlarmId};
+use crate::own::ProposalId;
 use crate::policy::Policy;
 use crate::tags::{TagId, TagOn};
 use crate::target::TargetId;
@@ -220,6 +221,16 @@ pub enum Request {
         /// Which.
         target: TargetId,
         /// Why, for the audit log; may be empty.
+        reason: String,
+    },
+    /// Approve or decline what a user's own rule proposes.
+    DecideProposal {
+        /// Which.
+        proposal: ProposalId,
+        /// Whether it is to be done.
+        approve: bool,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
         reason: String,
     },
     /// Stop all automatic control: no rule trips or restores anything until a person resumes.

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Order, OrderId};
 use crate::outlook::Outlook;
-use crate::own::Subject;
+use crate::own::{Proposal, ProposalId, Subject};
 use crate::tags::{Tag, TagId};
 use crate::target::{LimitSource, TargetId};
 
@@ -149,6 +149,10 @@ pub enum Refusal {
     TargetOutOfReach { node: NodeId, reduction: Power, baseline: Power, limit: Power, wanted: Power, sheddable: Power },
     #[error("target {target} does not exist, or is over")]
     UnknownTarget { target: TargetId },
+    #[error("proposal {proposal} is not there, or was decided, or its rule has come to its end")]
+    UnknownProposal { proposal: ProposalId },
+    #[error("{node}: {why}")]
+    CannotTakeOff { node: NodeId, why: String },
     #[error("automatic control was stopped by {by} at {since} already")]
     AutomaticStopped { by: String, since: Timestamp },
     #[error("automatic control is running: there is nothing to resume")]
@@ -505,6 +509,14 @@ pub enum Happening {
     OwnRuleEnded { rule: RuleId, subject: Subject, lasted: Span },
     /// A user's own rule decides nothing: something that it reads is not known.
     OwnRuleUndecided { rule: RuleId, subject: Subject, why: String },
+    /// A user's own rule did not get the limit or the reduction that it wanted.
+    OwnRuleRefused { rule: RuleId, subject: Subject, node: NodeId, why: String },
+    /// A user's own rule proposes to take load off a node: a person has to say so.
+    Proposed { proposal: Proposal },
+    /// A person decided on a proposal.
+    ProposalDecided { proposal: Proposal, approved: bool, by: String, reason: String },
+    /// A proposal is there no more: its rule came to its end.
+    ProposalLapsed { proposal: Proposal },
     /// A user's own rule went wrong as it ran, and is off.
     OwnRuleBroken { rule: RuleId, fault: String },
     /// A person stopped all automatic control; so many selects of rules were withdrawn.
@@ -825,6 +837,20 @@ impl fmt::Display for Happening {
             }
             Self::OwnRuleUndecided { rule, subject, why } => {
                 write!(f, "{}: decides nothing: {why}", Whose(*subject, *rule))
+            }
+            Self::OwnRuleRefused { rule, subject, node, why } => {
+                write!(f, "{}: wanted less load on {node} and does not get it: {why}", Whose(*subject, *rule))
+            }
+            Self::Proposed { proposal: Proposal { id, rule, node, power, text, .. } } => {
+                write!(f, "{node}: rule {rule} proposes ({id}) to take {power} off: {text}")
+            }
+            Self::ProposalDecided { proposal: Proposal { id, node, power, .. }, approved, by, reason } => {
+                let what = if *approved { "approved" } else { "declined" };
+                let why = if reason.is_empty() { "" } else { ": " };
+                write!(f, "{node}: proposal {id} to take {power} off {what} by {by}{why}{reason}")
+            }
+            Self::ProposalLapsed { proposal: Proposal { id, node, .. } } => {
+                write!(f, "{node}: proposal {id} lapsed with its rule's end")
             }
             Self::OwnRuleBroken { rule, fault } => {
                 write!(f, "rule {rule}: went wrong and is off until rules are loaded anew: {fault}")

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{DayKind, NodeId, Power, Span, Timestamp};
+use crate::model::{DayKind, NodeId, Power, RuleId, Span, Timestamp};
 
 /// Number of a target, rising from 1 over the whole life of a journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -70,6 +70,11 @@ pub enum LimitSource {
     },
     /// A person, or the centre above.
     Set,
+    /// A user's own rule.
+    Rule {
+        /// Which.
+        rule: RuleId,
+    },
     /// A target reduction.
     Target {
         /// Which.
@@ -83,6 +88,7 @@ impl fmt::Display for LimitSource {
             Self::Rating => f.write_str("rating"),
             Self::Schedule { kind } => write!(f, "schedule of a {kind}"),
             Self::Set => f.write_str("set by hand"),
+            Self::Rule { rule } => write!(f, "rule {rule}"),
             Self::Target { target } => write!(f, "target {target}"),
         }
     }

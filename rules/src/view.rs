@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::expression::Value;
 use crate::model::{
     CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
     SwitchPosition, TerminalId, Timestamp,
@@ -9,7 +10,7 @@ use crate::model::{
 use crate::orders::Order;
 use crate::outlook::Level;
 use crate::output::{Alarm, Event};
-use crate::own::Place;
+use crate::own::{Place, Proposal};
 use crate::tags::{Tag, TagId};
 use crate::target::{InForce, Target};
 
@@ -34,9 +35,30 @@ pub struct View {
     /// The tags that hang, by number.
     #[serde(default)]
     pub tags: Vec<Tag>,
+    /// What users' own rules propose: a person has to say so.
+    #[serde(default)]
+    pub proposals: Vec<Proposal>,
+    /// Calculated points, in the order of their file.
+    #[serde(default)]
+    pub calculated: Vec<CalculatedView>,
     /// Set while automatic control is stopped: no limit is kept.
     #[serde(default)]
     pub stopped: Option<Stopped>,
+}
+
+/// A calculated point.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalculatedView {
+    /// Which.
+    pub id: RuleId,
+    /// Its value in thousandths of its unit; none while it is not known.
+    pub value: Option<Value>,
+    /// Its unit; may be empty.
+    pub unit: String,
+    /// Why it is not known.
+    pub why: Option<String>,
+    /// Since when it has been so.
+    pub since: Timestamp,
 }
 
 /// A stop of all automatic control.

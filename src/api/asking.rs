@@ -170,6 +170,7 @@ fn check(request: &Request) -> Result<(), Fault> {
         | Request::SetLimit { reason, .. }
         | Request::SetTarget { reason, .. }
         | Request::CancelTarget { reason, .. }
+        | Request::DecideProposal { reason, .. }
         | Request::StopAutomatic { reason }
         | Request::ResumeAutomatic { reason } => ("reason", reason),
         Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),

@@ -147,6 +147,9 @@ fn asked(request: &Request) -> String {
         Request::SetTarget { node, reduction, from, to, .. } => {
             format!("takes {reduction} off {node} from {from} to {to}")
         }
+        Request::DecideProposal { proposal, approve, .. } => {
+            format!("{} proposal {proposal}", if *approve { "approves" } else { "declines" })
+        }
         Request::CancelTarget { target, .. } => format!("cancels target {target}"),
         Request::StopAutomatic { .. } => "stops all automatic control".to_owned(),
         Request::ResumeAutomatic { .. } => "resumes automatic control".to_owned(),

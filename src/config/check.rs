@@ -52,7 +52,7 @@ impl Kind {
             ],
         ),
         (Self::Fleet, &["node", "customer", "terminal"]),
-        (Self::Rules, &["general", "calendar", "limit", "packs", "rule", "interlock"]),
+        (Self::Rules, &["general", "calendar", "limit", "packs", "rule", "interlock", "calculated"]),
         (Self::Northbound, &["northbound", "point", "limit_command"]),
         (Self::Sim, &["sim"]),
         (

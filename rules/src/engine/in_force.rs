@@ -10,8 +10,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::calendar::Slot;
-use crate::model::{NodeId, Power, Span, Timestamp};
+use crate::model::{NodeId, Power, RuleId, Span, Timestamp};
 use crate::output::{Happening, Output};
+use crate::own::Subject;
 use crate::policy::{LimitRule, Policy};
 use crate::target::{InForce, LimitSource, Target};
 
@@ -28,11 +29,24 @@ pub(super) struct Bounds {
     pub(super) slot: Option<Slot>,
     /// Planned or in force, in the order of their times, which do not overlap.
     pub(super) targets: Vec<Target>,
+    /// What users' own rules want while they stand.
+    #[serde(default)]
+    pub(super) rules: Vec<RuleBound>,
+}
+
+/// What one of users' own rules makes a node's limit, at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct RuleBound {
+    pub(super) rule: RuleId,
+    pub(super) subject: Subject,
+    pub(super) limit: Power,
+    /// What it takes off the load, where it does not name the limit itself.
+    pub(super) reduction: Option<Power>,
 }
 
 impl Bounds {
     const fn is_empty(&self) -> bool {
-        self.set.is_none() && self.slot.is_none() && self.targets.is_empty()
+        self.set.is_none() && self.slot.is_none() && self.targets.is_empty() && self.rules.is_empty()
     }
 
     /// The limit in force where the rating is this, and what gives it.
@@ -54,15 +68,24 @@ impl Bounds {
                 consider(begun.limit, LimitSource::Target { target: target.id });
             }
         }
+        for bound in &self.rules {
+            consider(bound.limit, LimitSource::Rule { rule: bound.rule });
+        }
         lowest
     }
 
     /// How far below the limit a breach of it ends, where that is not the rule's share: in the share of the reduction, so
     /// that a small reduction of a large load does not shed several times what was asked for.
     fn margin(&self, rule: &LimitRule, source: LimitSource) -> Option<Power> {
-        let LimitSource::Target { target } = source else { return None };
-        let target = self.targets.iter().find(|held| held.id == target)?;
-        Some(target.reduction.percent(i64::from(rule.hysteresis_percent)))
+        let reduction = match source {
+            LimitSource::Target { target } => self.targets.iter().find(|held| held.id == target)?.reduction,
+            LimitSource::Rule { rule } => {
+                let of_rule = self.rules.iter().filter(|bound| bound.rule == rule);
+                of_rule.min_by_key(|bound| bound.limit)?.reduction?
+            }
+            LimitSource::Rating | LimitSource::Schedule { .. } | LimitSource::Set => return None,
+        };
+        Some(reduction.percent(i64::from(rule.hysteresis_percent)))
     }
 
     /// When something of it begins or ends.
@@ -244,6 +267,7 @@ impl Engine {
             }
             kept.targets =
                 self.bounds.get_mut(&node).map(|bounds| std::mem::take(&mut bounds.targets)).unwrap_or_default();
+            kept.rules = self.bounds.get_mut(&node).map(|bounds| std::mem::take(&mut bounds.rules)).unwrap_or_default();
             kept.slot = rule.schedule.as_ref().zip(policy.calendar.as_ref()).and_then(|(s, c)| s.at(c, self.now));
             let rated = rule.limit;
             let (limit, source) = kept.lowest(rated);

@@ -58,6 +58,15 @@ impl Engine {
                 target.to_string(),
                 self.cancel_target(origin, *target, out),
             ),
+            Request::DecideProposal { proposal, approve, reason } => (
+                format!(
+                    "{} proposal{}{reason}",
+                    if *approve { "approve" } else { "decline" },
+                    if reason.is_empty() { "" } else { ": " }
+                ),
+                proposal.to_string(),
+                self.decide_proposal(origin, *proposal, *approve, reason, out),
+            ),
             Request::StopAutomatic { reason } => (
                 format!("stop automatic control{}{reason}", if reason.is_empty() { "" } else { ": " }),
                 "automatic control".into(),

@@ -31,6 +31,8 @@ impl Engine {
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
             targets: self.targets().cloned().collect(),
             tags: self.tags.hanging().cloned().collect(),
+            proposals: self.own.proposals().cloned().collect(),
+            calculated: self.calculated_views(),
             stopped: self.stopped.clone(),
         }
     }

@@ -34,6 +34,8 @@ impl World<'_> {
             Source::Load { node } => Some(Value::Number(load(node.as_ref()?)?)),
             Source::Limit { node } => Some(Value::Number(limit(node.as_ref()?)?)),
             Source::Headroom { node } => Some(Value::Number(limit(node.as_ref()?)? - load(node.as_ref()?)?)),
+            // An interlock stands on what is measured alone.
+            Source::Calculated { .. } => None,
             Source::Point { terminal, point } => {
                 let post = self.grid.posts.get(&terminal.unwrap_or(switched))?;
                 let value = post.deciding(*point, self.now, self.policy.reading_age_max)?.reading.value;

@@ -129,7 +129,7 @@ id! {
     DayKind
 }
 id! {
-    /// A user's own rule or interlock.
+    /// A user's own rule, interlock or calculated point.
     RuleId
 }
 

@@ -1,21 +1,25 @@
 //! Users' own rules: what they read, when they speak, and what they may do.
 //!
 //! A rule reads values of the supply by names that it declares, decides by a condition in the language of
-//! [`crate::expression`], and raises an alarm. It never switches.
+//! [`crate::expression`], and raises an alarm, sets a limit below the rating or takes load off a node. It never switches: what
+//! it wants is a limit, and planner and checker do the rest as for any other.
 
+mod calculated;
 mod interlock;
 mod source;
 mod standard;
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use calculated::{Calculated, Formula};
 pub use interlock::{Interlock, Place};
 pub use source::{Source, SourceError};
 pub use standard::standard_pack;
 
-use crate::model::{NodeId, NodeKind, RuleId, Span, TerminalId};
+use crate::model::{NodeId, NodeKind, Power, RuleId, Span, TerminalId, Timestamp};
 use crate::output::AlarmPriority;
 
 /// Everything that users laid down themselves.
@@ -26,12 +30,15 @@ pub struct Own {
     /// Conditions that have to hold before something is switched, each with an id of its own.
     #[serde(default)]
     pub interlocks: Vec<Interlock>,
+    /// Values reckoned of others, each with an id of its own; one reads only those before it.
+    #[serde(default)]
+    pub calculated: Vec<Calculated>,
 }
 
 impl Own {
     /// Whether there is nothing that has to be looked at as time passes.
     pub const fn is_idle(&self) -> bool {
-        self.rules.is_empty()
+        self.rules.is_empty() && self.calculated.is_empty()
     }
 }
 
@@ -102,6 +109,53 @@ pub enum Act {
         /// What it says; a name of `reads` in braces becomes its value with its unit.
         text: String,
     },
+    /// Sets the limit of a node that a limit rule has, never above what is in force otherwise; given back at its end.
+    Limit {
+        /// The node; none for the one that the rule is for.
+        node: Option<NodeId>,
+        /// Above zero.
+        limit: Power,
+    },
+    /// Takes so much off the load that a node has at that instant: by itself, or once a person has approved. What the load
+    /// was, less that, is the node's limit until the rule's end; the node's limit rule does the rest.
+    Shed {
+        /// The node; none for the one that the rule is for.
+        node: Option<NodeId>,
+        /// How much, above zero.
+        power: Power,
+        /// Without a person.
+        automatic: bool,
+    },
+}
+
+/// A reduction that a rule proposes: nothing of it is done until a person with authority over the node says so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proposal {
+    /// Its number.
+    pub id: ProposalId,
+    /// By which rule.
+    pub rule: RuleId,
+    /// For whom that speaks.
+    pub subject: Subject,
+    /// Where.
+    pub node: NodeId,
+    /// So much less than the load at the approval.
+    pub power: Power,
+    /// Since when it stands; it lapses with the rule's end.
+    pub since: Timestamp,
+    /// What the rule said.
+    pub text: String,
+}
+
+/// Number of a proposal, rising from 1 over the whole life of a journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ProposalId(pub u64);
+
+impl fmt::Display for ProposalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "P{}", self.0)
+    }
 }
 
 /// The pieces of an alarm's text: as it stands, or a value by its name.

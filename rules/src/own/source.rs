@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, PointKind, TerminalId};
+use crate::model::{NodeId, PointKind, RuleId, TerminalId};
 
 /// One value of the supply. A node or terminal that is none is the one that the rule is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -33,12 +33,17 @@ pub enum Source {
         /// Which.
         point: PointKind,
     },
+    /// `point HALL`: a calculated point, in its unit.
+    Calculated {
+        /// Which.
+        point: RuleId,
+    },
 }
 
 /// A text that names nothing that a rule could read.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "wanted \"node ID load\" (or limit, headroom) or \"terminal ID POINT\" with a point as \"active power\", \"voltage A\" or \
+    "wanted \"node ID load\" (or limit, headroom), \"point ID\" or \"terminal ID POINT\" with a point as \"active power\", \"voltage A\" or \
      \"round 1 switch\"; * for an ID is the node or terminal that the rule is for"
 )]
 pub struct SourceError;
@@ -54,6 +59,7 @@ impl Source {
         match self {
             Self::Load { .. } | Self::Limit { .. } | Self::Headroom { .. } => "kW",
             Self::Point { point, .. } => point.unit(),
+            Self::Calculated { .. } => "",
         }
     }
 
@@ -61,7 +67,7 @@ impl Source {
     pub const fn node(&self) -> Option<NodeId> {
         match self {
             Self::Load { node } | Self::Limit { node } | Self::Headroom { node } => *node,
-            Self::Point { .. } => None,
+            Self::Point { .. } | Self::Calculated { .. } => None,
         }
     }
 
@@ -104,6 +110,7 @@ impl FromStr for Source {
                 // A record of a quarter, never what is drawn now.
                 if point == PointKind::LoadCurve { Err(SourceError) } else { Ok(Self::Point { terminal, point }) }
             }
+            "point" if rest.is_empty() => Ok(Self::Calculated { point: id.parse().map_err(|_| SourceError)? }),
             _ => Err(SourceError),
         }
     }
@@ -124,6 +131,7 @@ impl fmt::Display for Source {
             Self::Load { node } => write!(f, "node {} load", Id(*node)),
             Self::Limit { node } => write!(f, "node {} limit", Id(*node)),
             Self::Headroom { node } => write!(f, "node {} headroom", Id(*node)),
+            Self::Calculated { point } => write!(f, "point {point}"),
             Self::Point { terminal, point } => write!(f, "terminal {} {point}", Id(*terminal)),
         }
     }
@@ -143,6 +151,7 @@ mod tests {
             "terminal * round 3 switch",
             "terminal T-1 voltage A",
             "terminal T-1 peak energy",
+            "point HALL",
         ] {
             assert_eq!(text.parse::<Source>().unwrap().to_string(), text);
         }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use headroom_rules::expression::Wanted;
 use headroom_rules::model::{NodeId, RoundNo, TerminalId};
-use headroom_rules::own::{Interlock, Place};
+use headroom_rules::own::{Interlock, Place, Source};
 
 use super::Taking;
 use crate::config::reader::Section;
@@ -28,6 +28,9 @@ impl Taking<'_> {
         let (reads, require) = (reads?, require?);
         for source in reads.values().filter(|source| source.is_of_each_node()) {
             section.fault("reads", format_args!("{source}: wanted the id of a node; terminal * is the one switched"));
+        }
+        if reads.values().any(|source| matches!(source, Source::Calculated { .. })) {
+            section.fault("reads", "an interlock stands on what is measured: wanted no calculated point");
         }
         self.all_used(section, &reads, |_| false, &[&require]);
         Some(Interlock { id: id?, place: place?, trip: before.0, restore: before.1, reads, require })

@@ -1,20 +1,22 @@
 //! Users' own rules, in `rules.toml` and in the packs that it names.
 //!
-//! Read [`take`], then `rule` and `interlock`. A condition is compiled and tried here, so that what would go wrong on the supply is refused
+//! Read [`take`], then `rule`, `interlock` and `calculated`. A condition is compiled and tried here, so that what would go wrong on the supply is refused
 //! with its line and column.
 
+mod calculated;
 mod interlock;
 mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::expression::Language;
-use headroom_rules::model::{Inventory, RuleId};
+use headroom_rules::model::{Inventory, NodeId, RuleId};
 use headroom_rules::own::{Own, Source as Read, standard_pack};
+use headroom_rules::policy::LimitRule;
 
 use super::error::ConfigErrors;
 use super::reader::{Section, Source, read_file};
@@ -28,13 +30,17 @@ struct Taking<'a> {
     language: Language,
     /// Where each id was given first.
     ids: BTreeMap<RuleId, String>,
+    /// Nodes that have a limit; none where a pack is read by itself.
+    limited: Option<BTreeSet<NodeId>>,
     own: Own,
 }
 
 /// Takes the rules of `rules.toml` and of the packs that it names, relative to its folder. With a fleet, what a rule reads has
 /// to be in it.
-pub(super) fn take(top: &Section<'_>, file: &Path, fleet: Option<&Inventory>) -> Own {
-    let mut taking = Taking { fleet, language: Language::new(), ids: BTreeMap::new(), own: Own::default() };
+pub(super) fn take(top: &Section<'_>, file: &Path, fleet: Option<&Inventory>, limits: &[LimitRule]) -> Own {
+    // A file with neither limits nor packs is a pack that is read by itself.
+    let limited = (!limits.is_empty() || top.has("packs")).then(|| limits.iter().map(|rule| rule.node).collect());
+    let mut taking = Taking { fleet, language: Language::new(), ids: BTreeMap::new(), limited, own: Own::default() };
     taking.tables(top, file);
     if top.has("packs") {
         let wanted = "the path of a pack, or \"standard/headroom\" or \"standard/supply-quality\"";
@@ -71,6 +77,11 @@ impl Taking<'_> {
     }
 
     fn tables(&mut self, top: &Section<'_>, file: &Path) {
+        for section in top.sections("calculated") {
+            if let Some(calculated) = self.calculated(&section, file) {
+                self.own.calculated.push(calculated);
+            }
+        }
         for section in top.sections("rule") {
             if let Some(rule) = self.rule(&section, file) {
                 self.own.rules.push(rule);
@@ -105,11 +116,19 @@ impl Taking<'_> {
             }
             return None;
         };
-        let wanted = "\"node ID load\" (or limit, headroom) or \"terminal ID POINT\" with a point as \"active power\", \
+        let wanted = "\"node ID load\" (or limit, headroom), \"point ID\" or \"terminal ID POINT\" with a point as \"active power\", \
                       \"voltage A\", \"round 1 switch\"; * for an ID is the node or terminal that the rule is for";
         let taken = reads.all_texts("a name of small letters, digits and _, a letter first", wanted, |text| {
             text.parse::<Read>().ok()
         });
+        for (name, source) in &taken {
+            if let Read::Calculated { point } = source
+                && !self.own.calculated.iter().any(|calculated| calculated.id == *point)
+            {
+                let wanted = "wanted a [[calculated]] point above, in this file or in one before";
+                reads.fault(name, format_args!("there is no point {point}: {wanted}"));
+            }
+        }
         if let Some(fleet) = self.fleet {
             for (name, source) in &taken {
                 let missing = match (source.node(), source.terminal()) {
@@ -165,8 +184,12 @@ pub(super) struct Counted<'a>(pub(super) &'a Own);
 
 impl fmt::Display for Counted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Own { rules, interlocks, .. } = self.0;
-        let parts = [(rules.len(), "own rule", "own rules"), (interlocks.len(), "interlock", "interlocks")];
+        let Own { rules, interlocks, calculated } = self.0;
+        let parts = [
+            (rules.len(), "own rule", "own rules"),
+            (interlocks.len(), "interlock", "interlocks"),
+            (calculated.len(), "calculated point", "calculated points"),
+        ];
         for (count, one, many) in parts.into_iter().filter(|(count, ..)| *count > 0) {
             write!(f, ", {count} {}", if count == 1 { one } else { many })?;
         }

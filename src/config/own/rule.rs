@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use headroom_rules::expression::Wanted;
-use headroom_rules::model::{NodeKind, Span};
+use headroom_rules::model::{NodeId, NodeKind, Power, Span};
 use headroom_rules::output::AlarmPriority;
 use headroom_rules::own::{Act, ForEach, Rule, names_in};
 
@@ -35,7 +35,7 @@ impl Taking<'_> {
         };
         let when = program("when");
         let clear = section.has("clear").then(|| program("clear"));
-        let acts = acts(section);
+        let acts = self.acts(section, for_each);
         section.end();
         let reads = reads?;
         for source in reads.values() {
@@ -49,9 +49,14 @@ impl Taking<'_> {
                 section.fault("reads", format_args!("{source}: {wanted}"));
             }
         }
-        for name in acts.iter().flat_map(|act| match act {
-            Act::Alarm { text, .. } => names_in(text),
-        }) {
+        for name in acts
+            .iter()
+            .filter_map(|act| match act {
+                Act::Alarm { text, .. } => Some(names_in(text)),
+                Act::Limit { .. } | Act::Shed { .. } => None,
+            })
+            .flatten()
+        {
             if !reads.contains_key(name) {
                 section.fault("alarm", format_args!("{{{name}}} is not in reads: wanted one of its names"));
             }
@@ -65,6 +70,7 @@ impl Taking<'_> {
         let said = |name: &str| {
             acts.iter().any(|act| match act {
                 Act::Alarm { text, .. } => names_in(text).any(|said| said == name),
+                Act::Limit { .. } | Act::Shed { .. } => false,
             })
         };
         self.all_used(section, &reads, said, &texts);
@@ -83,23 +89,59 @@ fn for_each(text: &str) -> Option<ForEach> {
     })
 }
 
-fn acts(section: &Section<'_>) -> Vec<Act> {
-    let alarm = section.section("alarm").and_then(|alarm| {
-        let wanted = "\"high\", \"medium\" or \"low\"";
-        let priority = alarm.text_or("priority", AlarmPriority::Medium, wanted, |text| match text {
-            "high" => Some(AlarmPriority::High),
-            "medium" => Some(AlarmPriority::Medium),
-            "low" => Some(AlarmPriority::Low),
-            _ => None,
+const KW: &str = "whole number of kW";
+const KW_RANGE: std::ops::RangeInclusive<i64> = 1..=10_000_000;
+
+impl Taking<'_> {
+    fn acts(&mut self, section: &Section<'_>, for_each: Option<ForEach>) -> Vec<Act> {
+        if !["alarm", "limit", "shed"].into_iter().any(|act| section.has(act)) {
+            let wanted = "what the rule does, as alarm = { text = \"{load} of {limit}\" }; or limit, or shed";
+            section.fault("alarm", format_args!("is missing: wanted {wanted}"));
+        }
+        let alarm = section.section("alarm").and_then(|alarm| alarm_of(&alarm));
+        let limit = section.section("limit").and_then(|limit| {
+            let (node, kw) = (self.node_of(&limit, for_each), limit.int("kw", KW, KW_RANGE));
+            limit.end();
+            Some(Act::Limit { node: node?, limit: Power::from_kw(kw?) })
         });
-        let text = alarm.text_as("text", TEXT_WANTED, text);
-        alarm.end();
-        Some(Act::Alarm { priority, text: text? })
-    });
-    if !section.has("alarm") {
-        section.fault("alarm", "is missing: wanted what the rule does, as alarm = { text = \"{load} of {limit}\" }");
+        let shed = section.section("shed").and_then(|shed| {
+            let (node, kw) = (self.node_of(&shed, for_each), shed.int("kw", KW, KW_RANGE));
+            let automatic = shed.flag_or("automatic", false);
+            shed.end();
+            Some(Act::Shed { node: node?, power: Power::from_kw(kw?), automatic })
+        });
+        alarm.into_iter().chain(limit).chain(shed).collect()
     }
-    alarm.into_iter().collect()
+
+    /// The node that an act is about: that of `for_each` where none is named. A limit rule has to keep it.
+    fn node_of(&mut self, act: &Section<'_>, for_each: Option<ForEach>) -> Option<Option<NodeId>> {
+        if !act.has("node") {
+            if matches!(for_each, Some(ForEach::Node(_))) {
+                return Some(None);
+            }
+            act.fault("node", "is missing: wanted the id of a node that has a limit");
+            return None;
+        }
+        let node: NodeId = act.id("node")?;
+        // A pack on its own knows of no limits.
+        if self.limited.as_ref().is_some_and(|limited| !limited.contains(&node)) {
+            act.fault("node", "has no limit: wanted a node with a [[limit]], whose rule does the rest");
+        }
+        Some(Some(node))
+    }
+}
+
+fn alarm_of(alarm: &Section<'_>) -> Option<Act> {
+    let wanted = "\"high\", \"medium\" or \"low\"";
+    let priority = alarm.text_or("priority", AlarmPriority::Medium, wanted, |text| match text {
+        "high" => Some(AlarmPriority::High),
+        "medium" => Some(AlarmPriority::Medium),
+        "low" => Some(AlarmPriority::Low),
+        _ => None,
+    });
+    let text = alarm.text_as("text", TEXT_WANTED, text);
+    alarm.end();
+    Some(Act::Alarm { priority, text: text? })
 }
 
 const TEXT_WANTED: &str = "a text in one line, 1 to 200 characters, none of them invisible";

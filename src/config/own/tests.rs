@@ -118,3 +118,39 @@ fn an_interlock_names_its_switches_and_its_condition() {
     let number = interlock("node = \"F1\"").replace("load < 90", "load");
     assert!(refused(&number)[0].contains("gives a number: wanted a condition"));
 }
+
+#[test]
+fn a_rule_may_set_a_limit_or_shed_at_a_node_that_has_a_limit() {
+    let limited = "[[limit]]\nnode = \"F1\"\nlimit_kw = 100\n";
+    let acts = |acts: &str| {
+        let rule = "[[rule]]\nid = \"R\"\nreads = { a = \"node F1 load\" }\nwhen = \"a > 1\"\n";
+        format!("{limited}{rule}{acts}\n")
+    };
+    let own =
+        read(&acts("limit = { node = \"F1\", kw = 80 }\nshed = { node = \"F1\", kw = 5, automatic = true }")).unwrap();
+    assert!(matches!(own.rules[0].acts.as_slice(), [Act::Limit { .. }, Act::Shed { automatic: true, .. }]));
+    assert!(
+        refused(&acts("limit = { node = \"S1\", kw = 80 }"))[0]
+            .contains("has no limit: wanted a node with a [[limit]]")
+    );
+    assert!(refused(&acts("shed = { kw = 80 }"))[0].contains("node: is missing"));
+    assert!(refused(&acts(""))[0].contains("what the rule does"));
+}
+
+#[test]
+fn calculated_points_are_read_in_their_order() {
+    let sum = "[[calculated]]\nid = \"SUM\"\nunit = \"kW\"\nsum_below = \"S1\"\n";
+    let twice = "[[calculated]]\nid = \"TWICE\"\nreads = { s = \"point SUM\" }\nformula = \"2 * s\"\n";
+    let mean = "[[calculated]]\nid = \"DEMAND\"\nmean_of = \"node F1 load\"\nblock = true\n";
+    assert_eq!(read(&format!("{sum}{twice}{mean}")).unwrap().calculated.len(), 3);
+    assert!(refused(&format!("{twice}{sum}"))[0].contains("there is no point SUM"));
+    assert!(refused(&sum.replace("S1", "F1"))[0].contains("has no nodes below it"));
+    assert!(refused(&mean.replace("block = true", "window_s = 100"))[0].contains("wanted a multiple of 15"));
+    assert!(refused(&mean.replace("F1 load", "F7 load"))[0].contains("is not there"));
+    assert!(
+        refused(&twice.replace("formula = \"2 * s\"", "sum_below = \"S1\"\nformula = \"1\""))[0]
+            .contains("wanted one of")
+    );
+    let flag = twice.replace("point SUM", "node F1 load").replace("2 * s", "s > 1");
+    assert!(refused(&flag)[0].contains("gives true or false: wanted a number"));
+}

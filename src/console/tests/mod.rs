@@ -151,6 +151,8 @@ fn a_view() -> View {
         now: NOW,
         targets: Vec::new(),
         tags: Vec::new(),
+        proposals: Vec::new(),
+        calculated: Vec::new(),
         nodes: vec![
             node("R", NodeKind::Region, None, 0, 8_210, None),
             node("S1", NodeKind::Substation, Some("R"), 1, 8_210, None),

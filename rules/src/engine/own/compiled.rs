@@ -1,7 +1,7 @@
 //! Users' rules as they run: each text compiled once, with the rule beside it.
 
 use crate::expression::{Fault, Language, Program, Value};
-use crate::own::{Interlock, Own, Rule};
+use crate::own::{Calculated, Formula, Interlock, Own, Rule};
 
 /// All that users laid down, ready to run.
 #[derive(Debug)]
@@ -9,6 +9,8 @@ pub(super) struct Compiled {
     pub(super) rules: Vec<CompiledRule>,
     /// In the order of the policy.
     pub(super) interlocks: Vec<Result<Program, Fault>>,
+    /// In the order of the policy, each with its formula where it has one.
+    pub(super) calculated: Vec<(Calculated, Option<Result<Program, Fault>>)>,
 }
 
 /// One rule.
@@ -50,6 +52,17 @@ impl Compiled {
         let language = Language::new();
         let rule = |rule: &Rule| CompiledRule { programs: Programs::of(&language, rule), rule: rule.clone() };
         let interlock = |one: &Interlock| language.compile(&one.require, one.reads.keys().map(String::as_str));
-        Self { rules: own.rules.iter().map(rule).collect(), interlocks: own.interlocks.iter().map(interlock).collect() }
+        let calculated = |one: &Calculated| {
+            let program = match &one.formula {
+                Formula::Text { reads, text } => Some(language.compile(text, reads.keys().map(String::as_str))),
+                Formula::SumBelow { .. } | Formula::HighestBelow { .. } | Formula::Mean { .. } => None,
+            };
+            (one.clone(), program)
+        };
+        Self {
+            rules: own.rules.iter().map(rule).collect(),
+            calculated: own.calculated.iter().map(calculated).collect(),
+            interlocks: own.interlocks.iter().map(interlock).collect(),
+        }
     }
 }

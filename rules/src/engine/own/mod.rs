@@ -8,6 +8,8 @@
 //! ends; `stopped-is-stopped`: while automatic control is stopped, a rule raises alarms and does nothing else; a rule that
 //! goes wrong is off, and the others go on.
 
+mod acts;
+mod calculated;
 mod compiled;
 mod interlocks;
 mod values;
@@ -22,6 +24,8 @@ use crate::expression::{Fault, Value};
 use crate::model::{RuleId, Timestamp};
 use crate::output::{AlarmCause, Happening, Output};
 use crate::own::{Act, ForEach, Piece, Rule, Subject, pieces};
+use acts::Proposals;
+use calculated::Points;
 use compiled::{Compiled, CompiledRule};
 
 /// One rule for one subject.
@@ -36,6 +40,8 @@ struct Standing {
     since: Option<Timestamp>,
     /// When it began, while it has not ended.
     began: Option<Timestamp>,
+    /// It did, or was refused, what it does besides its alarm. While automatic control is stopped that waits.
+    acted: bool,
     /// Since when something that it reads has not been known.
     undecided_since: Option<Timestamp>,
     /// That was told.
@@ -46,6 +52,10 @@ struct Standing {
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct OwnState {
     rules: BTreeMap<RuleId, Vec<Standing>>,
+    /// What they propose.
+    proposals: Proposals,
+    /// Calculated points, by their order in the policy.
+    points: Points,
     /// Rules that went wrong, until rules are loaded anew.
     broken: BTreeMap<RuleId, Fault>,
     /// Made of the policy when first needed; a snapshot has none.
@@ -65,6 +75,7 @@ impl OwnState {
     pub(super) fn load_anew(&mut self) {
         self.compiled = OnceLock::new();
         self.broken.clear();
+        self.points.load_anew();
         for standing in self.rules.values_mut().flatten() {
             // Conditions may have changed under the same name: they are asked anew.
             standing.inputs.clear();
@@ -116,6 +127,7 @@ impl Engine {
             _ => false,
         };
         self.alarms.clear_where(gone, self.now, out);
+        self.settle_acts(out);
         // One whose rule raises another alarm now.
         for rule in &self.policy.own.rules {
             for standing in self.own.rules.get(&rule.id).into_iter().flatten() {
@@ -144,6 +156,7 @@ impl Engine {
             return;
         }
         let compiled = self.compiled();
+        self.reckon(&compiled);
         for rule in &compiled.rules {
             if self.own.broken.contains_key(&rule.rule.id) {
                 continue;
@@ -226,6 +239,10 @@ impl Engine {
 
     /// Begins or ends a rule whose condition has held for as long as it says.
     fn go_on(&mut self, rule: &Rule, standing: &mut Standing, out: &mut Vec<Output>) {
+        if standing.began.is_some() && !standing.acted && self.stopped().is_none() {
+            standing.acted = true;
+            self.act(rule, standing.subject, &standing.inputs, out);
+        }
         if standing.met != Some(true) {
             standing.since = None;
             return;
@@ -245,10 +262,15 @@ impl Engine {
             self.end_acts(rule.id, subject, out);
         } else {
             standing.began = Some(self.now);
+            standing.acted = false;
             let text = told_by(rule, &standing.inputs);
             self.tell(Happening::OwnRuleBegan { rule: rule.id, subject, text: text.clone() }, out);
             if let Some(cause) = alarm_of(rule, subject) {
                 self.alarms.raise(cause, self.now, || text, out);
+            }
+            if self.stopped().is_none() {
+                standing.acted = true;
+                self.act(rule, subject, &standing.inputs, out);
             }
         }
     }
@@ -257,6 +279,7 @@ impl Engine {
     fn end_acts(&mut self, rule: RuleId, subject: Subject, out: &mut Vec<Output>) {
         let is = |cause: AlarmCause| matches!(cause, AlarmCause::OwnRule { rule: r, subject: s, .. } if (r, s) == (rule, subject));
         self.alarms.clear_where(is, self.now, out);
+        self.give_back(rule, subject, out);
     }
 
     /// A rule went wrong: it is off, and all that it did is over.
@@ -280,6 +303,7 @@ impl Engine {
 fn alarm_of(rule: &Rule, subject: Subject) -> Option<AlarmCause> {
     rule.acts.iter().find_map(|act| match act {
         Act::Alarm { priority, .. } => Some(AlarmCause::OwnRule { rule: rule.id, subject, priority: *priority }),
+        Act::Limit { .. } | Act::Shed { .. } => None,
     })
 }
 
@@ -292,6 +316,7 @@ fn told_by(rule: &Rule, inputs: &[Value]) -> String {
     };
     let says = rule.acts.iter().find_map(|act| match act {
         Act::Alarm { text, .. } => Some(text),
+        Act::Limit { .. } | Act::Shed { .. } => None,
     });
     let Some(says) = says else {
         let all = rule.reads.keys().map(|name| format!("{name} {}", value(name).unwrap_or_default()));

@@ -24,6 +24,8 @@ pub(in crate::engine) enum Missing {
     LoadUnknown,
     /// No rule limits the node.
     NoLimit,
+    /// A calculated point is not known.
+    NotReckoned,
 }
 
 impl fmt::Display for Missing {
@@ -35,6 +37,7 @@ impl fmt::Display for Missing {
             Self::TooOld => "is too old",
             Self::Moving => "is at neither end",
             Self::LoadUnknown => "is not known from good and fresh readings",
+            Self::NotReckoned => "is not known",
             Self::NoLimit => "is not there: no rule limits the node",
         })
     }
@@ -54,6 +57,7 @@ impl Engine {
                     _ => Err(Missing::LoadUnknown),
                 }
             }
+            Source::Calculated { point } => self.calculated(*point),
             Source::Point { terminal, point } => {
                 self.point_of(terminal.or(subject.terminal()).ok_or(Missing::NotThere)?, *point)
             }

@@ -10,6 +10,7 @@ mod interlocks;
 mod limits;
 mod orders;
 mod own;
+mod own_acts;
 mod planning;
 mod replay;
 mod requests;

@@ -1,0 +1,196 @@
+//! Calculated points as they are reckoned, with each tick: a formula when a value that it reads changed, a mean when a
+//! fifteenth of its window is over.
+//!
+//! **Invariant:** `quality-kept`: a point is known only while all that it is made of may decide; a mean needs nine tenths of its
+//! window.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::super::Engine;
+use super::compiled::Compiled;
+use super::values::Missing;
+use crate::expression::{Fault, Program, Value};
+use crate::model::{NodeId, Power, RuleId, Span, Timestamp};
+use crate::own::{Calculated, Formula, Source, Subject};
+use crate::view::CalculatedView;
+
+/// Parts of a window: it slides by one of them.
+const PARTS: i64 = 15;
+/// Share of a window that has to be known.
+const KNOWN_PERCENT: i64 = 90;
+
+/// One point.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Point {
+    /// What it was last reckoned of.
+    inputs: Vec<Value>,
+    /// Thousandths, or why there is none.
+    value: Option<i64>,
+    why: String,
+    /// Since when it has been so.
+    since: Timestamp,
+    mean: Mean,
+}
+
+/// The parts of a window as far as they have gone.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct Mean {
+    /// What has held since then.
+    holds: Option<i64>,
+    counted_to: Timestamp,
+    /// Beginning, thousandths times ms, and known ms of each part; the newest last.
+    parts: VecDeque<(Timestamp, i64, i64)>,
+}
+
+impl Mean {
+    /// Counts what held up to `now`, and takes what holds from now on.
+    fn count(&mut self, now: Timestamp, part_ms: i64, window: Span, age_max: Span, holds: Option<i64>) {
+        let mut from = self.counted_to;
+        // Nobody watched for longer than a value may hold.
+        if now.since(from) > age_max {
+            self.holds = None;
+            from = now;
+        }
+        while from < now {
+            let part = Timestamp::new(from.get().div_euclid(part_ms) * part_ms);
+            let to = part.after(Span::new(part_ms)).min(now);
+            if self.parts.back().is_none_or(|(last, ..)| *last != part) {
+                self.parts.push_back((part, 0, 0));
+            }
+            if let (Some(value), Some((_, sum, known))) = (self.holds, self.parts.back_mut()) {
+                let ms = to.since(from).get();
+                *sum = sum.saturating_add(value.saturating_mul(ms));
+                *known += ms;
+            }
+            from = to;
+        }
+        self.holds = holds;
+        self.counted_to = now;
+        // A block stays until the next one is over.
+        let oldest = now.after(-window).after(-window);
+        while self.parts.front().is_some_and(|(part, ..)| *part < oldest) {
+            self.parts.pop_front();
+        }
+    }
+
+    /// The mean over the window that ends at `end`.
+    fn over(&self, end: Timestamp, window: Span) -> Option<i64> {
+        let from = end.after(-window);
+        let parts = self.parts.iter().filter(|(part, ..)| *part >= from && *part < end);
+        let (sum, known) = parts.fold((0_i64, 0_i64), |(sum, known), (_, s, k)| (sum.saturating_add(*s), known + k));
+        if known * 100 < window.get() * KNOWN_PERCENT { None } else { sum.checked_div(known) }
+    }
+}
+
+/// All points, in the order of the policy.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Points(Vec<(RuleId, Point)>);
+
+impl Points {
+    fn get(&self, id: RuleId) -> Option<&Point> {
+        self.0.iter().find(|(known, _)| *known == id).map(|(_, point)| point)
+    }
+
+    /// Formulas may have changed under the same name.
+    pub(super) fn load_anew(&mut self) {
+        for (_, point) in &mut self.0 {
+            point.inputs.clear();
+            point.value = None;
+        }
+    }
+}
+
+impl Engine {
+    /// Reckons all points; one may read those before it.
+    pub(super) fn reckon(&mut self, compiled: &Compiled) {
+        for (at, (calculated, program)) in compiled.calculated.iter().enumerate() {
+            let known = self.own.points.0.iter().position(|(id, _)| *id == calculated.id);
+            let mut point = known.map(|at| self.own.points.0.remove(at).1).unwrap_or_default();
+            let value = self.reckon_one(calculated, program.as_ref(), &mut point);
+            let (value, why) = value.map_or_else(|why| (None, why), |value| (Some(value), String::new()));
+            if point.value != value || point.since == Timestamp::default() {
+                point.since = self.now;
+            }
+            (point.value, point.why) = (value, why);
+            let at = at.min(self.own.points.0.len());
+            self.own.points.0.insert(at, (calculated.id, point));
+        }
+        self.own.points.0.truncate(compiled.calculated.len());
+    }
+
+    fn reckon_one(
+        &self,
+        calculated: &Calculated,
+        program: Option<&Result<Program, Fault>>,
+        point: &mut Point,
+    ) -> Result<i64, String> {
+        let read = |source: &Source| self.value_of(source, Subject::Named).map_err(|why| format!("{source} {why}"));
+        match &calculated.formula {
+            Formula::Text { reads, .. } => {
+                let inputs = reads.values().map(read).collect::<Result<Vec<Value>, String>>();
+                let inputs = inputs.inspect_err(|_| point.inputs.clear())?;
+                if point.inputs == inputs
+                    && let Some(value) = point.value
+                {
+                    return Ok(value);
+                }
+                let program = match program {
+                    Some(Ok(program)) => program,
+                    Some(Err(fault)) => return Err(fault.to_string()),
+                    None => return Err("there is no formula".into()),
+                };
+                let value = program.number(&inputs).map_err(|fault| fault.to_string());
+                point.inputs = inputs;
+                value
+            }
+            Formula::SumBelow { node } => Ok(self.loads_below(*node)?.into_iter().sum::<Power>().get()),
+            Formula::HighestBelow { node } => {
+                let highest = self.loads_below(*node)?.into_iter().max();
+                highest.map(Power::get).ok_or_else(|| format!("there is no node below {node}"))
+            }
+            Formula::Mean { of, window, block } => {
+                let holds = match read(of) {
+                    Ok(Value::Number(value)) => Some(value),
+                    _ => None,
+                };
+                let part_ms = (window.get() / PARTS).max(1);
+                point.mean.count(self.now, part_ms, *window, self.policy.reading_age_max, holds);
+                let step = if *block { window.get() } else { part_ms };
+                let end = Timestamp::new(self.now.get().div_euclid(step) * step);
+                let mean = point.mean.over(end, *window);
+                mean.ok_or_else(|| format!("{of} was not known for nine tenths of the last {window}"))
+            }
+        }
+    }
+
+    fn loads_below(&self, node: NodeId) -> Result<Vec<Power>, String> {
+        let below = self.grid.inventory.nodes.iter().filter(|(_, below)| below.parent == Some(node));
+        below
+            .map(|(id, _)| {
+                self.grid.load(*id).power().ok_or_else(|| format!("node {id} load {}", Missing::LoadUnknown))
+            })
+            .collect()
+    }
+
+    /// A calculated point's value.
+    pub(super) fn calculated(&self, id: RuleId) -> Result<Value, Missing> {
+        let point = self.own.points.get(id).ok_or(Missing::NotThere)?;
+        point.value.map(Value::Number).ok_or(Missing::NotReckoned)
+    }
+
+    pub(in crate::engine) fn calculated_views(&self) -> Vec<CalculatedView> {
+        let all = self.policy.own.calculated.iter().filter_map(|calculated| {
+            let point = self.own.points.get(calculated.id)?;
+            Some(CalculatedView {
+                id: calculated.id,
+                value: point.value.map(Value::Number),
+                unit: calculated.unit.clone(),
+                why: point.value.is_none().then(|| point.why.clone()),
+                since: point.since,
+            })
+        });
+        all.collect()
+    }
+}
