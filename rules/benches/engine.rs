@@ -229,6 +229,7 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         limit,
         schedule: None,
         margin: None,
+        forecast: Span::ZERO,
         warning_percent: 90,
         delay: Span::from_s(10),
         hysteresis_percent: 5,

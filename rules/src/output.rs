@@ -10,6 +10,7 @@ use crate::outlook::Outlook;
 use crate::own::{Proposal, ProposalId, Subject};
 use crate::tags::{Tag, TagId};
 use crate::target::{LimitSource, TargetId};
+use crate::view::Forecast;
 
 /// One thing that follows from an input.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -447,6 +448,8 @@ pub enum Happening {
     Chatters { terminal: TerminalId },
     /// A node's load rose above its limit.
     Breach { node: NodeId, load: Power, limit: Power },
+    /// A node's load will be above its limit, by its trend: a plan comes before the breach.
+    Foreseen { node: NodeId, load: Power, forecast: Forecast, limit: Power },
     /// A node's load is back below its limit.
     BreachOver { node: NodeId, load: Power, lasted: Span, peak: Power },
     /// A plan to shed was made: what is shed and what was spared, each with its reason.
@@ -479,6 +482,8 @@ pub enum Happening {
     StepBack { node: NodeId, load: Power, coming: Power, limit: Power, withdrawn: u32, again: Vec<Choice> },
     /// A stage of restoration waits because an interlock does not permit it.
     RestoreBarred { node: NodeId, terminal: TerminalId, round: RoundNo, interlock: RuleId },
+    /// Restoration waits for a node above, which needs what is off.
+    RestoreWaits { node: NodeId, above: NodeId },
     /// Every round that the rule shed is back.
     Restored { node: NodeId, rounds: u32, shed_for: Span },
     /// A person, or the centre above, set a node's limit.
@@ -738,6 +743,16 @@ impl fmt::Display for Happening {
                 write!(f, "{terminal}: too many changes of switches or cover, the rest of this minute's are not told")
             }
             Self::Breach { node, load, limit } => write!(f, "{node}: {load} is over the limit of {limit}"),
+            Self::Foreseen { node, load, forecast, limit } => {
+                let off = forecast.load - forecast.least;
+                write!(
+                    f,
+                    "{node}: forecast: {load} rising by {} a minute to {} (\u{b1} {off}) within {}, over the limit of {limit}",
+                    forecast.rise_per_minute,
+                    forecast.load,
+                    forecast.at.since(forecast.made_at)
+                )
+            }
             Self::BreachOver { node, load, lasted, peak } => {
                 write!(f, "{node}: back at {load} after {lasted}, peak {peak}")
             }
@@ -785,6 +800,7 @@ impl fmt::Display for Happening {
             Self::RestoreBarred { node, terminal, round, interlock } => {
                 write!(f, "{node}: restoration waits: {terminal} round {round}: not permitted by interlock {interlock}")
             }
+            Self::RestoreWaits { node, above } => write!(f, "{node}: restoration waits: {above} needs what is off"),
             Self::Restored { node, rounds, shed_for } => {
                 write!(f, "{node}: all {rounds} rounds restored after {shed_for}")
             }

@@ -85,6 +85,9 @@ pub struct LimitRule {
     pub margin: Option<Power>,
     /// A warning alarm stands from this share of the limit, 1..=100 %.
     pub warning_percent: u8,
+    /// How far ahead the load is foreseen, 0 (not at all) to 15 min: a plan may come so long before the breach.
+    #[serde(default)]
+    pub forecast: Span,
     /// The load must have been above the limit for this long before anything is shed.
     pub delay: Span,
     /// A breach ends, and a plan aims, this far below the limit, in 0..=50 % of it.

@@ -124,6 +124,7 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
         limit: kw(limit_kw),
         schedule: None,
         margin: None,
+        forecast: Span::ZERO,
         warning_percent: 90,
         delay: s(10),
         hysteresis_percent: 5,

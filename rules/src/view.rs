@@ -114,6 +114,9 @@ pub struct NodeView {
     /// What gives the limit in force, and what comes next; where a rule gives one.
     #[serde(default)]
     pub in_force: Option<InForce>,
+    /// Where its load is going; none where the rule does not look ahead or there is no clear trend upwards.
+    #[serde(default)]
+    pub forecast: Option<Forecast>,
     /// Its warning level, where a rule gives one.
     pub warning: Option<Power>,
     /// Where its limit rule stands.
@@ -134,6 +137,21 @@ impl NodeView {
     pub fn headroom(&self) -> Option<Power> {
         Some(self.limit? - self.load.power()?)
     }
+}
+
+/// Where a node's load is going, where its trend upwards is clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forecast {
+    /// When it was made: with the end of a minute.
+    pub made_at: Timestamp,
+    /// For when.
+    pub at: Timestamp,
+    /// The load then, if it goes on so.
+    pub load: Power,
+    /// The same less the furthest that a minute lay off the trend.
+    pub least: Power,
+    /// What it rises by in a minute.
+    pub rise_per_minute: Power,
 }
 
 /// The load of a node.

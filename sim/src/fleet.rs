@@ -274,6 +274,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             limit: Power::new(((watts + 5_000) / 10_000 * 10_000).max(10_000)),
             schedule: None,
             margin: None,
+            forecast: Span::ZERO,
             warning_percent: 95,
             delay: Span::from_s(30),
             hysteresis_percent: 3,

@@ -26,6 +26,7 @@ impl Defaults {
     const ORDER_EXPIRY_S: i64 = 120;
     const SELECT_TIMEOUT_S: i64 = 30;
     const WARNING_PERCENT: u8 = 90;
+    const FORECAST_MIN: i64 = 0;
     const DELAY_S: i64 = 60;
     const HYSTERESIS_PERCENT: u8 = 5;
     /// The effect of a trip is measured two minutes later (Q/GDW 1376.1 control records).
@@ -137,6 +138,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
     let limit_kw = section.int("limit_kw", "whole number of kW", 1..=10_000_000);
     let schedule = calendar::schedule(section, calendar, limit_kw.map(Power::from_kw));
     let warning_percent = section.int_or("warning_percent", Defaults::WARNING_PERCENT, PERCENT, 1..=100);
+    let forecast_min = section.int_or("forecast_min", Defaults::FORECAST_MIN, "whole number of minutes", 0..=15);
     let delay = span("delay_s", Defaults::DELAY_S, 0..=DAY_S);
     let hysteresis_percent = section.int_or("hysteresis_percent", Defaults::HYSTERESIS_PERCENT, PERCENT, 0..=50);
     let verify_after = span("verify_after_s", Defaults::VERIFY_AFTER_S, 1..=3_600);
@@ -167,6 +169,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         limit: Power::from_kw(limit_kw?),
         schedule,
         margin: None,
+        forecast: Span::from_s(forecast_min * 60),
         warning_percent,
         delay,
         hysteresis_percent,
@@ -227,6 +230,7 @@ pub fn to_toml(policy: &Policy) -> String {
         for (key, value) in caps.into_iter().filter_map(|(key, value)| Some((key, value?))) {
             let _ = writeln!(text, "{key} = {value}");
         }
+        let _ = writeln!(text, "forecast_min = {}", whole_s(rule.forecast) / 60);
         for (key, value) in spans {
             let _ = writeln!(text, "{key} = {}", whole_s(value));
         }

@@ -29,6 +29,7 @@ fn view(load_kw: i32) -> View {
         limit: Some(Power::from_kw(2_000)),
         rated: Some(Power::from_kw(2_400)),
         in_force: None,
+        forecast: None,
         warning: None,
         state: LimitState::Normal,
         level: None,

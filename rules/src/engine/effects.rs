@@ -50,6 +50,11 @@ impl Effects {
         self.0.insert(order, effect);
     }
 
+    /// What an order will change or has just changed.
+    pub(crate) fn change(&self, order: OrderId) -> Option<Power> {
+        self.0.get(&order).map(|effect| effect.change)
+    }
+
     /// The switch is where it was to be.
     pub(crate) fn done(&mut self, order: OrderId, now: Timestamp) {
         if let Some(effect) = self.0.get_mut(&order) {

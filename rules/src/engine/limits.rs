@@ -6,12 +6,13 @@ use serde::{Deserialize, Serialize};
 
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
+use crate::limiting::need::check_need;
 use crate::limiting::plan::{Plan, Task, plan};
 use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Choice, Happening, Output};
 use crate::policy::LimitRule;
-use crate::view::LimitState;
+use crate::view::{Forecast, LimitState};
 
 /// A stay above the limit, from the first crossing until the load is back at the target.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -78,6 +79,15 @@ pub(super) struct Watch {
     /// How often it did since all was back.
     #[serde(default)]
     pub(super) steps_back: u32,
+    /// The node above for which restoration waits, told once.
+    #[serde(default)]
+    pub(super) waits_for: Option<NodeId>,
+    /// The forecast that a plan was last tried for.
+    #[serde(default)]
+    pub(super) foresaw_at: Timestamp,
+    /// The plan under way was made before a breach.
+    #[serde(default)]
+    pub(super) planned_ahead: bool,
     /// The round whose restoration waits, told once.
     pub(super) held: Option<(TerminalId, RoundNo)>,
 }
@@ -98,6 +108,31 @@ impl Watch {
     /// Whether the load is above the limit.
     pub(super) const fn over(&self) -> bool {
         self.over_since.is_some()
+    }
+
+    /// Whether there is a breach, though the load may be below the limit by now.
+    pub(super) const fn in_breach(&self) -> bool {
+        self.breach.is_some()
+    }
+
+    /// Whether a plan may be made without waiting for another one.
+    pub(super) const fn is_idle(&self) -> bool {
+        matches!(self.phase, Phase::Watching | Phase::Restoring { .. })
+    }
+
+    /// When the next plan for the present breach is made if nothing changes; none where none will be, or where one is under
+    /// way.
+    pub(super) fn acts_at(&self, rule: &LimitRule) -> Option<Timestamp> {
+        match &self.phase {
+            Phase::Watching | Phase::Restoring { .. } => self.over_since.map(|since| since.after(rule.delay)),
+            Phase::Verifying { at, .. } => Some(*at),
+            Phase::Shedding(_) | Phase::Futile => None,
+        }
+    }
+
+    /// Whether it has a breach, or trips whose effect is not known yet: nothing below may come back.
+    pub(super) const fn is_needing(&self) -> bool {
+        self.breach.is_some() || matches!(self.phase, Phase::Shedding(_) | Phase::Verifying { .. })
     }
 
     /// Whether it will want to know what became of an order.
@@ -224,13 +259,15 @@ impl Engine {
                     self.shed(rule, watch, load, out);
                 } else {
                     watch.phase = idle;
-                    self.restore(rule, watch, load, out);
+                    if !self.shed_ahead(rule, watch, load, out) {
+                        self.restore(rule, watch, load, out);
+                    }
                 }
             }
         }
     }
 
-    fn is_over_long_enough(&self, rule: &LimitRule, watch: &Watch) -> bool {
+    pub(super) fn is_over_long_enough(&self, rule: &LimitRule, watch: &Watch) -> bool {
         watch.over_since.is_some_and(|since| self.now.since(since) >= rule.delay)
     }
 
@@ -242,43 +279,66 @@ impl Engine {
 
     /// Makes a plan, has it checked, and issues its orders.
     fn shed(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
-        if self.stopped().is_some() {
-            return;
+        if self.stopped().is_none() {
+            self.shed_for(rule, watch, load, None, out);
         }
+    }
+
+    /// Sheds what the load is too high by, or will be. Whether a plan went out.
+    pub(super) fn shed_for(
+        &mut self,
+        rule: &LimitRule,
+        watch: &mut Watch,
+        load: Power,
+        forecast: Option<Forecast>,
+        out: &mut Vec<Output>,
+    ) -> bool {
         let node = rule.node;
-        let wanted = load - self.effects.going_from(&self.grid, node) - rule.target();
+        self.shed_below_first(node, out);
+        let too_high = forecast.map_or(load, |forecast| forecast.load) - rule.target();
+        let wanted = too_high - self.effects.going_from(&self.grid, node) - self.left_to_those_below(rule);
         if wanted <= Power::ZERO {
-            // Trips of another rule or of an operator are about to do it.
-            return;
+            // Trips of another rule or of an operator, or those that a node below is about to plan, are going to do it.
+            return false;
         }
-        if self.shed_again(rule, watch, load, wanted, out) {
-            return;
+        watch.planned_ahead = forecast.is_some();
+        if forecast.is_none() && self.shed_again(rule, watch, load, wanted, out) {
+            return true;
         }
         let passes = watch.passes();
         if passes >= rule.passes_max {
             self.give_up(rule, watch, load, out);
-            return;
+            return false;
         }
         let task = Task { rule, pass: passes + 1, load, wanted };
         let plan = plan(&task, &self.facts(node, &watch.deaf));
+        if let Some(forecast) = forecast {
+            self.tell_foreseen(rule, load, forecast, out);
+        }
         if !self.approve(rule, watch, &plan, out) {
-            self.give_up(rule, watch, load, out);
-            return;
+            if forecast.is_none() {
+                self.give_up(rule, watch, load, out);
+            }
+            return false;
         }
         if let Some(breach) = &mut watch.breach {
             breach.passes = plan.pass;
         }
         if plan.shed.is_empty() {
-            self.give_up(rule, watch, load, out);
-            return;
+            // What is only foreseen may not come.
+            if forecast.is_none() {
+                self.give_up(rule, watch, load, out);
+            }
+            return false;
         }
         self.carry_out(rule, watch, plan, load, out);
+        true
     }
 
     /// Has a plan checked, and tells it or why it is refused. Whether it may be carried out.
     pub(super) fn approve(&mut self, rule: &LimitRule, watch: &Watch, plan: &Plan, out: &mut Vec<Output>) -> bool {
         let world = World { deaf: watch.deaf.clone(), ..self.world() };
-        match check_plan(&world, plan, rule) {
+        match check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan)) {
             Ok(()) => {
                 self.tell(plan.told(), out);
                 true
@@ -305,8 +365,10 @@ impl Engine {
         watch.stage = 0;
         watch.shed_since.get_or_insert(self.now);
         let Plan { pass, expected, shed, .. } = plan;
+        let forecast = self.forecast(rule).filter(|_| watch.planned_ahead);
+        let foreseen = forecast.map(|forecast| format!(", forecast {}", forecast.load)).unwrap_or_default();
         let orders = shed.into_iter().map(|choice| {
-            let reason = format!("{node} at {load} of {}, plan {pass}: {}", rule.limit, choice.reason);
+            let reason = format!("{node} at {load} of {}{foreseen}, plan {pass}: {}", rule.limit, choice.reason);
             let action = Action::Trip { round: choice.round };
             let issuer = Issuer::Limit { node };
             (self.issue(choice.terminal, action, issuer, reason, Some(choice.power), out), choice)
@@ -322,6 +384,7 @@ impl Engine {
             effects: &self.effects,
             promised: &self.promised,
             policy: &self.policy,
+            recent: &self.recent,
             sheds: &self.sheds,
             returned: &self.returned,
             deaf: BTreeSet::new(),

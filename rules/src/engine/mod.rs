@@ -1,6 +1,7 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
-//! Read [`Engine::apply`], then `grid` (values and loads), `curves` (loads over time), `limits` (a limit rule's course),
+//! Read [`Engine::apply`], then `grid` (values and loads), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
+//! limits), `foresight` (a plan before the breach),
 //! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
 //! `own` (users' own rules and interlocks) and `view`.
 //!
@@ -13,14 +14,16 @@ mod area;
 mod automatic;
 mod curves;
 pub(crate) mod effects;
+mod foresight;
 pub(crate) mod grid;
 mod in_force;
 mod limits;
+mod nested;
 mod orders;
 mod own;
 mod planning;
 pub(crate) mod promised;
-mod recent;
+pub(crate) mod recent;
 mod requests;
 mod restoring;
 pub(crate) mod returned;
@@ -230,6 +233,7 @@ impl Engine {
                 self.recent.minute(minute);
             }
         }
+        self.look_ahead();
         self.look_at_coming_targets(out);
     }
 

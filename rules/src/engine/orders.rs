@@ -174,6 +174,9 @@ impl Engine {
         };
         if state == OrderState::Confirmed {
             self.effects.done(id, self.now);
+            if let Some(change) = self.effects.change(id) {
+                self.switched(order.terminal, change);
+            }
             if let Some(round) = order.action.round() {
                 self.took_effect(&order, round, order.power_before.or(expected));
                 match self.power_beside(order.terminal, round) {
@@ -312,7 +315,9 @@ impl Engine {
     /// A rule's trip for a breach that is over by now.
     fn is_needless(&self, order: &Order) -> bool {
         match (&order.issuer, order.action) {
-            (Issuer::Limit { node }, Action::Trip { .. }) => self.breach_since(*node).is_none(),
+            (Issuer::Limit { node }, Action::Trip { .. }) => {
+                self.breach_since(*node).is_none() && !self.is_planned_ahead(*node)
+            }
             _ => false,
         }
     }

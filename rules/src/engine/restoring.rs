@@ -63,6 +63,9 @@ impl Engine {
                 }
             }
         }
+        if self.waits_for_above(node, watch, out) || self.rises_towards_limit(node) {
+            return;
+        }
         self.stage(rule, watch, load, out);
     }
 

@@ -115,6 +115,7 @@ impl Engine {
                 limit: rule.map(|rule| rule.limit),
                 rated: rule.map(|rule| self.rated(rule)),
                 in_force: self.in_force(id),
+                forecast: rule.and_then(|rule| self.forecast(rule)),
                 warning: rule.map(|rule| rule.warning()),
                 state: watch.map_or(LimitState::Unlimited, |watch| watch.state(rounds_shed > 0)),
                 level: rule.and_then(|rule| Level::of(self.grid.load(id).power()?, rule.limit)),

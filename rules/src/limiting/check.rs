@@ -10,6 +10,7 @@ use super::step_back::check_returned_last;
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
 use crate::engine::promised::Promised;
+use crate::engine::recent::Recent;
 use crate::engine::returned::Returned;
 use crate::engine::{Holder, Sheds};
 use crate::model::{NodeId, PointKind, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
@@ -59,6 +60,10 @@ pub(crate) enum Violation {
     PassRounds { rounds: usize, most: u16 },
     #[error("the plan is for {planned}, the rule for {node}")]
     OtherNode { planned: NodeId, node: NodeId },
+    #[error(
+        "{node}: {wanted} are wanted, and with what is on its way already {needed} are too much: it would be shed twice"
+    )]
+    Double { node: NodeId, wanted: Power, needed: Power },
     #[error("plan {pass}: only {most} are permitted in a row")]
     TooManyPasses { pass: u8, most: u8 },
     #[error("{node}: its load is not known, so its limit cannot be kept")]
@@ -76,6 +81,8 @@ pub(crate) struct World<'a> {
     /// Returns that are decided.
     pub(crate) promised: &'a Promised,
     pub(crate) policy: &'a Policy,
+    /// What nodes drew lately, and where that is going.
+    pub(crate) recent: &'a Recent,
     /// What is off, by whom and since when.
     pub(crate) sheds: &'a Sheds,
     /// What came back lately.

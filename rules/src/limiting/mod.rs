@@ -9,6 +9,7 @@ pub(crate) mod check;
 mod choose;
 mod fit;
 mod interlocks;
+pub(crate) mod need;
 mod on_times;
 mod outlook;
 pub(crate) mod plan;

@@ -3,11 +3,13 @@
 use std::collections::BTreeSet;
 
 use super::check::{Violation, World, check_plan, check_stage};
+use super::need::check_need;
 use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
 use crate::engine::promised::{Promise, Promised};
+use crate::engine::recent::Recent;
 use crate::engine::returned::{Return, Returned};
 use crate::engine::{Holder, Shed, Sheds};
 use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId};
@@ -26,6 +28,7 @@ struct Bench {
     effects: Effects,
     policy: Policy,
     promised: Promised,
+    recent: Recent,
     sheds: Sheds,
     returned: Returned,
     busy: BTreeSet<(TerminalId, RoundNo)>,
@@ -50,6 +53,7 @@ impl Bench {
         let mut bench = Self {
             grid,
             effects: Effects::default(),
+            recent: Recent::default(),
             policy: policy(vec![limit("A2", 60), limit("F", 200)]),
             promised: Promised::default(),
             sheds: Sheds::new(),
@@ -85,6 +89,7 @@ impl Bench {
             effects: &self.effects,
             policy: &self.policy,
             promised: &self.promised,
+            recent: &self.recent,
             sheds: &self.sheds,
             returned: &self.returned,
             deaf: BTreeSet::new(),
@@ -512,4 +517,20 @@ fn a_round_that_would_cross_the_floor_makes_way_for_one_that_does_not() {
 fn a_terminal_that_claims_more_behind_a_switch_than_it_draws_is_not_believed() {
     let liar = TerminalFacts { load: kw(5), ..facts("T1", 3, 0, &[500]) };
     assert_eq!(shed(20, &[liar]), rounds(&[]));
+}
+
+#[test]
+fn a_plan_that_wants_more_than_what_is_on_its_way_leaves_is_refused() {
+    let mut bench = Bench::new();
+    bench.policy = policy(vec![limit("F", 100)]);
+    // F has 120 of 100 and aims at 95.
+    let plan = |wanted| shedding(wanted, &[choice("T2", 1, 20)]);
+    assert_eq!(check_need(&bench.world(), &plan(25)), Ok(()));
+    let double = |wanted, needed| Err(Violation::Double { node: node("F"), wanted: kw(wanted), needed: kw(needed) });
+    assert_eq!(check_need(&bench.world(), &plan(26)), double(26, 25));
+    bench.effects.expect(OrderId(1), terminal("T1"), round(1), -kw(20));
+    assert_eq!(check_need(&bench.world(), &plan(20)), double(20, 5), "another rule's trip below is under way");
+    assert_eq!(check_need(&bench.world(), &plan(5)), Ok(()));
+    bench.tell(terminal("H"), bad(power(kw(120))));
+    assert_eq!(check_need(&bench.world(), &plan(5)), Err(Violation::NodeUnknown { node: node("F") }));
 }

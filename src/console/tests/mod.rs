@@ -46,6 +46,7 @@ fn node(id: &str, kind: NodeKind, parent: Option<&str>, depth: u8, load: i32, li
         limit: limit.map(Power::from_kw),
         rated: limit.map(Power::from_kw),
         in_force: None,
+        forecast: None,
         warning: limit.map(|l| Power::from_kw(l).percent(90)),
         state: if limit.is_some() { LimitState::Normal } else { LimitState::Unlimited },
         level: None,
