@@ -244,6 +244,8 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         restore_step: Span::from_s(20),
         restore_spread: Span::from_s(10),
         cold_load_percent: 150,
+        cold_load_learn: true,
+        settle: Span::from_s(30),
     }
 }
 

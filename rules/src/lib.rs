@@ -18,6 +18,7 @@ pub mod outlook;
 pub mod output;
 pub mod own;
 pub mod policy;
+pub mod restoration;
 pub mod tags;
 pub mod target;
 #[cfg(test)]

@@ -8,6 +8,7 @@ use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, Termina
 use crate::orders::{Action, Command, Order, OrderId};
 use crate::outlook::Outlook;
 use crate::own::{Proposal, ProposalId, Subject};
+use crate::restoration::Hold;
 use crate::tags::{Tag, TagId};
 use crate::target::{LimitSource, TargetId};
 use crate::view::Forecast;
@@ -484,6 +485,14 @@ pub enum Happening {
     RestoreBarred { node: NodeId, terminal: TerminalId, round: RoundNo, interlock: RuleId },
     /// Restoration waits for a node above, which needs what is off.
     RestoreWaits { node: NodeId, above: NodeId },
+    /// What a node supplies draws nothing all of a sudden. So many rounds are off by its rule.
+    WentDark { node: NodeId, off: u32 },
+    /// Power came back to what was dark, or to what nobody saw for a while.
+    SupplyBack { node: NodeId, load: Power, dark_for: Span, off: u32 },
+    /// The load has settled after the supply came back.
+    SupplySettled { node: NodeId, load: Power, peak: Power, after: Span },
+    /// Restoration waits for something that is not the rule's own.
+    ReturnHeld { node: NodeId, hold: Hold },
     /// Every round that the rule shed is back.
     Restored { node: NodeId, rounds: u32, shed_for: Span },
     /// A person, or the centre above, set a node's limit.
@@ -801,6 +810,23 @@ impl fmt::Display for Happening {
                 write!(f, "{node}: restoration waits: {terminal} round {round}: not permitted by interlock {interlock}")
             }
             Self::RestoreWaits { node, above } => write!(f, "{node}: restoration waits: {above} needs what is off"),
+            Self::WentDark { node, off: 0 } => write!(f, "{node}: dark: nothing below draws anything"),
+            Self::WentDark { node, off } => {
+                write!(f, "{node}: dark: nothing below draws anything; what the rule shed stays off ({off})")
+            }
+            Self::SupplyBack { node, load, dark_for, off: 0 } => {
+                write!(f, "{node}: supplied again after {dark_for} at {load}")
+            }
+            Self::SupplyBack { node, load, dark_for, off } => {
+                write!(
+                    f,
+                    "{node}: supplied again after {dark_for} at {load}; what the rule shed waits until that settles ({off})"
+                )
+            }
+            Self::SupplySettled { node, load, peak, after } => {
+                write!(f, "{node}: load settled at {load} after {after}, peak {peak}")
+            }
+            Self::ReturnHeld { node, hold } => write!(f, "{node}: restoration waits: {hold}"),
             Self::Restored { node, rounds, shed_for } => {
                 write!(f, "{node}: all {rounds} rounds restored after {shed_for}")
             }

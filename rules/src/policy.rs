@@ -119,6 +119,14 @@ pub struct LimitRule {
     pub restore_spread: Span,
     /// A round comes back with this share of the power that it had at its trip, at least 100 % (cold-load pick-up).
     pub cold_load_percent: u16,
+    /// Returns of the past say it better where there were any; [`Self::cold_load_percent`] is where experience begins. Rules of
+    /// before there was such an account go without.
+    #[serde(default)]
+    pub cold_load_learn: bool,
+    /// After power came back to what was dark, restoration waits until the load has been steady for this long; zero where
+    /// nobody looks for darkness, as with rules of before.
+    #[serde(default)]
+    pub settle: Span,
 }
 
 /// What one plan may shed at most. What is missing then is the next plan's, as far as `passes_max` permits.

@@ -139,6 +139,8 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
         restore_step: s(20),
         restore_spread: Span::ZERO,
         cold_load_percent: 150,
+        cold_load_learn: false,
+        settle: Span::ZERO,
     }
 }
 

@@ -289,6 +289,8 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             restore_step: Span::from_s(30),
             restore_spread: Span::from_s(15),
             cold_load_percent: 150,
+            cold_load_learn: true,
+            settle: Span::from_s(120),
         });
     }
     Ok(Policy {

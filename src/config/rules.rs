@@ -41,6 +41,8 @@ impl Defaults {
     /// Of the time from one stage to the next.
     const RESTORE_SPREAD_PERCENT: i64 = 50;
     const COLD_LOAD_PERCENT: u16 = 150;
+    const COLD_LOAD_LEARN: bool = true;
+    const SETTLE_S: i64 = 300;
 }
 
 /// Reads rules. With a fleet, every limited node has to be in it.
@@ -163,6 +165,8 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         section.fault(key, "a stage would outlast its time: wanted restore_spread_s at most restore_step_s");
     }
     let cold_load_percent = section.int_or("cold_load_percent", Defaults::COLD_LOAD_PERCENT, PERCENT, 100..=1_000);
+    let cold_load_learn = section.flag_or("cold_load_learn", Defaults::COLD_LOAD_LEARN);
+    let settle = span("settle_s", Defaults::SETTLE_S, 0..=DAY_S);
     section.end();
     Some(LimitRule {
         node: node?,
@@ -184,6 +188,8 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         restore_step,
         restore_spread,
         cold_load_percent,
+        cold_load_learn,
+        settle,
     })
 }
 
@@ -216,6 +222,7 @@ pub fn to_toml(policy: &Policy) -> String {
             ("restore_hold_s", rule.restore_hold),
             ("restore_step_s", rule.restore_step),
             ("restore_spread_s", rule.restore_spread),
+            ("settle_s", rule.settle),
         ];
         let kw = (rule.limit.get() / 1_000).max(1);
         // Writing to a string cannot fail.
@@ -234,6 +241,7 @@ pub fn to_toml(policy: &Policy) -> String {
         for (key, value) in spans {
             let _ = writeln!(text, "{key} = {}", whole_s(value));
         }
+        let _ = writeln!(text, "cold_load_learn = {}", rule.cold_load_learn);
         text.extend(rule.schedule.as_ref().map(calendar::schedule_to_toml));
     }
     text

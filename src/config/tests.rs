@@ -117,7 +117,7 @@ fn rules_written_parse_back_to_the_same() {
     (rule.restore_below_percent, rule.passes_max, rule.cold_load_percent) = (66, 9, 210);
     (rule.delay, rule.verify_after, rule.off_time_min) = (Span::from_s(1), Span::from_s(2), Span::from_s(3));
     (rule.restore_hold, rule.restore_step, rule.on_time_min) = (Span::from_s(4), Span::from_s(5), Span::from_s(6));
-    rule.restore_spread = Span::from_s(5);
+    (rule.restore_spread, rule.settle, rule.cold_load_learn) = (Span::from_s(5), Span::from_s(7), false);
     rule.pass = PassCaps { power_max: Some(Power::from_kw(400)), rounds_max: Some(20) };
     policy.fairness_weeks = 3;
     assert_eq!(rules::parse(Path::new("rules.toml"), &rules::to_toml(&policy), None).unwrap(), policy);

@@ -118,6 +118,8 @@ const fn is_an_act(event: &Event) -> bool {
             | Happening::Restoring { .. }
             | Happening::RestoreHeld { .. }
             | Happening::StepBack { .. }
+            | Happening::RestoreWaits { .. }
+            | Happening::ReturnHeld { .. }
     )
 }
 

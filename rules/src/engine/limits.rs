@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::supply::Supply;
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
 use crate::limiting::need::check_need;
@@ -54,7 +55,13 @@ pub(super) struct Watch {
     pub(super) phase: Phase,
     over_since: Option<Timestamp>,
     breach: Option<Breach>,
-    unknown_since: Option<Timestamp>,
+    pub(super) unknown_since: Option<Timestamp>,
+    /// Snapshots of before there was darkness know nothing of it.
+    #[serde(default)]
+    pub(super) supply: Supply,
+    /// That restoration waits for the supply was told.
+    #[serde(default)]
+    pub(super) supply_told: bool,
     warned: bool,
     /// Rounds that did not respond in this breach.
     pub(super) deaf: BTreeSet<(TerminalId, RoundNo)>,
@@ -98,6 +105,7 @@ impl Watch {
         self.unknown_since = self.unknown_since.map(|_| now);
         self.over_since = None;
         self.calm_since = None;
+        self.supply.look_anew();
     }
 
     /// Plans made for the present breach.
@@ -168,6 +176,7 @@ impl Engine {
         let rule = rule.clone();
         match self.grid.load(node).power() {
             Some(load) => {
+                self.judge_supply(&rule, &mut watch, load, out);
                 self.judge_load(&rule, &mut watch, load, out);
                 self.step_back(&rule, &mut watch, load, out);
                 self.step(&rule, &mut watch, load, out);
@@ -383,6 +392,7 @@ impl Engine {
             grid: &self.grid,
             effects: &self.effects,
             promised: &self.promised,
+            cold_loads: &self.cold_loads,
             policy: &self.policy,
             recent: &self.recent,
             sheds: &self.sheds,

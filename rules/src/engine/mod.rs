@@ -12,6 +12,7 @@ mod accounts;
 mod alarms;
 mod area;
 mod automatic;
+pub(crate) mod cold_load;
 mod curves;
 pub(crate) mod effects;
 mod foresight;
@@ -29,6 +30,7 @@ mod restoring;
 pub(crate) mod returned;
 mod set_limits;
 mod step_back;
+mod supply;
 mod tags;
 mod targets;
 #[cfg(test)]
@@ -51,6 +53,7 @@ use crate::tags::Tags;
 use crate::view::{Stopped, View};
 use accounts::Account;
 use alarms::Alarms;
+use cold_load::ColdLoads;
 use curves::Curves;
 use effects::Effects;
 use grid::Grid;
@@ -138,6 +141,9 @@ pub struct Engine {
     ledger: Ledger,
     effects: Effects,
     sheds: Sheds,
+    /// Snapshots of before there was such an account have none.
+    #[serde(default)]
+    cold_loads: ColdLoads,
     /// Snapshots of before returns were spread have none.
     #[serde(default)]
     promised: Promised,
@@ -358,6 +364,7 @@ impl Engine {
             });
         }
         self.returned.retain(|terminal, round, _| exists(&terminal, &round));
+        self.cold_loads.retain(&exists);
         self.promised.retain(|promise| exists(&promise.choice.terminal, &promise.choice.round));
         for (terminal, rounds) in &mut self.unresponsive {
             rounds.retain(|round, _| exists(terminal, round));
@@ -431,6 +438,7 @@ impl Engine {
                 }
                 PointKind::RoundPower(round) => {
                     self.on_round_power(terminal, round, out);
+                    self.note_return(terminal, round);
                     self.fell_silent(terminal, round, out);
                 }
                 PointKind::PowerCap => self.on_cap(terminal, out),
@@ -532,7 +540,8 @@ impl Engine {
             _ => None,
         };
         let Shed { by, power, .. } = shed;
-        self.returned.came(terminal, round, Return { by, at: self.now, off_for, stage, power });
+        let what = Return { by, at: self.now, off_for, stage, power, highest: None, learnt: false };
+        self.returned.came(terminal, round, what);
         if let Holder::Rule(_) = shed.by {
             self.count_curtailed(terminal, shed.power, shed.since);
         }
@@ -543,6 +552,7 @@ impl Engine {
         if self.returned.is_empty() {
             return;
         }
+        self.learn_from_returns();
         let matters = |rule: &LimitRule| rule.on_time_min.max(rule.step_back_within());
         let longest = self.policy.limits.iter().map(matters).max().unwrap_or_default().max(WARM_AFTER);
         let now = self.now;

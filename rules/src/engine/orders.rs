@@ -218,6 +218,7 @@ impl Engine {
                     Issuer::Limit { node } if self.answers_for(*node, order.terminal) => Holder::Rule(*node),
                     _ => Holder::Operator,
                 };
+                self.learn_from_return(order.terminal, round);
                 let shed = self.shed_now(order.terminal, round, by, power);
                 self.sheds.entry(order.terminal).or_default().insert(round, shed);
                 if let Holder::Rule(_) = by {

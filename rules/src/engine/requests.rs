@@ -1,6 +1,7 @@
 //! What people ask: selects, executes, cancellations, acknowledgements, limits. Each is answered, and each is in the audit log.
 
 use super::Engine;
+use super::cold_load::percent;
 use crate::input::{Origin, Request};
 use crate::model::{NodeId, Power, RoundNo, TerminalId};
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
@@ -219,7 +220,7 @@ impl Engine {
             let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
             (contract - load.unwrap_or_default()).max(Power::ZERO)
         });
-        let percent = self.limits_above(terminal).map(|rule| rule.cold_load_percent).max().unwrap_or(100);
+        let percent = percent(self.limits_above(terminal), self.cold_load(terminal, round));
         power.percent(i64::from(percent)).max(shed.map(|shed| shed.cold).unwrap_or_default())
     }
 

@@ -53,6 +53,18 @@ impl Engine {
             watch.phase = Phase::Watching;
             return;
         }
+        if let Some(hold) = self.supply_hold(node, watch) {
+            // What is dark takes anything without showing it, until it is supplied.
+            if matches!(watch.phase, Phase::Restoring { .. }) {
+                watch.phase = Phase::Watching;
+            }
+            if !watch.supply_told {
+                watch.supply_told = true;
+                self.tell(Happening::ReturnHeld { node, hold }, out);
+            }
+            return;
+        }
+        watch.supply_told = false;
         match watch.phase {
             Phase::Restoring { next_at } if self.now < next_at => return,
             Phase::Restoring { .. } => {}

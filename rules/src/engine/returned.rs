@@ -23,6 +23,12 @@ pub(crate) struct Return {
     pub(crate) stage: Option<u16>,
     /// What it had before it was tripped; nothing where that was not known.
     pub(crate) power: Power,
+    /// The highest power since, while it is measured for the account of cold loads.
+    #[serde(default)]
+    pub(crate) highest: Option<Power>,
+    /// The account has it.
+    #[serde(default)]
+    pub(crate) learnt: bool,
 }
 
 /// The returns that still matter to somebody.
@@ -41,6 +47,10 @@ impl Returned {
 
     pub(crate) fn of(&self, terminal: TerminalId, round: RoundNo) -> Option<&Return> {
         self.0.get(&terminal)?.get(&round)
+    }
+
+    pub(crate) fn of_mut(&mut self, terminal: TerminalId, round: RoundNo) -> Option<&mut Return> {
+        self.0.get_mut(&terminal)?.get_mut(&round)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (TerminalId, RoundNo, &Return)> {

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::on_times::check_on_times;
 use super::plan::Plan;
 use super::step_back::check_returned_last;
+use crate::engine::cold_load::{ColdLoads, percent};
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
 use crate::engine::promised::Promised;
@@ -70,6 +71,8 @@ pub(crate) enum Violation {
     NodeUnknown { node: NodeId },
     #[error("{node} would rise to {load}, above its limit of {limit}")]
     OverLimit { node: NodeId, load: Power, limit: Power },
+    #[error("{terminal} round {round} is reckoned to come back with {planned}, and experience says {least}")]
+    ColdLoad { terminal: TerminalId, round: RoundNo, planned: Power, least: Power },
     #[error("{terminal} round {round}: {node} did not shed it, or not long enough ago")]
     NotDue { terminal: TerminalId, round: RoundNo, node: NodeId },
 }
@@ -80,6 +83,8 @@ pub(crate) struct World<'a> {
     pub(crate) effects: &'a Effects,
     /// Returns that are decided.
     pub(crate) promised: &'a Promised,
+    /// What rounds came back with in the past.
+    pub(crate) cold_loads: &'a ColdLoads,
     pub(crate) policy: &'a Policy,
     /// What nodes drew lately, and where that is going.
     pub(crate) recent: &'a Recent,
@@ -187,6 +192,23 @@ impl World<'_> {
         })
     }
 
+    /// Power with which a round is to be reckoned when it comes back.
+    fn comes_back_with(&self, terminal: TerminalId, round: RoundNo) -> Power {
+        let customer = self.grid.inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
+        let customer = customer.and_then(|customer| self.grid.inventory.customers.get(&customer));
+        let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
+        let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
+        let contract = customer.map(|customer| customer.contract).unwrap_or_default();
+        let had = shed.map(|shed| shed.power).filter(|power| *power > Power::ZERO);
+        let had = had.unwrap_or_else(|| (contract - load.unwrap_or_default()).max(Power::ZERO));
+        let off_for = shed.map(|shed| self.now.since(shed.since)).unwrap_or_default();
+        let class = customer.map(|customer| customer.priority);
+        let above = self.supplied_through(terminal);
+        let rules = self.policy.limits.iter().filter(|rule| above.contains(&rule.node));
+        let percent = percent(rules, self.cold_loads.expected(terminal, round, class, off_for));
+        had.percent(i64::from(percent)).max(shed.map(|shed| shed.cold).unwrap_or_default())
+    }
+
     /// The nodes from a terminal's customer upwards, by the inventory alone.
     pub(super) fn supplied_through(&self, terminal: TerminalId) -> Vec<NodeId> {
         let inventory = &self.grid.inventory;
@@ -257,6 +279,10 @@ pub(crate) fn check_stage(world: &World<'_>, rule: &LimitRule, stage: &[Choice])
         let Choice { terminal, round, power, .. } = *choice;
         if !world.is_due(rule, terminal, round) {
             return Err(Violation::NotDue { terminal, round, node: rule.node });
+        }
+        let least = world.comes_back_with(terminal, round);
+        if power < least {
+            return Err(Violation::ColdLoad { terminal, round, planned: power, least });
         }
         for node in world.supplied_through(terminal) {
             *coming.entry(node).or_default() += power;

@@ -6,6 +6,7 @@ use super::check::{Violation, World, check_plan, check_stage};
 use super::need::check_need;
 use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
+use crate::engine::cold_load::ColdLoads;
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
 use crate::engine::promised::{Promise, Promised};
@@ -29,6 +30,7 @@ struct Bench {
     policy: Policy,
     promised: Promised,
     recent: Recent,
+    cold_loads: ColdLoads,
     sheds: Sheds,
     returned: Returned,
     busy: BTreeSet<(TerminalId, RoundNo)>,
@@ -56,6 +58,7 @@ impl Bench {
             recent: Recent::default(),
             policy: policy(vec![limit("A2", 60), limit("F", 200)]),
             promised: Promised::default(),
+            cold_loads: ColdLoads::default(),
             sheds: Sheds::new(),
             returned: Returned::default(),
             busy: BTreeSet::new(),
@@ -90,6 +93,7 @@ impl Bench {
             policy: &self.policy,
             promised: &self.promised,
             recent: &self.recent,
+            cold_loads: &self.cold_loads,
             sheds: &self.sheds,
             returned: &self.returned,
             deaf: BTreeSet::new(),
@@ -107,23 +111,30 @@ impl Bench {
         check_stage(&self.world(), &self.policy.limits[1], stage)
     }
 
-    /// A round of 20 kW has been off for so long.
+    /// A round of 10 kW has been off for so long.
     fn shed(&mut self, id: &str, by: Holder, off_for: Span) {
         let since = START.after(-off_for);
-        let shed = Shed { by, since, power: kw(20), cold: kw(20), not_before: since };
+        let shed = Shed { by, since, power: kw(10), cold: kw(10), not_before: since };
         self.sheds.entry(terminal(id)).or_default().insert(round(1), shed);
     }
 
     /// A round has been back for so long.
     fn came_back(&mut self, id: &str, back_for: Span) {
-        let what = Return {
-            by: Holder::Rule(node("F")),
-            at: START.after(-back_for),
-            off_for: s(60),
-            stage: Some(1),
-            power: kw(20),
-        };
+        let what = back(Some(1), back_for);
         self.returned.came(terminal(id), round(1), what);
+    }
+}
+
+/// A round of 10 kW has been back for so long.
+fn back(stage: Option<u16>, back_for: Span) -> Return {
+    Return {
+        by: Holder::Rule(node("F")),
+        at: START.after(-back_for),
+        off_for: s(60),
+        stage,
+        power: kw(10),
+        highest: None,
+        learnt: false,
     }
 }
 
@@ -274,6 +285,24 @@ fn each_way_in_which_a_stage_breaks_an_invariant_is_refused() {
     assert!(matches!(unknown, Err(Violation::NodeUnknown { .. })), "{unknown:?}");
 }
 
+#[test]
+fn the_checker_reckons_a_return_from_the_account_by_itself() {
+    let mut bench = Bench::new();
+    let light = |planned, least| {
+        let (terminal, round) = (terminal("T3"), round(1));
+        Err(Violation::ColdLoad { terminal, round, planned: kw(planned), least: kw(least) })
+    };
+    assert_eq!(bench.stage(&[choice("T3", 1, 15)]), Ok(()), "10 kW at 150 %");
+    assert_eq!(bench.stage(&[choice("T3", 1, 14)]), light(14, 15));
+    let class = PriorityClass::try_from(3).ok();
+    bench.cold_loads.learn((terminal("T3"), round(1)), class, s(60), 150, (kw(10), kw(25)));
+    assert_eq!(bench.stage(&[choice("T3", 1, 15)]), Ok(()), "no rule goes by experience");
+    bench.policy.limits[0].cold_load_learn = true;
+    assert_eq!(bench.stage(&[choice("T3", 1, 19)]), light(19, 20), "of the rules above, the most careful one");
+    bench.sheds.get_mut(&terminal("T3")).unwrap().get_mut(&round(1)).unwrap().cold = kw(30);
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), light(20, 30), "no less than it drew when it was tripped");
+}
+
 fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFacts {
     let rounds = RoundNo::ALL.into_iter().zip(rounds_kw).map(|(round, power)| RoundFacts {
         round,
@@ -370,7 +399,7 @@ fn the_checker_knows_by_itself_what_came_back_last() {
     assert_eq!(bench.plan(&plan), Ok(()), "whatever the least time on");
     bench.came_back("T2", s(60));
     assert_eq!(bench.plan(&plan), not, "too long ago");
-    let by_hand = Return { by: Holder::Operator, at: START, off_for: s(60), stage: None, power: kw(20) };
+    let by_hand = Return { by: Holder::Operator, ..back(None, s(0)) };
     bench.returned.came(terminal("T2"), round(1), by_hand);
     assert_eq!(bench.plan(&plan), not, "nobody's stage brought it back");
 }

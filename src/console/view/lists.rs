@@ -216,13 +216,18 @@ pub(super) fn event_style(state: &State, what: &Happening) -> Style {
         Happening::Breach { .. }
         | Happening::Futile { .. }
         | Happening::PlanRefused { .. }
+        | Happening::WentDark { .. }
         | Happening::LimitBelowGuaranteed { .. }
         | Happening::TargetDropped { .. }
         | Happening::AutomaticStopped { .. } => state.theme.high(),
+        Happening::StepBack { .. } | Happening::SupplyBack { .. } => state.theme.medium(),
         Happening::NoResponse { .. } | Happening::Cover { open: true, .. } | Happening::SetLimitDropped { .. } => {
             state.theme.medium()
         }
-        Happening::Link { up: false, .. } | Happening::RestoreHeld { .. } => state.theme.low(),
+        Happening::Link { up: false, .. }
+        | Happening::RestoreHeld { .. }
+        | Happening::RestoreWaits { .. }
+        | Happening::ReturnHeld { .. } => state.theme.low(),
         Happening::Planned { .. }
         | Happening::Restoring { .. }
         | Happening::LimitSet { .. }
@@ -273,6 +278,7 @@ pub(crate) fn event_lines(state: &State) -> Vec<EventLine> {
             Happening::Restoring { restored, .. } => {
                 restored.iter().for_each(|choice| push("    ▲ ", &choice.to_string()));
             }
+            Happening::StepBack { again, .. } => again.iter().for_each(|choice| push("    ▼ ", &choice.to_string())),
             _ => {}
         }
     }

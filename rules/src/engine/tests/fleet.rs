@@ -156,6 +156,8 @@ pub(super) struct Centre {
     pub(super) head: bool,
     pub(super) cold_percent: i64,
     pub(super) cold_s: i64,
+    /// Nothing is supplied.
+    pub(super) dark: bool,
     guard: Guard,
     coming: Vec<(Timestamp, Coming)>,
     buffer: Vec<Output>,
@@ -187,6 +189,7 @@ impl Centre {
             head: true,
             cold_percent: 100,
             cold_s: 60,
+            dark: false,
             guard: Guard::default(),
             coming: Vec::new(),
             buffer: Vec::new(),
@@ -353,7 +356,11 @@ impl Centre {
     }
 
     pub(super) fn base(&mut self, id: &str, base_kw: i32) {
-        self.plants.get_mut(&terminal(id)).unwrap().site.base = kw(base_kw);
+        self.base_w(id, kw(base_kw));
+    }
+
+    pub(super) fn base_w(&mut self, id: &str, base: Power) {
+        self.plants.get_mut(&terminal(id)).unwrap().site.base = base;
     }
 
     pub(super) fn reports(&mut self, id: &str, reports: bool) {
@@ -363,7 +370,9 @@ impl Centre {
     fn behind(&self, terminal: TerminalId, round: RoundNo) -> Power {
         let plant = &self.plants[&terminal];
         let group = &plant.groups[&round];
-        if group.closed {
+        if self.dark {
+            Power::ZERO
+        } else if group.closed {
             group.power.percent(if self.now < group.cold_until { self.cold_percent } else { 100 })
         } else if plant.habit == Habit::Welded {
             group.power
@@ -375,6 +384,9 @@ impl Centre {
     /// What a terminal truly draws.
     pub(super) fn drawn(&self, terminal: TerminalId) -> Power {
         let plant = &self.plants[&terminal];
+        if self.dark {
+            return Power::ZERO;
+        }
         plant.groups.keys().map(|round| self.behind(terminal, *round)).sum::<Power>() + plant.site.base
     }
 

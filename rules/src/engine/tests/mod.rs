@@ -3,6 +3,7 @@
 
 mod area;
 mod automatic;
+mod cold_load;
 mod curves;
 mod fleet;
 mod foresight;
@@ -21,6 +22,7 @@ mod returning;
 mod schedules;
 mod set_limits;
 mod stepping_back;
+mod supply;
 mod tags;
 mod targets;
 mod troubles;

@@ -181,7 +181,7 @@ proptest! {
         cold in 150..=400i64,
         cold_s in 60..2_000i64,
         spread_s in 0..=20i64,
-        rest in -40..10i32,
+        rest in 0..70i64,
     ) {
         let mut sites: Vec<Site> = rounds
             .iter()
@@ -198,7 +198,9 @@ proptest! {
         centre.run(150);
         centre.cold_percent = cold;
         centre.cold_s = cold_s;
-        centre.base("T9", rest);
+        // What no switch is in front of takes this share of the limit.
+        let others: Power = rounds.iter().map(|_| kw(10)).sum();
+        centre.base_w("T9", highest.percent(rest) - others);
         let mut over = 0;
         for _ in 0..900 {
             centre.step();
