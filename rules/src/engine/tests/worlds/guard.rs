@@ -9,6 +9,7 @@ use crate::model::{NodeId, PointKind, Power, RoundNo, Span, TerminalId, Timestam
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{Output, Reply};
 use crate::policy::Policy;
+use crate::tags::{TagId, TagOn};
 use crate::testing::s;
 use crate::view::View;
 
@@ -34,6 +35,8 @@ pub(super) struct Guard {
     /// Terminals that said of themselves that their supply is guaranteed.
     guaranteed: BTreeSet<TerminalId>,
     stopped: bool,
+    /// What hangs where, and whose it is.
+    pub(super) tags: BTreeMap<TagId, (TagOn, String)>,
     /// Who asks for what, in this input.
     asking: Option<(String, Request)>,
     replies: u32,
@@ -129,6 +132,18 @@ impl Guard {
                 if let (Ok(_), Some((_, Request::StopAutomatic { .. }))) = (reply, &self.asking) {
                     self.stopped = true;
                     self.saw("stop");
+                }
+                match (reply, &self.asking) {
+                    (Ok(Reply::Tag { tag }), Some((who, Request::SetTag { on, .. }))) => {
+                        self.tags.insert(*tag, (*on, who.clone()));
+                        self.saw("tag");
+                    }
+                    (Ok(_), Some((who, Request::RemoveTag { tag, .. }))) => {
+                        let (on, owner) = self.tags.remove(tag).unwrap_or_else(|| panic!("no such tag: {tag:?}"));
+                        assert_eq!(*who, owner, "a tag is its owner's: {on:?}");
+                    }
+                    (Ok(_), Some((_, Request::SetTarget { .. }))) => self.saw("target"),
+                    _ => {}
                 }
                 if let (Ok(Reply::Order { order }), Some((who, Request::Select { .. }))) = (reply, &self.asking) {
                     let issuer = &self.orders[order].order.issuer;
@@ -228,6 +243,7 @@ impl Guard {
             assert!(self.now < known.order.expires_at, "expired-never-sent: {command:?} at {}", self.now);
             assert!(!(self.stopped && by_rule), "stopped-is-stopped: {command:?}");
             assert!(self.links.get(&terminal).is_some_and(Option::is_some), "no link to send over: {command:?}");
+            self.check_tags(command, plant);
             if let Action::Trip { round } = action {
                 self.check_trip(command, round, plant);
             }
@@ -307,6 +323,22 @@ impl Guard {
             "never-shed-protected: {command:?} leaves {left} of a floor of {}, {unseen} unseen",
             customer.safety_floor
         );
+    }
+
+    /// `never-shed-protected`: no select and no execute passes a tag, whoever wants it.
+    fn check_tags(&self, command: Command, plant: &Plant) {
+        let Command { terminal, action, .. } = command;
+        let lifts = matches!(action, Action::SetCap { cap } if cap == Power::ZERO);
+        for (tag, (on, _)) in &self.tags {
+            let blocks = match *on {
+                TagOn::Round { terminal: tagged, round } => {
+                    tagged == terminal && action.round().map_or(!lifts, |wanted| wanted == round)
+                }
+                TagOn::Terminal { terminal: tagged } => tagged == terminal,
+                TagOn::Node { node } => plant.path(terminal).contains(&node),
+            };
+            assert!(!blocks, "never-shed-protected: {command:?} passes the tag {tag:?} on {on:?}");
+        }
     }
 
     /// What a terminal's rounds draw above their usual, or would: no reading tells how much of a load that is.

@@ -92,8 +92,17 @@ impl World {
     }
 
     fn apply(&mut self, input: Input) {
-        if self.trace && !matches!(input, Input::Tick { .. } | Input::Readings { .. }) {
-            println!("{} <- {input:?}", self.now().since(START));
+        if self.trace {
+            match &input {
+                Input::Tick { .. } => {}
+                Input::Readings { terminal, readings, .. } => {
+                    let positions = |r: &&Reading| matches!(r.point, crate::model::PointKind::RoundPosition(_));
+                    for reading in readings.iter().filter(positions) {
+                        println!("{} <- {terminal} {reading:?}", self.now().since(START));
+                    }
+                }
+                input => println!("{} <- {input:?}", self.now().since(START)),
+            }
         }
         self.guard.before(&input, &self.plant);
         let mut out = std::mem::take(&mut self.buffer);
@@ -286,6 +295,9 @@ impl World {
         }
         if self.guard.is_stopped() {
             self.ask("wang", Request::ResumeAutomatic { reason: String::new() });
+        }
+        for (tag, (_, owner)) in self.guard.tags.clone() {
+            self.ask(&owner, Request::RemoveTag { tag, reason: String::new() });
         }
         self.links_up();
     }

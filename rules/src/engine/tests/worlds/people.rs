@@ -8,6 +8,8 @@ use crate::input::{Input, Request};
 use crate::model::{NodeId, Power, RoundNo, TerminalId};
 use crate::orders::{Action, OrderId};
 use crate::output::AlarmId;
+use crate::tags::{TagId, TagOn};
+use crate::target::TargetId;
 use crate::testing::s;
 
 const DISPATCHERS: [&str; 3] = ["wang", "li", "chen"];
@@ -32,7 +34,7 @@ impl World {
         let who = self.dice.pick(&DISPATCHERS);
         let reason = String::new();
         let recent = OrderId(self.last_order.saturating_sub(self.dice.below(3) as u64));
-        let request = match self.dice.below(20) {
+        let request = match self.dice.below(24) {
             0..6 => {
                 let round = self.any_round();
                 let action = match self.dice.below(5) {
@@ -50,6 +52,24 @@ impl World {
                 let limit = self.plant.load(node).percent(self.dice.range(40, 120));
                 Request::SetLimit { node, limit, expected: None, reason }
             }
+            18 if self.dice.one_in(3) => {
+                let terminal = self.any_device();
+                let on = match self.dice.below(4) {
+                    0 => TagOn::Node { node: self.any_node() },
+                    1 => TagOn::Terminal { terminal },
+                    _ => TagOn::Round { terminal, round: self.any_round() },
+                };
+                Request::SetTag { on, reason: "work on the line".into() }
+            }
+            19 | 20 => Request::RemoveTag { tag: TagId(self.dice.range(1, 6).unsigned_abs()), reason },
+            21 | 22 => {
+                let node = self.any_node();
+                let reduction = self.plant.load(node).percent(self.dice.range(1, 40));
+                let from = self.now().after(s(self.dice.range(-5, 30)));
+                let to = from.after(s(self.dice.range(10, 120)));
+                Request::SetTarget { node, reduction, from, to, reason }
+            }
+            23 => Request::CancelTarget { target: TargetId(self.dice.range(1, 6).unsigned_abs()), reason },
             17 if self.dice.one_in(3) => Request::StopAutomatic { reason },
             _ if self.guard.is_stopped() => Request::ResumeAutomatic { reason },
             _ => Request::Execute { order: recent },
