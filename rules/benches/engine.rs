@@ -18,8 +18,8 @@ use headroom_rules::model::{
     Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
-use headroom_rules::output::{Event, Happening, Output};
-use headroom_rules::own::Own;
+use headroom_rules::output::{AlarmPriority, Event, Happening, Output};
+use headroom_rules::own::{Act, Own, Rule};
 use headroom_rules::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
 use measure::Report;
 
@@ -36,6 +36,8 @@ const STEP: Span = Span::from_s(60);
 const TICKS: u8 = 20;
 /// An update is so much faster than all else that it is timed over several rounds.
 const UPDATE_PASSES: usize = 5;
+/// Rules of users that are loaded beside.
+const USERS_RULES: usize = 100;
 
 /// How much is done for one sample.
 struct Effort {
@@ -56,7 +58,70 @@ fn main() {
     for count in [200, 10_000] {
         measure_fleet(count, &effort(count), &mut report);
     }
+    measure_rules(if measure::quick() { 5 } else { 31 }, &mut report);
     report.print();
+}
+
+/// Readings with a hundred users' rules loaded, on a small and a large fleet in turn: how much a reading costs more there.
+#[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
+fn measure_rules(repetitions: u8, report: &mut Report) {
+    const FLEETS: [usize; 2] = [1_000, 100_000];
+    let mut fleets = FLEETS.map(|count| {
+        let inventory = supply(count);
+        let terminals: Vec<TerminalId> = inventory.terminals.keys().copied().collect();
+        let feeders = of_kind(&inventory, NodeKind::Feeder);
+        let limits: Vec<LimitRule> = feeders.iter().map(|&feeder| limit(feeder, Power::from_kw(1_000_000))).collect();
+        let rules = (0..USERS_RULES).map(|n| users_rule(n, feeders[n % feeders.len()], terminals[n * 7 % count]));
+        let own = Own { rules: rules.collect(), ..Own::default() };
+        let engine = running(inventory, &Policy { own, ..policy(limits) });
+        (terminals, engine)
+    });
+    let mut out = Vec::new();
+    let (mut at, mut value) = (START, 0);
+    for _ in 0..repetitions {
+        at = at.after(STEP);
+        let mut costs = [0.0; 2];
+        for ((terminals, engine), cost) in fleets.iter_mut().zip(&mut costs) {
+            let inputs: Vec<Input> = (0..200_000)
+                .map(|n| {
+                    value = (value + 7) % 7_919;
+                    active_power(at, terminals[n * 7_919 % terminals.len()], i64::from(CUSTOMER_KW) * 1_000 + value)
+                })
+                .collect();
+            let (reading_ns, ()) =
+                each_ns(inputs.len(), || inputs.iter().for_each(|input| engine.apply(input, &mut out)));
+            let tick = Input::Tick { at: at.after(Span::from_s(1)) };
+            let (tick_ns, ()) = each_ns(1, || engine.apply(&tick, &mut out));
+            assert!(out.iter().all(|output| matches!(output, Output::Load(_))), "no rule begins");
+            out.clear();
+            *cost = reading_ns;
+            let group = &format!("rules_{USERS_RULES}_terminals_{}", terminals.len());
+            report.add(group, "reading_ns", "a reading with 100 users' rules, ns", reading_ns);
+            report.add(group, "readings_per_s", "  readings a second on one core", 1e9 / reading_ns);
+            report.add(group, "tick_us", "the tick that looks at the rules, µs", tick_ns / 1_000.0);
+        }
+        let [small, large] = costs;
+        report.add("rules_100", "growth_ratio", "a reading of the large fleet to one of the small", large / small);
+    }
+}
+
+/// A rule on a feeder's load and a terminal's power that never begins.
+fn users_rule(number: usize, feeder: NodeId, terminal: TerminalId) -> Rule {
+    let reads = [
+        ("load", format!("node {feeder} load")),
+        ("limit", format!("node {feeder} limit")),
+        ("power", format!("terminal {terminal} active power")),
+    ];
+    Rule {
+        id: format!("RULE-{number}").parse().unwrap(),
+        for_each: None,
+        reads: reads.into_iter().map(|(name, source)| (name.to_owned(), source.parse().unwrap())).collect(),
+        when: "load > 0.9 * limit && power > 10".into(),
+        hold: Span::from_s(10),
+        clear: None,
+        clear_hold: Span::from_s(0),
+        acts: vec![Act::Alarm { priority: AlarmPriority::Low, text: "{load} of {limit}".into() }],
+    }
 }
 
 /// The time that one of `count` takes, ns.
@@ -73,16 +138,7 @@ fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
     let terminals: Vec<TerminalId> = inventory.terminals.keys().copied().collect();
     let feeders: Vec<NodeId> = of_kind(&inventory, NodeKind::Feeder);
     let region = of_kind(&inventory, NodeKind::Region)[0];
-    let mut policy = Policy {
-        limits: feeders.iter().map(|&feeder| limit(feeder, Power::from_kw(1_000_000))).collect(),
-        calendar: None,
-        baseline: Span::from_s(900),
-        reading_age_max: Span::from_s(120),
-        order_expiry: Span::from_s(60),
-        select_timeout: Span::from_s(30),
-        fairness_weeks: FAIRNESS_WEEKS,
-        own: Own::default(),
-    };
+    let mut policy = policy(feeders.iter().map(|&feeder| limit(feeder, Power::from_kw(1_000_000))).collect());
     policy.limits.push(limit(region, Power::from_kw(1_000_000_000)));
     let mut engine = running(inventory, &policy);
     let mut map: BTreeMap<TerminalId, i64> = terminals.iter().map(|&terminal| (terminal, 0)).collect();
@@ -139,6 +195,19 @@ fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
         add("region_plan_to_update_each_ratio", "  to an update of each terminal", whole.plan_ns / update_ns / fleet);
         add("region_plan_rounds", "  rounds that it sheds", whole.rounds);
         add("region_plan_tick_us", "  the tick after it, orders under way, µs", whole.tick_ns / 1_000.0);
+    }
+}
+
+fn policy(limits: Vec<LimitRule>) -> Policy {
+    Policy {
+        limits,
+        calendar: None,
+        baseline: Span::from_s(900),
+        reading_age_max: Span::from_s(120),
+        order_expiry: Span::from_s(60),
+        select_timeout: Span::from_s(30),
+        fairness_weeks: FAIRNESS_WEEKS,
+        own: Own::default(),
     }
 }
 

@@ -8,13 +8,16 @@ const FLEET: &str = r#"
 [[node]]
 id = "S1"
 kind = "substation"
+name = "x"
 parent = "R"
 [[node]]
 id = "R"
 kind = "region"
+name = "x"
 [[node]]
 id = "F1"
 kind = "feeder"
+name = "x"
 parent = "S1"
 "#;
 
