@@ -536,6 +536,37 @@ async fn a_limit_is_set_with_a_reason_and_by_nobody_without_a_token() {
 }
 
 #[tokio::test]
+async fn a_target_is_asked_for_at_its_nodes_address_and_by_nobody_without_a_token() {
+    let centre = Centre::start().await;
+    let path = "/api/v1/nodes/F1/target";
+    let post = |body: Value| centre.request(Method::POST, path).json(&body);
+    let to = NOW.get() + 3_600_000;
+    assert_eq!(read(post(json!({ "reduction": 1, "to": to }))).await.0, StatusCode::UNAUTHORIZED);
+    for (body, wanted) in [
+        (json!({ "to": to }), "missing field `reduction`"),
+        (json!({ "reduction": 1, "to": to, "form": 5 }), "unknown field `form`"),
+        (json!({ "reduction": 1, "to": to, "reason": "a\u{7}b" }), "the reason has the control character"),
+    ] {
+        let (status, body) = read(post(body).bearer_auth(TOKEN)).await;
+        assert_eq!(status, StatusCode::BAD_REQUEST);
+        assert!(body["error"].as_str().unwrap().contains(wanted), "{body}");
+    }
+    assert_eq!(*centre.asked.lock().unwrap(), [], "nobody-in, and nothing that makes no sense");
+    let body =
+        json!({ "reduction": 12_000_000, "from": NOW.get() + 60_000, "to": to, "reason": "the region is short" });
+    assert_eq!(read(post(body).bearer_auth(TOKEN)).await.0, StatusCode::OK);
+    let asked = centre.asked.lock().unwrap();
+    let wanted = Request::SetTarget {
+        node: "F1".parse().unwrap(),
+        reduction: Power::from_kw(12_000),
+        from: NOW.after(Span::from_s(60)),
+        to: NOW.after(Span::from_s(3_600)),
+        reason: "the region is short".into(),
+    };
+    assert_eq!((asked[0].0.operator.as_str(), &asked[0].1), ("wang", &wanted));
+}
+
+#[tokio::test]
 async fn a_tag_is_hung_and_taken_off_with_one_call_each() {
     let centre = Centre::start().await;
     let on = json!({ "what": "round", "terminal": "T-1", "round": 2 });

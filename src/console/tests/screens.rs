@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::console::{frame_buffer, frame_text};
+use headroom_rules::target::{InForce, LimitSource, Target, TargetId};
+use headroom_rules::view::Forecast;
 use insta::assert_snapshot;
 use ratatui::style::{Color, Modifier};
 
@@ -248,4 +250,49 @@ fn the_overview_cuts_long_events_and_leaves_switches_and_links_to_their_own_scre
     let frame = frame_text(&state).unwrap();
     assert!(!frame.contains("round 1 is open"), "{frame}");
     assert!(frame.contains(" …") && frame.contains("centre started"), "{frame}");
+}
+
+#[test]
+fn a_nodes_screen_says_which_limit_is_in_force_where_the_load_goes_and_what_is_planned() {
+    let mut state = console(LARGE);
+    let id: NodeId = "F03".parse().unwrap();
+    let mut view = a_view();
+    let begins = NOW.after(Span::from_s(600));
+    let target = Target {
+        id: TargetId(7),
+        node: id,
+        reduction: Power::from_kw(500),
+        from: begins,
+        to: begins.after(Span::from_s(3_600)),
+        by: "li".into(),
+        reason: String::new(),
+        begun: None,
+    };
+    view.targets = vec![target.clone(), Target { node: "F04".parse().unwrap(), ..target }];
+    let node = view.nodes.iter_mut().find(|node| node.id == id).unwrap();
+    node.in_force = Some(InForce {
+        source: LimitSource::Schedule { kind: "workday".parse().unwrap() },
+        until: Some(begins),
+        next: Some(Power::from_kw(3_000)),
+    });
+    node.forecast = Some(Forecast {
+        made_at: NOW,
+        at: NOW.after(Span::from_s(300)),
+        load: Power::from_kw(4_400),
+        least: Power::from_kw(4_380),
+        rise_per_minute: Power::from_kw(18),
+    });
+    update(&mut state, Message::View(Box::new(view), Health::default()));
+    press(&mut state, KeyCode::Down);
+    press(&mut state, KeyCode::Down);
+    keys(&mut state, "v");
+    let text = frame_text(&state).unwrap();
+    for line in [
+        "limit by schedule of a workday of 4000.0 kW until 2026-01-31 18:15Z, then 3000.0 kW",
+        "forecast: 4400.0 kW (± 20.0 kW) at 18:10:12Z, rising by 18.0 kW a minute",
+        "target G7 by li: 500.0 kW off, 2026-01-31 18:15Z to 2026-01-31 19:15Z, planned",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
+    assert_eq!(text.matches("target G7").count(), 1, "not those of another node");
 }

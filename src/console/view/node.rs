@@ -1,6 +1,8 @@
 //! One node's load curve with its limit, peak, energy and time above the limit.
 
 use headroom_rules::model::{NodeId, Timestamp};
+use headroom_rules::target::{LimitSource, Target};
+use headroom_rules::view::Forecast;
 use ratatui::Frame;
 use ratatui::layout::{Constraint, Layout, Rect};
 use ratatui::symbols::Marker;
@@ -13,9 +15,12 @@ use crate::console::state::State;
 
 pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: NodeId) {
     let theme = state.theme;
-    let [head, chart] = Layout::vertical([Constraint::Length(4), Constraint::Min(0)]).areas(body);
+    let ahead = ahead(state, id);
+    let height = 4 + u16::try_from(ahead.len()).unwrap_or(u16::MAX);
+    let [head, chart] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(body);
     let screen = &state.node_screen;
     let mut lines = vec![now(state, id)];
+    lines.extend(ahead.into_iter().map(|words| Line::styled(words, theme.normal())));
     let (back, _) = BACK.get(screen.back).copied().unwrap_or(BACK[0]);
     match (&screen.curve, &screen.error) {
         (Some(curve), _) => lines.extend(in_words(curve).map(|words| Line::styled(words, theme.normal()))),
@@ -43,6 +48,37 @@ fn now(state: &State, id: NodeId) -> Line<'static> {
         Span::styled(format!(" {id}  {}  ", node.name), state.theme.title()),
         Span::styled(format!("load {load}, {limit}{level}"), state.theme.strong()),
     ])
+}
+
+/// What gives the limit in force and what comes next, where the load is going, and the targets that are planned: a line each,
+/// where there is anything to say.
+fn ahead(state: &State, id: NodeId) -> Vec<String> {
+    const TARGETS_MAX: usize = 3;
+    let Some(node) = state.node(id) else { return Vec::new() };
+    let mut lines = Vec::new();
+    if let Some(in_force) = node.in_force.filter(|it| it.source != LimitSource::Rating || it.until.is_some()) {
+        let rated = node.rated.map(|rated| format!(" of {rated}")).unwrap_or_default();
+        let until = in_force.until.map(|until| format!(" until {}Z", minute(until))).unwrap_or_default();
+        let next = match (in_force.until, in_force.next) {
+            (Some(_), Some(next)) => format!(", then {next}"),
+            (Some(_), None) => ", then by a target".to_owned(),
+            (None, _) => String::new(),
+        };
+        lines.push(format!(" limit by {}{rated}{until}{next}", in_force.source));
+    }
+    if let Some(Forecast { at, load, least, rise_per_minute, .. }) = node.forecast {
+        lines.push(format!(
+            " forecast: {load} (± {}) at {}Z, rising by {rise_per_minute} a minute",
+            load - least,
+            text::clock(at)
+        ));
+    }
+    for target in state.view.targets.iter().filter(|target| target.node == id).take(TARGETS_MAX) {
+        let Target { id, reduction, from, to, by, begun, .. } = target;
+        let how = begun.map_or_else(|| "planned".to_owned(), |begun| format!("in force, baseline {}", begun.baseline));
+        lines.push(format!(" target {id} by {by}: {reduction} off, {}Z to {}Z, {how}", minute(*from), minute(*to)));
+    }
+    lines
 }
 
 fn in_words(curve: &Curve) -> [String; 3] {
