@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use headroom::commands::{
-    capture, demo, export, inventory, journal, replay, serve, simulate, story, terminal, token as new_token,
+    capture, demo, export, inventory, journal, plan, replay, serve, simulate, story, terminal, token as new_token,
 };
 use headroom::journal::Position;
 use headroom::printable::printable;
@@ -70,6 +70,8 @@ enum Command {
     Capture(Capture),
     /// What a centre would have done on a capture: its rules and its fleet, nothing sent, nothing kept
     Replay(Replay),
+    /// What the limit rule of a node would do now: its plans, with reasons; nothing of it is done
+    Plan(Plan),
     /// Looks into the journal of a data folder, beside a running centre or without one; changes nothing
     #[command(subcommand)]
     Journal(Journal),
@@ -182,6 +184,28 @@ struct Folder {
 }
 
 #[derive(Args)]
+struct Plan {
+    /// The node
+    node: NodeId,
+    /// To be given: a plan is made and told, never carried out
+    #[arg(long, required = true)]
+    dry_run: bool,
+    /// Under this limit; unless set, under the one in force
+    #[arg(long, value_name = "KW", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    limit_kw: Option<u32>,
+    /// The centre's API
+    #[arg(long, default_value = "http://127.0.0.1:8104")]
+    url: String,
+    /// A file that holds the operator's token; unless set, the token in HEADROOM_TOKEN, or else the file
+    /// headroom-data/operator.token
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+#[derive(Args)]
 struct Console {
     /// The centre's API
     #[arg(long, default_value = "http://127.0.0.1:8104")]
@@ -282,6 +306,10 @@ async fn run(command: Command) -> anyhow::Result<()> {
         }
         Command::Replay(Replay { file, config, map, ports, json }) => {
             replay::run(replay::Options { file, config, map, ports, json })
+        }
+        Command::Plan(Plan { node, dry_run: _, limit_kw, url, token_file, json }) => {
+            let token = token(token_file.as_deref())?;
+            plan::run(plan::Options { url, token, node, limit_kw, json }).await
         }
         Command::Journal(asked) => {
             let (ask, Folder { folder, json }) = match asked {

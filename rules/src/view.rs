@@ -85,6 +85,50 @@ pub struct Resumption {
     pub acts: Vec<Event>,
 }
 
+/// What a limit rule would do with the loads of now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DryRun {
+    /// The node.
+    pub node: NodeId,
+    /// The instant whose loads it is reckoned with.
+    pub at: Timestamp,
+    /// Of the node.
+    pub load: Power,
+    /// Under which limit.
+    pub limit: Power,
+    /// What its plans aim at.
+    pub target: Power,
+    /// How far the load is above the limit, if it is.
+    pub level: Option<Level>,
+    /// The plans in their order, each taken to come to what it expects.
+    pub plans: Vec<Event>,
+    /// By all of them together.
+    pub shed: Power,
+    /// Rounds that they shed.
+    pub rounds: u32,
+    /// Customers that they touch.
+    pub customers: u32,
+    /// What the load would still be above the target.
+    pub missing: Power,
+    /// Why the checker would refuse the next plan, if it would.
+    pub refused: Option<String>,
+}
+
+/// Why there is no dry run.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
+#[serde(rename_all = "snake_case", tag = "not_planned")]
+#[allow(missing_docs, reason = "the messages say it")]
+pub enum NotPlanned {
+    #[error("node {node} is not in the inventory")]
+    UnknownNode { node: NodeId },
+    #[error("{node}: no rule limits it, so there is nothing that would be done")]
+    NoRule { node: NodeId },
+    #[error("{node}: its load is not known from good and fresh readings")]
+    LoadUnknown { node: NodeId },
+    #[error("a limit of {limit} is none: wanted more than 0")]
+    NoLimit { limit: Power },
+}
+
 impl View {
     /// Orders shown at most.
     pub const ORDERS_MAX: usize = 200;

@@ -1,6 +1,7 @@
 //! What operators look up: load curves and peaks, time above the limit, energy, gaps, histories.
 
-use headroom_rules::model::{NodeId, PointKind, Span, Timestamp};
+use headroom_rules::model::{NodeId, PointKind, Power, Span, Timestamp};
+use headroom_rules::view::NotPlanned;
 use serde_json::json;
 use warp::http::StatusCode;
 use warp::reply::Response;
@@ -48,6 +49,24 @@ pub(super) async fn load(api: &Api, id: &str, pairs: Pairs) -> Result<Response, 
     }
     let summary = store.load_summary(node, from, to).await?;
     Ok(ok(&json!({ "from": from, "to": to, "summary": summary, "curve": curve })))
+}
+
+/// What the rule of a node would do now, under `limit_kw` or the limit in force. Nothing of it is done.
+pub(super) async fn plan(api: &Api, id: &str, pairs: Pairs) -> Result<Response, Fault> {
+    let node: NodeId = id.parse().map_err(|error| Fault::bad_request(format!("no node's id: {error}")))?;
+    let params = Params::parse(pairs, &["limit_kw"])?;
+    let limit = match params.text("limit_kw") {
+        Some(_) => Some(Power::from_kw(params.number("limit_kw", 0, &(1..=10_000_000))?)),
+        None => None,
+    };
+    let run = api.handle.dry_run(node, limit).await?.map_err(|why| {
+        let status = match why {
+            NotPlanned::UnknownNode { .. } => StatusCode::NOT_FOUND,
+            _ => StatusCode::CONFLICT,
+        };
+        Fault::new(status, why.to_string())
+    })?;
+    Ok(ok(&run))
 }
 
 /// The highest value of a point that may decide, and when.

@@ -75,6 +75,9 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let load = warp::path!("api" / "v1" / "nodes" / String / "load")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::load(&api, &id, pairs).await) });
+    let plan = warp::path!("api" / "v1" / "nodes" / String / "plan")
+        .and(looks.clone())
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::plan(&api, &id, pairs).await) });
     let peak = warp::path!("api" / "v1" / "terminals" / String / "peak")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::peak(&api, &id, pairs).await) });
@@ -124,7 +127,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
     let asked = read.or(collect).unify().or(automatic).unify();
-    let looked = load.or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
+    let looked = load.or(plan).unify().or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
     seen.boxed()
         .or(looked.boxed())
         .unify()

@@ -5,13 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use headroom_rules::input::{Authority, Input, Origin, Request};
-use headroom_rules::model::{Power, Quality, Reading, RoundNo, Span, TerminalId, Timestamp};
+use headroom_rules::model::{NodeId, Power, Quality, Reading, RoundNo, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState};
+use headroom_rules::outlook::Level;
 use headroom_rules::output::{
     Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output, Refusal, Reply,
 };
 use headroom_rules::tags::{TagId, TagOn};
-use headroom_rules::view::{Burden, Resumption, Stopped, TerminalDetail, TerminalView, View};
+use headroom_rules::view::{Burden, DryRun, NotPlanned, Resumption, Stopped, TerminalDetail, TerminalView, View};
 use headroom_terminals::agent::CURVE_FILE;
 use headroom_terminals::iec104::access::refusals::{NOBODY, Refusal as TurnedAway, Refusals};
 use headroom_terminals::iec104::asdu::element::{Qcc, Qoi};
@@ -302,11 +303,33 @@ fn a_resumption() -> Resumption {
     Resumption { stopped, at: NOW, within: Span::from_s(60), acts }
 }
 
+fn a_dry_run(node: NodeId, limit: Option<Power>) -> Result<DryRun, NotPlanned> {
+    if node != "F1".parse().unwrap() {
+        return Err(NotPlanned::NoRule { node });
+    }
+    let limit = limit.unwrap_or(RATED);
+    Ok(DryRun {
+        node,
+        at: NOW,
+        load: RATED,
+        limit,
+        target: limit.percent(95),
+        level: Level::of(RATED, limit),
+        plans: Vec::new(),
+        shed: Power::ZERO,
+        rounds: 0,
+        customers: 0,
+        missing: Power::ZERO,
+        refused: None,
+    })
+}
+
 async fn answer_questions(mut questioned: mpsc::Receiver<Question>) {
     while let Some(question) = questioned.recv().await {
         match question {
             Question::Terminal(id, answer) => drop(answer.send((id == terminal()).then(a_detail))),
             Question::Resumption(answer) => drop(answer.send(Some(a_resumption()))),
+            Question::DryRun(node, limit, answer) => drop(answer.send(a_dry_run(node, limit))),
         }
     }
 }
@@ -590,6 +613,21 @@ async fn the_console_reads_what_resuming_would_do_and_one_call_stops_everything(
     assert_eq!(centre.asked.lock().unwrap()[0].1, Request::StopAutomatic { reason: "smoke".into() });
     let (status, _) = centre.post(&json!({ "request": "resume_automatic", "reason": "a\u{7}b" })).await;
     assert_eq!(status, StatusCode::BAD_REQUEST, "a bell is no text");
+}
+
+#[tokio::test]
+async fn what_a_rule_would_do_is_asked_with_a_limit_or_without_and_refused_with_a_sentence() {
+    let centre = Centre::start().await;
+    let client = Client::new(&centre.url, TOKEN.into()).unwrap();
+    let f1 = "F1".parse().unwrap();
+    let run = client.dry_run(f1, None).await.unwrap();
+    assert_eq!((run.limit, run.level), (RATED, None));
+    let run = client.dry_run(f1, Some(900)).await.unwrap();
+    assert_eq!((run.limit, run.level), (Power::from_kw(900), Some(Level::Yellow)));
+    let error = client.dry_run("F2".parse().unwrap(), None).await.unwrap_err();
+    assert_eq!(error.to_string(), "F2: no rule limits it, so there is nothing that would be done");
+    let (status, _) = centre.get("/api/v1/nodes/F1/plan?limit_kw=0").await;
+    assert_eq!(status, StatusCode::BAD_REQUEST);
 }
 
 #[tokio::test]

@@ -167,6 +167,10 @@ impl<M: Machine> EngineTask<M> {
                         let copy = self.machine.clone();
                         tokio::task::spawn_blocking(move || drop(answer.send(copy.resumption())));
                     }
+                    Some(Question::DryRun(node, limit, answer)) => {
+                        let copy = self.machine.clone();
+                        tokio::task::spawn_blocking(move || drop(answer.send(copy.dry_run(node, limit))));
+                    }
                     None => asked = false,
                 },
                 Ok(()) = self.trouble.changed() => self.changed = true,

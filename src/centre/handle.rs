@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use headroom_rules::input::{Input, Origin, Request};
-use headroom_rules::model::{Span, TerminalId};
+use headroom_rules::model::{NodeId, Power, Span, TerminalId};
 use headroom_rules::output::{Refusal, Reply};
-use headroom_rules::view::{Resumption, TerminalDetail, View};
+use headroom_rules::view::{DryRun, NotPlanned, Resumption, TerminalDetail, View};
 use headroom_terminals::iec104::access::refusals::Refusals;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::time::timeout;
@@ -30,6 +30,8 @@ pub enum Question {
     Terminal(TerminalId, oneshot::Sender<Option<TerminalDetail>>),
     /// What resuming automatic control would do; none while it runs.
     Resumption(oneshot::Sender<Option<Resumption>>),
+    /// What the rule of a node would do now under a limit, or under the one in force.
+    DryRun(NodeId, Option<Power>, oneshot::Sender<Result<DryRun, NotPlanned>>),
 }
 
 /// Why a request got no answer. Shown to the person as it stands.
@@ -122,6 +124,19 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         let asking = async {
             self.questions.send(Question::Resumption(answer)).await.map_err(|_| Unavailable::Stopping)?;
+            answered.await.map_err(|_| Unavailable::Stopping)
+        };
+        timeout(RECKONED_WITHIN, asking).await.unwrap_or(Err(Unavailable::NotReckoned))
+    }
+
+    /// What the rule of a node would do now under a limit, or under the one in force, reckoned on a copy of the engine.
+    ///
+    /// # Errors
+    /// The outer error when the engine gives no answer in time, the inner one when there is nothing to reckon with.
+    pub async fn dry_run(&self, node: NodeId, limit: Option<Power>) -> Result<Result<DryRun, NotPlanned>, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let asking = async {
+            self.questions.send(Question::DryRun(node, limit, answer)).await.map_err(|_| Unavailable::Stopping)?;
             answered.await.map_err(|_| Unavailable::Stopping)
         };
         timeout(RECKONED_WITHIN, asking).await.unwrap_or(Err(Unavailable::NotReckoned))

@@ -2,9 +2,9 @@
 
 use headroom_rules::engine::Engine;
 use headroom_rules::input::Input;
-use headroom_rules::model::TerminalId;
+use headroom_rules::model::{NodeId, Power, TerminalId};
 use headroom_rules::output::Output;
-use headroom_rules::view::{Resumption, TerminalDetail, View};
+use headroom_rules::view::{DryRun, NotPlanned, Resumption, TerminalDetail, View};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -21,6 +21,8 @@ pub(super) trait Machine: Clone + Serialize + DeserializeOwned + Send + 'static 
     fn terminal(&self, id: TerminalId) -> Option<TerminalDetail>;
     /// What resuming automatic control would do; none while it runs.
     fn resumption(&self) -> Option<Resumption>;
+    /// What the rule of a node would do now under a limit, or under the one in force.
+    fn dry_run(&self, node: NodeId, limit: Option<Power>) -> Result<DryRun, NotPlanned>;
 }
 
 impl Machine for Engine {
@@ -38,6 +40,9 @@ impl Machine for Engine {
     }
     fn resumption(&self) -> Option<Resumption> {
         self.resumption()
+    }
+    fn dry_run(&self, node: NodeId, limit: Option<Power>) -> Result<DryRun, NotPlanned> {
+        self.dry_run(node, limit)
     }
 }
 

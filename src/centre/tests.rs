@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use headroom_rules::input::{Input, Origin as From, Request};
-use headroom_rules::model::{RoundNo, TerminalId, Timestamp};
+use headroom_rules::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Command, NotSent, OrderId, Outcome, Step};
 use headroom_rules::output::{Event, Happening, Output, Reply};
-use headroom_rules::view::{Resumption, TerminalDetail, View};
+use headroom_rules::view::{DryRun, NotPlanned, Resumption, TerminalDetail, View};
 use headroom_sim::scenario::Scenario;
 use headroom_sim::server::SimClock;
 use headroom_terminals::iec104::Command as LinkCommand;
@@ -71,6 +71,9 @@ impl Machine for Counter {
     }
     fn resumption(&self) -> Option<Resumption> {
         None
+    }
+    fn dry_run(&self, node: NodeId, _: Option<Power>) -> Result<DryRun, NotPlanned> {
+        Err(NotPlanned::UnknownNode { node })
     }
 }
 

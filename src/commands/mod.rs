@@ -1,4 +1,4 @@
-//! What each subcommand does: `capture`, `demo`, `export`, `inventory`, `journal`, `replay`, `serve`, `sim`, `terminal`, `token`. Their arguments are in `main`; `check` and
+//! What each subcommand does: `capture`, `demo`, `export`, `inventory`, `journal`, `plan`, `replay`, `serve`, `sim`, `terminal`, `token`. Their arguments are in `main`; `check` and
 //! `console` are in [`crate::config`] and [`crate::console`].
 //!
 //! `served` is a centre with its API, as `serve` and `demo` run it; `logging`, `stop` and `whole_file` are how a process
@@ -12,6 +12,7 @@ pub mod export;
 pub mod inventory;
 pub mod journal;
 mod logging;
+pub mod plan;
 pub mod replay;
 pub mod serve;
 mod served;

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use headroom_rules::input::Request;
-use headroom_rules::model::{PointKind, TerminalId, Timestamp};
-use headroom_rules::view::{Resumption, View};
+use headroom_rules::model::{NodeId, PointKind, TerminalId, Timestamp};
+use headroom_rules::view::{DryRun, Resumption, View};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -187,6 +187,13 @@ impl Client {
         let path = "/api/v1/automatic";
         let answer = self.send::<Automatic>(path, self.request(Method::GET, path), READ_TIMEOUT).await;
         Message::Resumption(answer.map(|automatic| automatic.resumption).map_err(in_a_sentence))
+    }
+
+    /// What the rule of a node would do now, under a limit in kW or under the one in force.
+    pub(crate) async fn dry_run(&self, node: NodeId, limit_kw: Option<u32>) -> Result<DryRun, ClientError> {
+        let limit = limit_kw.map_or_else(String::new, |kw| format!("?limit_kw={kw}"));
+        let path = format!("/api/v1/nodes/{node}/plan{limit}");
+        self.send(&path, self.request(Method::GET, &path), READ_TIMEOUT).await
     }
 
     pub(crate) async fn ask(&self, asked: Asked, request: Request) -> Message {

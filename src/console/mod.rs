@@ -26,6 +26,8 @@ mod view;
 use std::io::{IsTerminal, Write, stdin, stdout};
 
 use anyhow::Context;
+use headroom_rules::model::NodeId;
+use headroom_rules::view::DryRun;
 use ratatui::Terminal;
 use ratatui::backend::TestBackend;
 use ratatui::buffer::Buffer;
@@ -80,6 +82,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     crossterm::style::force_color_output(true);
     let state = State::new(Theme { colour }, (80, 24));
     runtime::interactive(state, client).await.context("the console's terminal failed")
+}
+
+/// What the rule of a node would do now at a centre, under a limit in kW or under the one in force.
+///
+/// # Errors
+/// No centre, no access, or nothing to reckon with, in a sentence.
+pub async fn dry_run(url: &str, token: String, node: NodeId, limit_kw: Option<u32>) -> anyhow::Result<DryRun> {
+    Ok(Client::new(url, token)?.dry_run(node, limit_kw).await?)
 }
 
 /// One frame as plain text, without spaces at the ends of lines.

@@ -14,6 +14,7 @@ mod area;
 mod automatic;
 pub(crate) mod cold_load;
 mod curves;
+mod dry_run;
 pub(crate) mod effects;
 mod foresight;
 pub(crate) mod grid;

@@ -5,6 +5,7 @@ mod area;
 mod automatic;
 mod cold_load;
 mod curves;
+mod dry_run;
 mod fleet;
 mod foresight;
 mod grid;
