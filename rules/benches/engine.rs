@@ -20,7 +20,7 @@ use headroom_rules::model::{
 };
 use headroom_rules::output::{AlarmPriority, Event, Happening, Output};
 use headroom_rules::own::{Act, Own, Rule};
-use headroom_rules::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
 use measure::Report;
 
 const START: Timestamp = Timestamp::new(1_700_000_000_000);
@@ -202,6 +202,8 @@ fn policy(limits: Vec<LimitRule>) -> Policy {
     Policy {
         limits,
         calendar: None,
+        flow: Flow::default(),
+        groups: GroupRules::default(),
         baseline: Span::from_s(900),
         reading_age_max: Span::from_s(120),
         order_expiry: Span::from_s(60),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId, Outcome};
 use crate::output::{AlarmCause, AlarmId};
@@ -178,6 +179,34 @@ pub enum Request {
     RemoveTag {
         /// Which.
         tag: TagId,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Draw up a group order; nothing is sent yet. The answer is its number.
+    DraftGroup {
+        /// What it does.
+        act: GroupAct,
+        /// To whom.
+        scope: GroupScope,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
+    /// The second person's word for a group order (`second-person`).
+    ApproveGroup {
+        /// Which.
+        group: GroupId,
+    },
+    /// Execute a group order. Whoever drew it up, or approved it, may.
+    ExecuteGroup {
+        /// Which.
+        group: GroupId,
+    },
+    /// Call a group order off. Whoever drew it up, or approved it, may, and a supervisor.
+    CancelGroup {
+        /// Which.
+        group: GroupId,
         /// Why, for the audit log; may be empty.
         #[serde(default)]
         reason: String,

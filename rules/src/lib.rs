@@ -9,6 +9,7 @@
 pub mod calendar;
 pub mod engine;
 pub mod expression;
+pub mod groups;
 pub mod input;
 mod limiting;
 pub mod local_control;

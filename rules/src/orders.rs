@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::groups::GroupId;
 use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
 
 /// Number of an order, rising from 1 over the whole life of a journal.
@@ -77,6 +78,13 @@ pub enum Issuer {
         /// The node.
         node: NodeId,
     },
+    /// Two people, or one where no second is wanted: a group order.
+    Group {
+        /// Which.
+        group: GroupId,
+        /// Who executed it.
+        name: String,
+    },
     /// A person.
     Operator {
         /// Name, as the token says.
@@ -88,15 +96,18 @@ impl fmt::Display for Issuer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Limit { node } => write!(f, "limit of {node}"),
+            Self::Group { group, name } => write!(f, "group order {group} of {name}"),
             Self::Operator { name } => f.write_str(name),
         }
     }
 }
 
-/// Where an order stands. The last five are final.
+/// Where an order stands. The last six are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OrderState {
+    /// Wanted by all whose word it takes. It waits for its turn: so many selects, and so many orders a minute, are permitted.
+    Approved,
     /// The select is under way.
     Selecting,
     /// The terminal confirmed the select and waits for the execute.
@@ -109,6 +120,8 @@ pub enum OrderState {
     Unknown,
     /// Final: the point shows the wanted position or value.
     Confirmed,
+    /// Final: confirmed, and the power behind the switch was measured to be gone, two minutes later.
+    Verified,
     /// Final: refused by the terminal or by a rule; nothing was switched.
     Refused,
     /// Final: withdrawn before its execute.
@@ -122,19 +135,34 @@ pub enum OrderState {
 impl OrderState {
     /// Whether nothing more will happen to the order.
     pub const fn is_final(self) -> bool {
-        matches!(self, Self::Confirmed | Self::Refused | Self::Cancelled | Self::Expired | Self::Failed)
+        matches!(
+            self,
+            Self::Confirmed | Self::Verified | Self::Refused | Self::Cancelled | Self::Expired | Self::Failed
+        )
+    }
+
+    /// Whether its execute has not gone out yet and may still do so.
+    pub const fn awaits_execute(self) -> bool {
+        matches!(self, Self::Approved | Self::Selecting | Self::Selected)
+    }
+
+    /// Whether it had its effect.
+    pub const fn took_effect(self) -> bool {
+        matches!(self, Self::Confirmed | Self::Verified)
     }
 }
 
 impl fmt::Display for OrderState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
+            Self::Approved => "approved",
             Self::Selecting => "selecting",
             Self::Selected => "selected",
             Self::Executing => "executing",
             Self::Executed => "executed",
             Self::Unknown => "unknown",
             Self::Confirmed => "confirmed",
+            Self::Verified => "verified",
             Self::Refused => "refused",
             Self::Cancelled => "cancelled",
             Self::Expired => "expired",

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::groups::{GroupAct, GroupId};
 use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Order, OrderId};
 use crate::outlook::Outlook;
@@ -46,6 +47,11 @@ pub enum Reply {
         /// Its number.
         target: TargetId,
     },
+    /// The group order that the request made or moved.
+    Group {
+        /// Its number.
+        group: GroupId,
+    },
     /// The tag that was hung or taken off.
     Tag {
         /// Its number.
@@ -76,6 +82,26 @@ pub enum Refusal {
         "{on} is tagged by {owner} since {since} ({tag}: {reason}); {owner} or a supervisor has to take the tag off first"
     )]
     Tagged { tag: TagId, on: String, owner: String, reason: String, since: Timestamp },
+    #[error("{terminal}: it is excluded from orders to many terminals at once")]
+    Excluded { terminal: TerminalId },
+    #[error("no round can be ordered to {act}: {why}")]
+    GroupEmpty { act: GroupAct, why: String },
+    #[error("{rounds} rounds are too many for one group order: wanted at most {most}")]
+    GroupTooLarge { rounds: u32, most: u32 },
+    #[error("group order {group} does not exist, or is of long ago")]
+    UnknownGroup { group: GroupId },
+    #[error("group order {group} is {state}: wanted {wanted}")]
+    GroupState { group: GroupId, state: String, wanted: String },
+    #[error("group order {group} was drawn up by {drafted_by}: a second person has to approve it")]
+    SamePerson { group: GroupId, drafted_by: String },
+    #[error("group order {group} has {power} in {rounds} rounds, so a second person has to approve it first")]
+    SecondPersonWanted { group: GroupId, power: Power, rounds: u32 },
+    #[error("group order {group} needs no second person: whoever drew it up may execute it")]
+    NoSecondPersonWanted { group: GroupId },
+    #[error("group order {group} had {approved} when {by} approved it and has {power} now: it has to be approved anew")]
+    GroupStale { group: GroupId, approved: Power, power: Power, by: String },
+    #[error("group order {group} is that of {people}; only they may go on with it")]
+    NotOfGroup { group: GroupId, people: String },
     #[error("tag {tag} does not exist, or has been taken off")]
     UnknownTag { tag: TagId },
     #[error("tag {tag} on {on} is {owner}'s; only {owner} or a supervisor may take it off")]
@@ -513,6 +539,29 @@ pub enum Happening {
     TargetDropped { node: NodeId, target: TargetId, why: String },
     /// A limit that was set is in force no more: new rules give the node a lower one, or none.
     SetLimitDropped { node: NodeId, set: Power, rated: Option<Power> },
+    /// A person drew up a group order.
+    GroupDrafted {
+        group: GroupId,
+        act: GroupAct,
+        of: String,
+        rounds: u32,
+        left_out: u32,
+        power: Power,
+        second_person: bool,
+        by: String,
+    },
+    /// A second person said so too.
+    GroupApproved { group: GroupId, power: Power, by: String },
+    /// The approval of a group order holds no more: its power has grown.
+    GroupStale { group: GroupId, approved: Power, power: Power },
+    /// The orders of a group go out.
+    GroupExecuted { group: GroupId, act: GroupAct, rounds: u32, left_out: u32, power: Power, by: String },
+    /// The orders of a group are at their end.
+    GroupDone { group: GroupId, confirmed: u32, failed: u32, left_out: u32 },
+    /// A group order was called off; so many of its orders were withdrawn.
+    GroupCancelled { group: GroupId, withdrawn: u32, by: String, reason: String },
+    /// Nobody executed a group order in time.
+    GroupExpired { group: GroupId },
     /// A person hung a tag.
     TagHung { tag: Tag },
     /// A person took a tag off, the owner or another.
@@ -863,6 +912,31 @@ impl fmt::Display for Happening {
             Self::SetLimitDropped { node, set, rated: None } => {
                 write!(f, "{node}: the limit of {set} that was set is dropped, no rule limits the node any more")
             }
+            Self::GroupDrafted { group, act, of, rounds, left_out, power, second_person, by } => {
+                write!(
+                    f,
+                    "group order {group} drawn up by {by}: {act} {of}, {rounds} rounds with {power}, {left_out} left out"
+                )?;
+                f.write_str(if *second_person { "; a second person has to approve it" } else { "" })
+            }
+            Self::GroupApproved { group, power, by } => write!(f, "group order {group} approved by {by} at {power}"),
+            Self::GroupStale { group, approved, power } => {
+                write!(f, "group order {group}: approved at {approved}, {power} now: it has to be approved anew")
+            }
+            Self::GroupExecuted { group, act, rounds, left_out, power, by } => {
+                write!(
+                    f,
+                    "group order {group} executed by {by}: {act} {rounds} rounds with {power}, {left_out} left out"
+                )
+            }
+            Self::GroupDone { group, confirmed, failed, left_out } => {
+                write!(f, "group order {group}: {confirmed} confirmed, {failed} not, {left_out} left out")
+            }
+            Self::GroupCancelled { group, withdrawn, by, reason } => {
+                let why = if reason.is_empty() { "" } else { ": " };
+                write!(f, "group order {group} called off by {by}, {withdrawn} orders withdrawn{why}{reason}")
+            }
+            Self::GroupExpired { group } => write!(f, "group order {group} was not executed in time"),
             Self::TagHung { tag: Tag { id, on, owner, reason, .. } } => {
                 write!(f, "{on}: tagged by {owner} ({id}): {reason}")
             }

@@ -17,6 +17,12 @@ pub struct Policy {
     /// A target reduction is reckoned from the mean load of so long before its beginning, 1..=60 min.
     #[serde(default = "Policy::baseline_before")]
     pub baseline: Span,
+    /// How many orders go out at once, and how many a minute. Rules of before there were bounds have none.
+    #[serde(default)]
+    pub flow: Flow,
+    /// When a group order takes two people, and how long their word holds.
+    #[serde(default)]
+    pub groups: GroupRules,
     /// A reading older than this decides nothing.
     pub reading_age_max: Span,
     /// How long an order may live before it must have been executed.
@@ -66,6 +72,54 @@ impl Policy {
 
     fn place(&self, node: NodeId) -> Option<usize> {
         self.limits.binary_search_by_key(&node, |rule| rule.node).ok()
+    }
+}
+
+/// Bounds of flow, so that no feeder and no channel is flooded; none means no bound.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Flow {
+    /// Orders that are selected within any minute, in all; at least 1.
+    pub orders_per_min: Option<u32>,
+    /// Of these, below one feeder.
+    pub orders_per_min_feeder: Option<u32>,
+    /// Selects that stand or are under way at the same time, in all; at least 1.
+    pub selects_max: Option<u32>,
+    /// Of these, below one feeder.
+    pub selects_max_feeder: Option<u32>,
+}
+
+impl Flow {
+    /// What `rules.toml` has unless it says otherwise: more than the channels of a feeder carry, and a bound all the same.
+    pub const GENEROUS: Self = Self {
+        orders_per_min: Some(6_000),
+        orders_per_min_feeder: Some(1_200),
+        selects_max: Some(1_000),
+        selects_max_feeder: Some(200),
+    };
+}
+
+/// How group orders are given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupRules {
+    /// A group trip of more than this takes a second person; none: no power alone does.
+    pub second_person_above: Option<Power>,
+    /// A group trip of more rounds than this takes a second person; none: no number alone does.
+    pub second_person_rounds: Option<u32>,
+    /// A draft, an approval, and then the orders, hold for so long.
+    pub expiry: Span,
+    /// An approval is stale when the group's power has grown by more than this, in % of what was approved.
+    pub growth_percent: u16,
+}
+
+impl Default for GroupRules {
+    /// What `rules.toml` has unless it says otherwise: the figures are customary.
+    fn default() -> Self {
+        Self {
+            second_person_above: Some(Power::from_kw(1_000)),
+            second_person_rounds: Some(20),
+            expiry: Span::from_s(900),
+            growth_percent: 10,
+        }
     }
 }
 

@@ -8,7 +8,7 @@ use crate::model::{
 };
 use crate::outlook::{Fairness, Next, NoMore, Outlook};
 use crate::own::Own;
-use crate::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
+use crate::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
 
 pub(crate) const START: Timestamp = Timestamp::new(1_700_000_000_000);
 
@@ -148,6 +148,8 @@ pub(crate) fn policy(limits: Vec<LimitRule>) -> Policy {
     Policy {
         limits,
         calendar: None,
+        flow: Flow::default(),
+        groups: GroupRules::default(),
         baseline: s(900),
         reading_age_max: s(60),
         order_expiry: s(60),

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::expression::Value;
+use crate::groups::GroupLine;
 use crate::model::{
     CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
     SwitchPosition, TerminalId, Timestamp,
@@ -32,6 +33,9 @@ pub struct View {
     /// Target reductions that are planned or in force, by node and time.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// The newest group orders first, without their rounds.
+    #[serde(default)]
+    pub groups: Vec<GroupLine>,
     /// The tags that hang, by number.
     #[serde(default)]
     pub tags: Vec<Tag>,

@@ -7,7 +7,7 @@ use headroom_rules::model::{
     RoundNo, Span, Terminal, TerminalId,
 };
 use headroom_rules::own::Own;
-use headroom_rules::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -296,6 +296,8 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
     Ok(Policy {
         limits,
         calendar: None,
+        flow: Flow::GENEROUS,
+        groups: GroupRules::default(),
         baseline: Span::from_s(900),
         reading_age_max: Span::from_s(120),
         // Simulated time runs fast: twenty minutes leave an operator twenty seconds at factor 60.

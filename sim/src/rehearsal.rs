@@ -132,7 +132,7 @@ async fn an_evening_peak_is_shed_verified_and_restored_and_nobody_guaranteed_is_
         assert_eq!(centre.count(|what| matches!(what, Happening::PlanRefused { .. })), 0, "{}", story());
         let peaks = centre.plant.lock().feeders().iter().filter(|feeder| feeder.peaks).count();
         assert_eq!(centre.count(|what| matches!(what, Happening::Restored { .. })), peaks, "{}", story());
-        assert!(centre.orders.values().all(|(state, ..)| *state == OrderState::Confirmed), "{:?}", centre.orders);
+        assert!(centre.orders.values().all(|(state, ..)| state.took_effect()), "{:?}", centre.orders);
         assert_eq!(centre.tripped_guaranteed(), 0);
         let off: usize = centre.engine.view().nodes.iter().map(|node| node.rounds_shed as usize).sum();
         assert_eq!(off, 0, "{}", story());

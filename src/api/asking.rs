@@ -166,6 +166,8 @@ fn check(request: &Request) -> Result<(), Fault> {
     let (what, text) = match request {
         Request::Select { reason, .. }
         | Request::SetTag { reason, .. }
+        | Request::DraftGroup { reason, .. }
+        | Request::CancelGroup { reason, .. }
         | Request::RemoveTag { reason, .. }
         | Request::SetLimit { reason, .. }
         | Request::SetTarget { reason, .. }
@@ -174,7 +176,10 @@ fn check(request: &Request) -> Result<(), Fault> {
         | Request::StopAutomatic { reason }
         | Request::ResumeAutomatic { reason } => ("reason", reason),
         Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),
-        Request::Execute { .. } | Request::Cancel { .. } => return Ok(()),
+        Request::Execute { .. }
+        | Request::Cancel { .. }
+        | Request::ApproveGroup { .. }
+        | Request::ExecuteGroup { .. } => return Ok(()),
     };
     let chars = text.chars().count();
     if chars > TEXT_CHARS_MAX {

@@ -14,6 +14,7 @@
 //! | `GET /nodes/{id}/load?from=MS&to=MS` | a node's load curve, peak, energy, time above its limit |
 //! | `GET /completeness?day=2026-01-31` | of each terminal: quarters read, late, filled, missing, with the rate |
 //! | `GET /orders`, `/alarms`, `/audit`, `/events` | newest first, by `about`, `from`, `to`, `limit` |
+//! | `GET /groups/{id}` | a group order with the result of each round; all of them in the view, without |
 //! | `GET /health` | journal, store and links |
 //! | `POST /terminals/{id}/read?what=counters` or `point=CODE` | reads it now (召测) |
 //! | `POST /terminals/{id}/collect?from=MS&to=MS` | fetches what it remembers and the store lacks |

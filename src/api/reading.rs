@@ -1,5 +1,6 @@
 //! What operators look at.
 
+use headroom_rules::groups::GroupId;
 use headroom_rules::input::Authority;
 use headroom_rules::model::{NodeId, PointKind, Span, TerminalId, Timestamp};
 use serde::Serialize;
@@ -48,6 +49,13 @@ pub(super) fn about(api: &Api, caller: &Caller) -> Response {
 pub(super) async fn view(api: &Api) -> Result<Response, Fault> {
     let text = api.view_text.newest(&api.handle.view).await?;
     Ok(json_text(StatusCode::OK, text))
+}
+
+pub(super) async fn group(api: &Api, id: u64) -> Result<Response, Fault> {
+    let id = GroupId(id);
+    let group = api.handle.group(id).await?;
+    let unknown = || Fault::new(StatusCode::NOT_FOUND, format!("group order {id} does not exist, or is of long ago"));
+    Ok(ok(&group.ok_or_else(unknown)?))
 }
 
 pub(super) async fn terminal(api: &Api, id: &str) -> Result<Response, Fault> {

@@ -49,6 +49,10 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(only(Method::GET, READS))
         .and(api.clone())
         .then(|id: String, api: Arc<Api>| async move { settle(reading::terminal(&api, &id).await) });
+    let group = warp::path!("api" / "v1" / "groups" / u64)
+        .and(only(Method::GET, READS))
+        .and(api.clone())
+        .then(|id: u64, api: Arc<Api>| async move { settle(reading::group(&api, id).await) });
     let read = warp::path!("api" / "v1" / "terminals" / String / "read")
         .and(only(Method::POST, ASKS))
         .and(api.clone())
@@ -126,7 +130,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
 
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
-    let asked = read.or(collect).unify().or(automatic).unify();
+    let asked = read.or(collect).unify().or(automatic).unify().or(group).unify();
     let looked = load.or(plan).unify().or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
     seen.boxed()
         .or(looked.boxed())

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use headroom_rules::groups::{Group, GroupAct, GroupId, GroupLine, GroupScope, GroupState, Member, MemberState};
 use headroom_rules::input::{Authority, Input, Origin, Request};
 use headroom_rules::model::{NodeId, Power, Quality, Reading, RoundNo, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState};
@@ -117,6 +118,36 @@ fn an_order() -> Order {
         power_before: None,
         power_after: None,
     }
+}
+
+fn a_group() -> Group {
+    let line = GroupLine {
+        id: GroupId(3),
+        act: GroupAct::Trip,
+        scope: GroupScope::Rounds { rounds: vec![(terminal(), RoundNo::ALL[0])] },
+        reason: "storm".into(),
+        state: GroupState::Approved,
+        drafted_by: "wang".into(),
+        second_person: true,
+        approved_by: Some("li".into()),
+        power: Power::from_kw(1_200),
+        drafted_at: NOW,
+        changed_at: NOW,
+        expires_at: NOW,
+        rounds: 1,
+        left_out: 0,
+        confirmed: 0,
+        failed: 0,
+    };
+    let member = Member {
+        terminal: terminal(),
+        round: RoundNo::ALL[0],
+        power: Power::from_kw(1_200),
+        state: MemberState::Waiting,
+        order: None,
+        why: String::new(),
+    };
+    Group { line, members: vec![member] }
 }
 
 fn an_alarm() -> Alarm {
@@ -328,6 +359,7 @@ async fn answer_questions(mut questioned: mpsc::Receiver<Question>) {
     while let Some(question) = questioned.recv().await {
         match question {
             Question::Terminal(id, answer) => drop(answer.send((id == terminal()).then(a_detail))),
+            Question::Group(id, answer) => drop(answer.send((id == GroupId(3)).then(a_group))),
             Question::Resumption(answer) => drop(answer.send(Some(a_resumption()))),
             Question::DryRun(node, limit, answer) => drop(answer.send(a_dry_run(node, limit))),
         }
@@ -587,6 +619,31 @@ async fn a_target_is_asked_for_at_its_nodes_address_and_by_nobody_without_a_toke
         reason: "the region is short".into(),
     };
     assert_eq!((asked[0].0.operator.as_str(), &asked[0].1), ("wang", &wanted));
+}
+
+#[tokio::test]
+async fn a_group_order_is_drawn_up_approved_executed_and_called_off_and_told_round_by_round() {
+    let centre = Centre::start().await;
+    let scope = json!({ "scope": "node", "node": "F1", "class": 5, "numbers": [1, 2] });
+    for body in [
+        json!({ "request": "draft_group", "act": "trip", "scope": scope, "reason": "storm" }),
+        json!({ "request": "draft_group", "act": "restore", "scope": { "scope": "rounds", "rounds": [["T-1", 1]] } }),
+        json!({ "request": "approve_group", "group": 3 }),
+        json!({ "request": "execute_group", "group": 3 }),
+        json!({ "request": "cancel_group", "group": 3, "reason": "over" }),
+    ] {
+        assert_eq!(centre.post(&body).await.0, StatusCode::OK, "{body}");
+    }
+    let asked = centre.asked.lock().unwrap().clone();
+    assert_eq!(asked[2].1, Request::ApproveGroup { group: GroupId(3) });
+    assert!(matches!(&asked[0].1, Request::DraftGroup { act: GroupAct::Trip, scope: GroupScope::Node { .. }, .. }));
+    let (status, body) = centre.get("/api/v1/groups/3").await;
+    assert_eq!(status, StatusCode::OK);
+    assert_eq!(serde_json::from_value::<Group>(body.clone()).unwrap(), a_group());
+    assert_eq!((&body["approved_by"], &body["members"][0]["state"]), (&json!("li"), &json!("waiting")));
+    let (status, body) = centre.get("/api/v1/groups/4").await;
+    assert_eq!(status, StatusCode::NOT_FOUND);
+    assert_eq!(body["error"], "group order G4 does not exist, or is of long ago");
 }
 
 #[tokio::test]

@@ -162,6 +162,7 @@ impl<M: Machine> EngineTask<M> {
                 question = questions.recv(), if asked => match question {
                     // Whoever asked may have given up.
                     Some(Question::Terminal(id, answer)) => drop(answer.send(self.machine.terminal(id))),
+                    Some(Question::Group(id, answer)) => drop(answer.send(self.machine.group(id))),
                     Some(Question::Resumption(answer)) => {
                         // Only the copy is made here: a large fleet's minute takes a while, and inputs are not to wait.
                         let copy = self.machine.clone();

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use headroom_rules::groups::{Group, GroupId};
 use headroom_rules::input::{Input, Origin, Request};
 use headroom_rules::model::{NodeId, Power, Span, TerminalId};
 use headroom_rules::output::{Refusal, Reply};
@@ -28,6 +29,8 @@ const RECKONED_WITHIN: Duration = Duration::from_secs(20);
 pub enum Question {
     /// A terminal in full; none when it is not in the inventory.
     Terminal(TerminalId, oneshot::Sender<Option<TerminalDetail>>),
+    /// A group order with its rounds; none when there is no such, or of long ago.
+    Group(GroupId, oneshot::Sender<Option<Group>>),
     /// What resuming automatic control would do; none while it runs.
     Resumption(oneshot::Sender<Option<Resumption>>),
     /// What the rule of a node would do now under a limit, or under the one in force.
@@ -111,6 +114,19 @@ impl Handle {
         let (answer, answered) = oneshot::channel();
         let asking = async {
             self.questions.send(Question::Terminal(terminal, answer)).await.map_err(|_| Unavailable::Stopping)?;
+            answered.await.map_err(|_| Unavailable::Stopping)
+        };
+        timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(Unavailable::TimedOut))
+    }
+
+    /// A group order with its rounds; none when there is no such, or of long ago.
+    ///
+    /// # Errors
+    /// When the engine gives no answer in time.
+    pub async fn group(&self, group: GroupId) -> Result<Option<Group>, Unavailable> {
+        let (answer, answered) = oneshot::channel();
+        let asking = async {
+            self.questions.send(Question::Group(group, answer)).await.map_err(|_| Unavailable::Stopping)?;
             answered.await.map_err(|_| Unavailable::Stopping)
         };
         timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(Unavailable::TimedOut))

@@ -1,6 +1,7 @@
 //! The engine as its task sees it.
 
 use headroom_rules::engine::Engine;
+use headroom_rules::groups::{Group, GroupId};
 use headroom_rules::input::Input;
 use headroom_rules::model::{NodeId, Power, TerminalId};
 use headroom_rules::output::Output;
@@ -23,6 +24,7 @@ pub(super) trait Machine: Clone + Serialize + DeserializeOwned + Send + 'static 
     fn resumption(&self) -> Option<Resumption>;
     /// What the rule of a node would do now under a limit, or under the one in force.
     fn dry_run(&self, node: NodeId, limit: Option<Power>) -> Result<DryRun, NotPlanned>;
+    fn group(&self, id: GroupId) -> Option<Group>;
 }
 
 impl Machine for Engine {
@@ -43,6 +45,9 @@ impl Machine for Engine {
     }
     fn dry_run(&self, node: NodeId, limit: Option<Power>) -> Result<DryRun, NotPlanned> {
         self.dry_run(node, limit)
+    }
+    fn group(&self, id: GroupId) -> Option<Group> {
+        self.group(id).cloned()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use headroom_rules::groups::{Group, GroupId};
 use headroom_rules::input::{Input, Origin as From, Request};
 use headroom_rules::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Command, NotSent, OrderId, Outcome, Step};
@@ -74,6 +75,9 @@ impl Machine for Counter {
     }
     fn dry_run(&self, node: NodeId, _: Option<Power>) -> Result<DryRun, NotPlanned> {
         Err(NotPlanned::UnknownNode { node })
+    }
+    fn group(&self, _: GroupId) -> Option<Group> {
+        None
     }
 }
 

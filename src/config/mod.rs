@@ -10,6 +10,7 @@ mod check;
 mod collection;
 mod error;
 mod fleet;
+mod flow;
 mod maps;
 mod northbound;
 mod own;

@@ -7,10 +7,11 @@ use std::path::Path;
 use headroom_rules::calendar::Calendar;
 use headroom_rules::model::{Inventory, NodeId, Power, Span};
 use headroom_rules::own::Own;
-use headroom_rules::policy::{FAIRNESS_WEEKS, LimitRule, PassCaps, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, LimitRule, PassCaps, Policy};
 
 use super::calendar;
 use super::error::ConfigErrors;
+use super::flow;
 use super::own;
 use super::reader::{Section, Source, read_file};
 
@@ -62,6 +63,8 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
         let mut policy = Policy {
             limits: Vec::new(),
             calendar: top.section("calendar").and_then(|section| calendar::take(&section)),
+            flow: top.section("flow").map_or(Flow::GENEROUS, |section| flow::take_flow(&section)),
+            groups: top.section("group").as_ref().map(flow::take_groups).unwrap_or_default(),
             baseline: Span::from_s(Policy::BASELINE_MIN * 60),
             reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
             order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
@@ -204,6 +207,7 @@ pub fn to_toml(policy: &Policy) -> String {
         (whole_s(policy.baseline) / 60).max(1),
         policy.fairness_weeks
     );
+    text.push_str(&flow::to_toml(&policy.flow, &policy.groups));
     text.extend(policy.calendar.as_ref().map(calendar::calendar_to_toml));
     for rule in &policy.limits {
         let percent = [

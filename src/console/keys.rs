@@ -269,7 +269,7 @@ pub(crate) fn context(state: &State) -> Context {
             Stage::Following { order, executing, cancelling } => match state.order(order).map(|o| o.state) {
                 Some(at) if at.is_final() => Done,
                 _ if executing || cancelling => Following,
-                None | Some(OrderState::Selecting) => Waiting,
+                None | Some(OrderState::Approved | OrderState::Selecting) => Waiting,
                 Some(OrderState::Selected) if state.checked_back().is_some() => CheckBack,
                 Some(OrderState::Selected) => Waiting,
                 Some(_) => Following,

@@ -437,11 +437,7 @@ impl State {
 
     /// Orders of this operator that hold a terminal's point and wait for a decision.
     pub(crate) fn my_selected(&self) -> Vec<&Order> {
-        self.view
-            .orders
-            .iter()
-            .filter(|o| matches!(o.state, OrderState::Selecting | OrderState::Selected) && self.is_mine(o))
-            .collect()
+        self.view.orders.iter().filter(|o| o.state.awaits_execute() && self.is_mine(o)).collect()
     }
 
     /// Alarms of this priority that nobody acknowledged.

@@ -82,10 +82,12 @@ impl Theme {
         match state {
             OrderState::Failed | OrderState::Unknown => self.medium(),
             OrderState::Refused | OrderState::Expired => self.low(),
-            OrderState::Confirmed | OrderState::Cancelled => self.normal(),
-            OrderState::Selecting | OrderState::Selected | OrderState::Executing | OrderState::Executed => {
-                self.active()
-            }
+            OrderState::Confirmed | OrderState::Verified | OrderState::Cancelled => self.normal(),
+            OrderState::Approved
+            | OrderState::Selecting
+            | OrderState::Selected
+            | OrderState::Executing
+            | OrderState::Executed => self.active(),
         }
     }
 

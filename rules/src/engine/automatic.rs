@@ -41,7 +41,7 @@ impl Engine {
             .ledger
             .open()
             .filter(|order| matches!(order.issuer, Issuer::Limit { .. }))
-            .filter(|order| matches!(order.state, OrderState::Selecting | OrderState::Selected))
+            .filter(|order| order.state.awaits_execute())
             .map(|order| order.id)
             .collect();
         let withdrawn = u32::try_from(waiting.len()).unwrap_or(u32::MAX);

@@ -442,7 +442,7 @@ impl Engine {
             }
             let shown = self.grid.position(terminal, round, self.now);
             let shown = shown.map_or_else(|| "not known".to_owned(), |position| position.to_string());
-            let stuck = if state == OrderState::Confirmed {
+            let stuck = if state.took_effect() {
                 let most = power.percent(100 - i64::from(rule.effect_percent_min));
                 Stuck { position: SwitchPosition::Open, supplied_above: Some(most) }
             } else {
@@ -462,7 +462,7 @@ impl Engine {
         let Choice { terminal, round, power, .. } = *choice;
         let Some(Order { state, power_before, .. }) = self.ledger.get(id) else { return Power::ZERO };
         let open = self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Open);
-        if *state != OrderState::Confirmed && !open {
+        if !state.took_effect() && !open {
             return Power::ZERO;
         }
         let before = power_before.unwrap_or(power);

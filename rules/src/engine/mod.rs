@@ -16,8 +16,10 @@ pub(crate) mod cold_load;
 mod curves;
 mod dry_run;
 pub(crate) mod effects;
+mod flow;
 mod foresight;
 pub(crate) mod grid;
+mod groups;
 mod in_force;
 mod limits;
 mod nested;
@@ -36,6 +38,7 @@ mod tags;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod verified;
 mod view;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -58,6 +61,7 @@ use cold_load::ColdLoads;
 use curves::Curves;
 use effects::Effects;
 use grid::Grid;
+use groups::Groups;
 use in_force::Bounds;
 use limits::Watch;
 use orders::Ledger;
@@ -175,6 +179,9 @@ pub struct Engine {
     /// Set while no rule may act. Snapshots of before there was such a stop have none.
     #[serde(default)]
     stopped: Option<Stopped>,
+    /// Snapshots of before there were group orders have none.
+    #[serde(default)]
+    groups: Groups,
     /// Snapshots of before there were tags have none.
     #[serde(default)]
     tags: Tags,
@@ -224,6 +231,9 @@ impl Engine {
         }
         nodes.clear();
         self.looking_at = nodes;
+        if self.has_freed() {
+            self.let_through(out);
+        }
     }
 
     /// What is looked at once a minute.
@@ -293,6 +303,7 @@ impl Engine {
             // Orders and alarms of the lost inputs are in the store and at the terminals under numbers unknown here.
             self.ledger.skip_numbers(LOST_MAX);
             self.alarms.skip_numbers(LOST_MAX);
+            self.groups.skip_numbers(LOST_MAX);
             self.tags.skip_numbers(LOST_MAX);
         }
         self.alarms.raise(cause, self.now, || detail.to_owned(), out);
@@ -588,6 +599,7 @@ impl Engine {
         self.forget_returns();
         self.orders_on_tick(out);
         self.own_on_tick(out);
+        self.groups_on_tick(out);
         let limited: Vec<NodeId> = self.watches.keys().copied().collect();
         for node in limited {
             self.watch(node, out);

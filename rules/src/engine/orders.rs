@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use super::flow::Gate;
 use super::{Engine, Holder, Shed, Stuck};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
@@ -19,6 +20,8 @@ const EFFECT_WITHIN: Span = Span::from_s(60);
 const READ_AGAIN: Span = Span::from_s(30);
 /// Readings back before an order counts as failed. Only those count that the terminal answered.
 const READINGS_MAX: u8 = 5;
+/// Why an order expired that was never sent.
+pub(super) const TURN_NOT_COME: &str = "its turn did not come in time; nothing was sent";
 /// A cap travels as a floating point number of kW: this much difference is rounding.
 const CAP_TOLERANCE_W: i64 = 500;
 
@@ -35,6 +38,9 @@ pub(super) struct Open {
     expected: Option<Power>,
     /// The terminal refused a step, or did not answer it.
     declined: bool,
+    /// The feeder whose bounds its select counts against.
+    #[serde(default)]
+    feeder: Option<NodeId>,
 }
 
 /// A rule's order that is final, until the rule has drawn its conclusions.
@@ -55,6 +61,12 @@ pub(super) struct Ledger {
     settled: BTreeMap<OrderId, Settled>,
     /// Confirmed, but no power measured since.
     unmeasured: Vec<(TerminalId, RoundNo, OrderId)>,
+    /// Trips that are confirmed and whose effect is measured then.
+    #[serde(default)]
+    unverified: BTreeMap<OrderId, (Timestamp, Order)>,
+    /// What goes out when.
+    #[serde(default)]
+    pub(super) gate: Gate,
 }
 
 impl Ledger {
@@ -83,6 +95,21 @@ impl Ledger {
         known.or_else(|| self.closed.iter().find(|order| order.id == id))
     }
 
+    /// The number that the next order gets.
+    pub(super) const fn next(&self) -> OrderId {
+        OrderId(self.last + 1)
+    }
+
+    pub(super) fn feeder(&self, id: OrderId) -> Option<NodeId> {
+        self.open.get(&id)?.feeder
+    }
+
+    pub(super) fn set_feeder(&mut self, id: OrderId, feeder: Option<NodeId>) {
+        if let Some(open) = self.open.get_mut(&id) {
+            open.feeder = feeder;
+        }
+    }
+
     /// The order, while it is not final.
     pub(super) fn get_open(&self, id: OrderId) -> Option<&Order> {
         self.open.get(&id).map(|open| &open.order)
@@ -108,6 +135,22 @@ impl Ledger {
         self.open().find(|o| o.terminal == terminal && o.action.round() == Some(round)).map(|order| order.id)
     }
 
+    pub(super) fn await_verification(&mut self, id: OrderId, due: Timestamp, order: Order) {
+        self.unverified.insert(id, (due, order));
+    }
+
+    /// Trips whose effect is to be measured now.
+    pub(super) fn take_due(&mut self, now: Timestamp) -> Vec<(OrderId, Order)> {
+        let due: Vec<OrderId> = self.unverified.iter().filter(|(_, (due, _))| now >= *due).map(|(id, _)| *id).collect();
+        due.into_iter().filter_map(|id| Some((id, self.unverified.remove(&id)?.1))).collect()
+    }
+
+    pub(super) fn replace_closed(&mut self, order: &Order) {
+        if let Some(closed) = self.closed.iter_mut().find(|closed| closed.id == order.id) {
+            closed.clone_from(order);
+        }
+    }
+
     /// All rounds that an order has.
     pub(super) fn busy(&self) -> BTreeSet<(TerminalId, RoundNo)> {
         self.open().filter_map(|order| Some((order.terminal, order.action.round()?))).collect()
@@ -130,39 +173,63 @@ impl Engine {
         }
         self.ledger.last += 1;
         let id = OrderId(self.ledger.last);
+        let expires_at = self.now.after(self.expiry_of(&issuer));
         let order = Order {
             id,
             terminal,
             action,
             issuer,
             reason,
-            state: OrderState::Selecting,
+            state: OrderState::Approved,
             detail: String::new(),
             issued_at: self.now,
             changed_at: self.now,
-            expires_at: self.now.after(self.policy.order_expiry),
+            expires_at,
             power_before: None,
             power_after: None,
         };
-        out.push(Output::Order(order.clone()));
         if let (Some(round), Some(power)) = (action.round(), expected) {
             let change = if matches!(action, Action::Trip { .. }) { -power } else { power };
             self.effects.expect(id, terminal, round, change);
         }
-        let expires_at = order.expires_at;
-        out.push(Output::Command(Command { order: id, terminal, action, step: Step::Select, expires_at }));
-        let open =
-            Open { order, selected_at: None, executed_at: None, read_at: None, readings: 0, expected, declined: false };
+        let open = Open {
+            order,
+            selected_at: None,
+            executed_at: None,
+            read_at: None,
+            readings: 0,
+            expected,
+            declined: false,
+            feeder: None,
+        };
         self.ledger.open.insert(id, open);
+        self.enter(id, out);
+        // One that went out at once has told so.
+        if let Some(order) = self.ledger.get_open(id).filter(|order| order.state == OrderState::Approved).cloned() {
+            self.note_member(&order, out);
+            out.push(Output::Order(order));
+        }
         id
     }
 
-    fn move_order(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
+    /// How long an order lives: those of a group all wait for their turn.
+    fn expiry_of(&self, issuer: &Issuer) -> Span {
+        match issuer {
+            Issuer::Group { .. } => self.policy.groups.expiry.max(self.policy.order_expiry),
+            Issuer::Limit { .. } | Issuer::Operator { .. } => self.policy.order_expiry,
+        }
+    }
+
+    pub(super) fn move_order(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
+        let Some(before) = self.ledger.get_open(id).map(|order| order.state) else { return };
+        self.passes(id, before, state);
         let Some(open) = self.ledger.open.get_mut(&id) else { return };
         open.order.state = state;
         open.order.detail = detail;
         open.order.changed_at = self.now;
-        out.push(Output::Order(open.order.clone()));
+        let order = open.order.clone();
+        self.note_member(&order, out);
+        out.push(Output::Order(order));
     }
 
     /// Brings an order to a final state.
@@ -177,8 +244,9 @@ impl Engine {
             if let Some(change) = self.effects.change(id) {
                 self.switched(order.terminal, change);
             }
+            self.verify_later(&order);
             if let Some(round) = order.action.round() {
-                self.took_effect(&order, round, order.power_before.or(expected));
+                self.shed_or_back(&order, round, order.power_before.or(expected));
                 match self.power_beside(order.terminal, round) {
                     Some(after) => {
                         order.power_after = Some(after);
@@ -211,7 +279,7 @@ impl Engine {
         self.ledger.unmeasured.retain(|(_, _, id)| closed.iter().any(|order| order.id == *id));
     }
 
-    fn took_effect(&mut self, order: &Order, round: RoundNo, power: Option<Power>) {
+    fn shed_or_back(&mut self, order: &Order, round: RoundNo, power: Option<Power>) {
         match order.action {
             Action::Trip { .. } => {
                 let by = match &order.issuer {
@@ -276,6 +344,7 @@ impl Engine {
         };
         let Order { terminal, action, expires_at, .. } = open.order;
         let by_rule = matches!(open.order.issuer, Issuer::Limit { .. });
+        let by_person = matches!(open.order.issuer, Issuer::Operator { .. });
         if self.now >= expires_at || open.selected_at.is_none_or(|at| self.now.since(at) >= self.policy.select_timeout)
         {
             self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
@@ -291,7 +360,7 @@ impl Engine {
         }
         // Things may have changed since the select: another round tripped here, a guarantee set.
         let why = self.forbids(terminal, action);
-        if let Some(why) = why.or_else(|| if by_rule { self.unprovable(terminal, action) } else { None }) {
+        if let Some(why) = why.or_else(|| if by_person { None } else { self.unprovable(terminal, action) }) {
             self.withdraw(id, OrderState::Refused, why.to_string(), out);
             return;
         }
@@ -314,7 +383,7 @@ impl Engine {
     }
 
     /// A rule's trip for a breach that is over by now.
-    fn is_needless(&self, order: &Order) -> bool {
+    pub(super) fn is_needless(&self, order: &Order) -> bool {
         match (&order.issuer, order.action) {
             (Issuer::Limit { node }, Action::Trip { .. }) => {
                 self.breach_since(*node).is_none() && !self.is_planned_ahead(*node)
@@ -327,8 +396,9 @@ impl Engine {
     pub(super) fn withdraw(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
         let Some(open) = self.ledger.open.get(&id) else { return };
         let Order { terminal, action, .. } = open.order;
+        let sent = open.order.state != OrderState::Approved;
         self.end_order(id, state, detail, out);
-        if self.grid.posts.get(&terminal).is_some_and(|post| post.link_up) {
+        if sent && self.grid.posts.get(&terminal).is_some_and(|post| post.link_up) {
             let expires_at = self.now.after(READ_AGAIN);
             out.push(Output::Command(Command { order: id, terminal, action, step: Step::Cancel, expires_at }));
         }
@@ -340,9 +410,10 @@ impl Engine {
         match (state, outcome) {
             (OrderState::Selecting, Outcome::Confirmed(Step::Select)) => {
                 open.selected_at = Some(self.now);
-                let by_rule = matches!(open.order.issuer, Issuer::Limit { .. });
+                let by_person = matches!(open.order.issuer, Issuer::Operator { .. });
                 self.move_order(id, OrderState::Selected, String::new(), out);
-                if by_rule {
+                // Of a group, all has been said already.
+                if !by_person {
                     self.execute(id, out);
                 }
             }
@@ -432,7 +503,7 @@ impl Engine {
         let open: Vec<(OrderId, OrderState)> = open.map(|order| (order.id, order.state)).collect();
         for (id, state) in open {
             match state {
-                OrderState::Selecting | OrderState::Selected => {
+                state if state.awaits_execute() => {
                     self.end_order(id, OrderState::Cancelled, "the link was lost before the execute".into(), out);
                 }
                 OrderState::Executed => self.lose_sight(id, "the link was lost before the effect was seen", out),
@@ -446,7 +517,7 @@ impl Engine {
         let waiting = |order: &&Order| {
             order.issuer == Issuer::Limit { node }
                 && matches!(order.action, Action::Trip { .. })
-                && matches!(order.state, OrderState::Selecting | OrderState::Selected)
+                && order.state.awaits_execute()
         };
         let orders: Vec<OrderId> = self.ledger.open().filter(waiting).map(|order| order.id).collect();
         for id in orders {
@@ -458,7 +529,7 @@ impl Engine {
     pub(super) fn withdraw_orders_without_rule(&mut self, out: &mut Vec<Output>) {
         let without =
             |order: &Order| matches!(order.issuer, Issuer::Limit { node } if !self.answers_for(node, order.terminal));
-        let waiting = |order: &Order| matches!(order.state, OrderState::Selecting | OrderState::Selected);
+        let waiting = |order: &Order| order.state.awaits_execute();
         let orders: Vec<OrderId> =
             self.ledger.open().filter(|o| without(o) && waiting(o)).map(|order| order.id).collect();
         let settled = self.ledger.settled.iter().filter(|(_, settled)| without(&settled.order));
@@ -475,7 +546,7 @@ impl Engine {
         let open: Vec<(OrderId, OrderState)> = self.ledger.open().map(|order| (order.id, order.state)).collect();
         for (id, state) in open {
             match state {
-                OrderState::Selecting | OrderState::Selected => {
+                state if state.awaits_execute() => {
                     self.end_order(id, OrderState::Cancelled, "the centre was stopped before the execute".into(), out);
                 }
                 OrderState::Executing | OrderState::Executed => {
@@ -573,7 +644,7 @@ impl Engine {
             .values()
             .filter_map(|open| {
                 let due = match open.order.state {
-                    OrderState::Selecting if now >= open.order.expires_at => Due::Expired,
+                    OrderState::Approved | OrderState::Selecting if now >= open.order.expires_at => Due::Expired,
                     OrderState::Selected
                         if now >= open.order.expires_at || passed(open.selected_at, select_timeout) =>
                     {
@@ -595,14 +666,17 @@ impl Engine {
         for (id, due) in due {
             match due {
                 Due::Expired => {
-                    if let Some(open) = self.ledger.open.get_mut(&id) {
-                        open.declined = true;
-                    }
-                    self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
+                    let Some(open) = self.ledger.open.get_mut(&id) else { continue };
+                    // One whose turn never came was not asked.
+                    open.declined = open.order.state != OrderState::Approved;
+                    let why = if open.declined { "ran out of time before its execute" } else { TURN_NOT_COME };
+                    self.withdraw(id, OrderState::Expired, why.into(), out);
                 }
                 Due::Lost => self.lose_sight(id, "no answer to the execute", out),
                 Due::ReadBack => self.read_back(id, out),
             }
         }
+        self.verify_due(out);
+        self.let_through(out);
     }
 }

@@ -28,6 +28,22 @@ impl Engine {
                 ("execute".into(), order.to_string(), self.execute_asked(origin, *order, out))
             }
             Request::Cancel { order } => ("cancel".into(), order.to_string(), self.cancel(origin, *order, out)),
+            Request::DraftGroup { act, scope, reason } => (
+                format!("draw up a group order: {act}{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                scope.to_string(),
+                self.draft_group(origin, *act, scope, reason, out),
+            ),
+            Request::ApproveGroup { group } => {
+                ("approve".into(), group.to_string(), self.approve_group(origin, *group, out))
+            }
+            Request::ExecuteGroup { group } => {
+                ("execute".into(), group.to_string(), self.execute_group(origin, *group, out))
+            }
+            Request::CancelGroup { group, reason } => (
+                format!("call off{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                group.to_string(),
+                self.cancel_group(origin, *group, reason, out),
+            ),
             Request::SetTag { on, reason } => {
                 (format!("tag: {reason}"), on.to_string(), self.hang_tag(origin, *on, reason, out))
             }
@@ -103,29 +119,36 @@ impl Engine {
             return Err(Refusal::UnknownRound { terminal, round });
         }
         self.may_command(origin, terminal)?;
-        if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
-            return Err(Refusal::LinkDown { terminal });
-        }
-        if let Some(Order { id, issuer, .. }) = self.ledger.holding(terminal, action) {
-            return Err(Refusal::PointBusy { terminal, order: *id, owner: issuer.to_string() });
-        }
-        let position = action.round().and_then(|round| self.grid.position(terminal, round, self.now));
-        if let (Some(round), Some(position)) = (action.round(), position)
-            && action.wanted_position() == Some(position)
-        {
-            return Err(Refusal::AlreadyThere { terminal, round, position });
-        }
-        if let Some(refusal) = self.forbids(terminal, action) {
+        if let Some(refusal) = self.forbids_select(terminal, action) {
             return Err(refusal);
         }
+        let position = action.round().and_then(|round| self.grid.position(terminal, round, self.now));
         let issuer = Issuer::Operator { name: origin.operator.clone() };
         let id = self.issue(terminal, action, issuer, reason.to_owned(), None, out);
         Ok(Granted {
             reply: Reply::Order { order: id },
             object: format!("{terminal} {id}"),
             before: position.map(|position| position.to_string()).unwrap_or_default(),
-            after: OrderState::Selecting.to_string(),
+            after: self.ledger.get(id).map(|order| order.state.to_string()).unwrap_or_default(),
         })
+    }
+
+    /// Why a point cannot be selected for an action by a person: no link, another's order, nothing to be done, or
+    /// something that forbids it.
+    pub(super) fn forbids_select(&self, terminal: TerminalId, action: Action) -> Option<Refusal> {
+        if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
+            return Some(Refusal::LinkDown { terminal });
+        }
+        if let Some(Order { id, issuer, .. }) = self.ledger.holding(terminal, action) {
+            return Some(Refusal::PointBusy { terminal, order: *id, owner: issuer.to_string() });
+        }
+        let position = action.round().and_then(|round| self.grid.position(terminal, round, self.now));
+        if let (Some(round), Some(position)) = (action.round(), position)
+            && action.wanted_position() == Some(position)
+        {
+            return Some(Refusal::AlreadyThere { terminal, round, position });
+        }
+        self.forbids(terminal, action)
     }
 
     /// Why an action must not be done, whoever wants it (`never-shed-protected`, `restoration-under-limit`). What an order
@@ -260,7 +283,7 @@ impl Engine {
     }
 
     fn cancel(&mut self, origin: &Origin, id: OrderId, out: &mut Vec<Output>) -> Result<Granted, Refusal> {
-        let order = self.own(origin, id, &[OrderState::Selecting, OrderState::Selected])?;
+        let order = self.own(origin, id, &[OrderState::Approved, OrderState::Selecting, OrderState::Selected])?;
         let (terminal, before) = (order.terminal, order.state.to_string());
         self.withdraw(id, OrderState::Cancelled, format!("by {}", origin.operator), out);
         Ok(Granted {

@@ -10,7 +10,7 @@ use super::promised::{Promise, delay};
 use super::{Engine, Holder, Shed, Stuck};
 use crate::limiting::check::{Violation, check_stage};
 use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId};
-use crate::orders::{Action, Issuer, OrderId, OrderState};
+use crate::orders::{Action, Issuer, OrderId};
 use crate::output::{Choice, Happening, Output, Reason};
 use crate::policy::LimitRule;
 
@@ -93,7 +93,7 @@ impl Engine {
             let Some(Settled { order, asked }) = self.ledger.take_settled(id) else { continue };
             let terminal = order.terminal;
             let Some(round) = order.action.round() else { continue };
-            if order.state == OrderState::Confirmed {
+            if order.state.took_effect() {
                 watch.restored += 1;
                 continue;
             }

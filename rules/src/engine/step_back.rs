@@ -62,7 +62,7 @@ impl Engine {
             .filter(|(_, terminal, _)| below(*terminal))
             .collect();
         let orders = self.ledger.open().filter_map(|order| match (&order.issuer, order.action, order.state) {
-            (Issuer::Limit { node }, Action::Restore { .. }, OrderState::Selecting | OrderState::Selected) => {
+            (Issuer::Limit { node }, Action::Restore { .. }, state) if state.awaits_execute() => {
                 below(order.terminal).then_some((*node, order.id))
             }
             _ => None,

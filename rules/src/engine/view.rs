@@ -30,6 +30,7 @@ impl Engine {
             orders: self.orders().take(View::ORDERS_MAX).cloned().collect(),
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
             targets: self.targets().cloned().collect(),
+            groups: self.groups.lines().rev().cloned().collect(),
             tags: self.tags.hanging().cloned().collect(),
             proposals: self.own.proposals().cloned().collect(),
             calculated: self.calculated_views(),

@@ -67,6 +67,8 @@ pub(crate) enum Violation {
     Double { node: NodeId, wanted: Power, needed: Power },
     #[error("plan {pass}: only {most} are permitted in a row")]
     TooManyPasses { pass: u8, most: u8 },
+    #[error("{terminal}: its customer is excluded from orders to many at once")]
+    Excluded { terminal: TerminalId },
     #[error("{node}: its load is not known, so its limit cannot be kept")]
     NodeUnknown { node: NodeId },
     #[error("{node} would rise to {load}, above its limit of {limit}")]
@@ -126,7 +128,12 @@ impl World<'_> {
     }
 
     /// Whether a round's switch stands at `position` and may be moved from there.
-    fn check_switch(&self, terminal: TerminalId, round: RoundNo, position: SwitchPosition) -> Result<(), Violation> {
+    pub(super) fn check_switch(
+        &self,
+        terminal: TerminalId,
+        round: RoundNo,
+        position: SwitchPosition,
+    ) -> Result<(), Violation> {
         let post = self.grid.posts.get(&terminal).filter(|post| post.link_up);
         let post = post.ok_or(Violation::LinkDown { terminal })?;
         let held = post.deciding(PointKind::RoundPosition(round), self.now, self.policy.reading_age_max);
@@ -160,7 +167,11 @@ impl World<'_> {
 
     /// Power that a round draws, and how much may go away at its terminal before the safety floor is crossed; the
     /// round's supply is not guaranteed.
-    fn check_supply(&self, terminal: TerminalId, round: RoundNo) -> Result<(Option<Power>, Power, Power), Violation> {
+    pub(super) fn check_supply(
+        &self,
+        terminal: TerminalId,
+        round: RoundNo,
+    ) -> Result<(Option<Power>, Power, Power), Violation> {
         let age_max = self.policy.reading_age_max;
         let customer = self.grid.inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
         let customer = customer.and_then(|customer| self.grid.inventory.customers.get(&customer));

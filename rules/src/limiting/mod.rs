@@ -2,12 +2,14 @@
 //!
 //! [`plan`] says who is shed and who is spared, each with a reason, and what to expect (`outlook`); `choose` is whose turn it
 //! is, `fit` which of the last ones come closest. [`check`] is not the planner: it derives from the inventory and the readings
-//! anew that a plan, or a stage of restoration, breaks no invariant; `on_times` is its part about rounds that have hardly
+//! anew that a plan, or a stage of restoration, breaks no invariant; `group` is its word on group
+//! orders, `on_times` its part about rounds that have hardly
 //! come back. [`step_back`] chooses among those that came back last.
 
 pub(crate) mod check;
 mod choose;
 mod fit;
+pub(crate) mod group;
 mod interlocks;
 pub(crate) mod need;
 mod on_times;

@@ -151,6 +151,7 @@ fn a_view() -> View {
     View {
         now: NOW,
         targets: Vec::new(),
+        groups: Vec::new(),
         tags: Vec::new(),
         proposals: Vec::new(),
         calculated: Vec::new(),

@@ -298,6 +298,9 @@ fn following(state: &State, id: headroom_rules::orders::OrderId, executing: bool
     let style = theme.order(order.state);
     let mut lines = vec![(format!("{id} is {}{detail}", order.state), style)];
     match order.state {
+        OrderState::Approved => {
+            lines.push((format!("◌ Waiting for its turn: other selects stand; {countdown}"), theme.active()));
+        }
         OrderState::Selecting => {
             lines.push((format!("◌ Waiting for the terminal's check-back; {countdown}"), theme.active()));
         }
@@ -329,6 +332,9 @@ fn following(state: &State, id: headroom_rules::orders::OrderId, executing: bool
             theme.medium(),
         )),
         OrderState::Confirmed => lines.push(("✔ The effect is confirmed.".to_owned(), theme.strong())),
+        OrderState::Verified => {
+            lines.push(("✔ The effect is confirmed, and the power is measured to be gone.".to_owned(), theme.strong()));
+        }
         OrderState::Refused | OrderState::Cancelled | OrderState::Expired => {
             lines.push(("Nothing was switched.".to_owned(), theme.normal()));
         }

@@ -63,7 +63,7 @@ fn selects_of_rules_are_withdrawn_and_what_was_executed_comes_to_its_end() {
     centre.ask("li", stop()).unwrap();
     centre.run(60);
     assert_eq!(centre.off(), 3);
-    assert_eq!(centre.last_order("T1").state, OrderState::Confirmed);
+    assert_eq!(centre.last_order("T1").state, OrderState::Verified);
     assert_eq!(centre.count(|event| matches!(event, Happening::Verified { .. })), 2, "also of what was withdrawn");
 }
 

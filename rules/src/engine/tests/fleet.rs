@@ -463,10 +463,16 @@ impl Centre {
     }
 
     pub(super) fn ask_as(&mut self, origin: Origin, request: Request) -> Result<Reply, Refusal> {
+        let before = self.outputs.len();
         self.apply(Input::Request { at: self.now, origin, request });
-        match self.outputs.last() {
-            Some((_, Output::Reply(reply))) => reply.clone(),
-            other => panic!("a request is answered, not {other:?}"),
+        // Others' turns may come with it, after the answer.
+        let mut answers = self.outputs.iter().skip(before).filter_map(|(_, output)| match output {
+            Output::Reply(reply) => Some(reply.clone()),
+            _ => None,
+        });
+        match (answers.next(), answers.next()) {
+            (Some(reply), None) => reply,
+            other => panic!("a request is answered once, not {other:?}"),
         }
     }
 

@@ -165,11 +165,15 @@ impl Guard {
 
     fn on_order(&mut self, order: &Order, plant: &Plant) {
         use OrderState::{
-            Cancelled, Confirmed, Executed, Executing, Expired, Failed, Refused, Selected, Selecting, Unknown,
+            Approved, Cancelled, Confirmed, Executed, Executing, Expired, Failed, Refused, Selected, Selecting,
+            Unknown, Verified,
         };
         let now = self.now;
         let Some(known) = self.orders.get_mut(&order.id) else {
-            assert_eq!(order.state, Selecting, "an order begins with its select: {order:?}");
+            assert!(
+                matches!(order.state, Approved | Selecting),
+                "an order begins with its select, or waits for it: {order:?}"
+            );
             let newest = self.orders.keys().next_back();
             assert!(newest.is_none_or(|newest| *newest < order.id), "order numbers rise: {order:?} after {newest:?}");
             if let Some(round) = order.action.round() {
@@ -183,12 +187,14 @@ impl Guard {
         };
         let (from, to) = (known.order.state, order.state);
         let allowed: &[OrderState] = match from {
+            Approved => &[Approved, Selecting, Refused, Cancelled, Expired, Failed],
             Selecting => &[Selecting, Selected, Refused, Cancelled, Expired, Failed],
             Selected => &[Selected, Executing, Refused, Cancelled, Expired, Failed],
             Executing => &[Executing, Executed, Unknown, Confirmed, Refused, Expired, Failed],
             Executed => &[Executed, Unknown, Confirmed, Failed],
             Unknown => &[Unknown, Confirmed, Failed],
-            Confirmed => &[Confirmed],
+            Confirmed => &[Confirmed, Verified],
+            Verified => &[Verified],
             Refused => &[Refused],
             Cancelled => &[Cancelled],
             Expired => &[Expired],

@@ -1,0 +1,451 @@
+//! A group order's course: drawn up, said by a second person where it is large, executed as one act, each round to its own
+//! end.
+//!
+//! **Invariant:** `second-person`: a group trip above the configured power or number of rounds executes only when two
+//! different people with authority over all of it said so, for no more than what they saw.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Engine;
+use super::requests::Granted;
+use crate::groups::{Group, GroupAct, GroupId, GroupLine, GroupScope, GroupState, Member, MemberState};
+use crate::input::Origin;
+use crate::limiting::group::{Wanted, check_group};
+use crate::model::{PointKind, Power, RoundNo, TerminalId, Timestamp};
+use crate::orders::{Issuer, Order, OrderId};
+use crate::output::{Happening, Output, Refusal, Reply};
+
+/// Group orders that are over and still kept.
+const KEPT_MAX: usize = 50;
+
+/// All group orders that are not over, and the newest of those that are.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Groups {
+    last: u64,
+    kept: BTreeMap<GroupId, Group>,
+    /// The member that an order is for.
+    #[serde(default)]
+    places: BTreeMap<OrderId, usize>,
+}
+
+impl Groups {
+    pub(super) const fn skip_numbers(&mut self, count: u64) {
+        self.last = self.last.saturating_add(count);
+    }
+
+    pub(super) fn lines(&self) -> impl DoubleEndedIterator<Item = &GroupLine> {
+        self.kept.values().map(|group| &group.line)
+    }
+
+    fn get(&self, group: GroupId) -> Result<&Group, Refusal> {
+        self.kept.get(&group).ok_or(Refusal::UnknownGroup { group })
+    }
+
+    fn forget_old(&mut self) {
+        let over: Vec<GroupId> = self.lines().filter(|line| is_over(line.state)).map(|line| line.id).collect();
+        for id in over.iter().take(over.len().saturating_sub(KEPT_MAX)) {
+            let orders = self.kept.remove(id).into_iter().flat_map(|group| group.members);
+            for order in orders.filter_map(|member| member.order) {
+                self.places.remove(&order);
+            }
+        }
+    }
+}
+
+const fn is_over(state: GroupState) -> bool {
+    matches!(state, GroupState::Done | GroupState::Cancelled | GroupState::Expired)
+}
+
+fn sum(members: &[Member]) -> Power {
+    members.iter().filter(|member| member.state != MemberState::LeftOut).map(|member| member.power).sum()
+}
+
+impl Engine {
+    /// A group order with all its rounds.
+    pub fn group(&self, group: GroupId) -> Option<&Group> {
+        self.groups.kept.get(&group)
+    }
+
+    pub(super) fn draft_group(
+        &mut self,
+        origin: &Origin,
+        act: GroupAct,
+        scope: &GroupScope,
+        reason: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<Granted, Refusal> {
+        let rounds = self.rounds_of(origin, scope)?;
+        if rounds.len() > Group::ROUNDS_MAX {
+            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+            return Err(Refusal::GroupTooLarge { rounds: count(rounds.len()), most: count(Group::ROUNDS_MAX) });
+        }
+        let mut members: Vec<Member> = rounds
+            .into_iter()
+            .map(|(terminal, round)| Member {
+                terminal,
+                round,
+                power: Power::ZERO,
+                state: MemberState::Waiting,
+                order: None,
+                why: String::new(),
+            })
+            .collect();
+        self.look_at_members(act, &mut members);
+        if members.iter().all(|member| member.state == MemberState::LeftOut) {
+            let why = members.first().map_or_else(|| format!("{scope} has none"), |member| member.why.clone());
+            return Err(Refusal::GroupEmpty { act, why });
+        }
+        self.groups.last += 1;
+        let id = GroupId(self.groups.last);
+        let power = sum(&members);
+        let taking_part = members.iter().filter(|member| member.state != MemberState::LeftOut).count();
+        let line = GroupLine {
+            id,
+            act,
+            scope: scope.clone(),
+            reason: reason.to_owned(),
+            state: GroupState::Drafted,
+            drafted_by: origin.operator.clone(),
+            second_person: self.wants_second_person(act, power, taking_part),
+            approved_by: None,
+            power,
+            drafted_at: self.now,
+            changed_at: self.now,
+            expires_at: self.now.after(self.policy.groups.expiry),
+            rounds: 0,
+            left_out: 0,
+            confirmed: 0,
+            failed: 0,
+        };
+        let mut group = Group { line, members };
+        group.count();
+        let GroupLine { rounds, left_out, second_person, .. } = group.line;
+        self.groups.kept.insert(id, group);
+        self.groups.forget_old();
+        let (of, by, rounds) = (scope.to_string(), origin.operator.clone(), rounds - left_out);
+        self.tell(Happening::GroupDrafted { group: id, act, of, rounds, left_out, power, second_person, by }, out);
+        Ok(Granted {
+            reply: Reply::Group { group: id },
+            object: format!("{scope} {id}"),
+            before: String::new(),
+            after: format!("{}, {rounds} rounds with {power}", GroupState::Drafted),
+        })
+    }
+
+    /// The rounds of a scope, if the person has authority over all of it.
+    fn rounds_of(&self, origin: &Origin, scope: &GroupScope) -> Result<Vec<(TerminalId, RoundNo)>, Refusal> {
+        let inventory = &self.grid.inventory;
+        match scope {
+            GroupScope::Node { node, class, numbers } => {
+                if !inventory.nodes.contains_key(node) {
+                    return Err(Refusal::UnknownNode { node: *node });
+                }
+                self.may_rule(origin, *node)?;
+                let of_class = |terminal: &TerminalId| {
+                    let customer = self.grid.customer(*terminal);
+                    customer.is_some_and(|(_, customer)| class.is_none_or(|class| customer.priority == class))
+                };
+                let of_number = |round: &RoundNo| numbers.is_empty() || numbers.contains(round);
+                let terminals = self.grid.terminals_below(*node).filter(of_class);
+                Ok(terminals
+                    .filter_map(|id| Some((id, inventory.terminals.get(&id)?)))
+                    .flat_map(|(id, terminal)| terminal.rounds.keys().map(move |round| (id, *round)))
+                    .filter(|(_, round)| of_number(round))
+                    .collect())
+            }
+            GroupScope::Rounds { rounds } => {
+                let mut rounds = rounds.clone();
+                rounds.sort_unstable();
+                rounds.dedup();
+                for &(terminal, round) in &rounds {
+                    let entry = inventory.terminals.get(&terminal).ok_or(Refusal::UnknownTerminal { terminal })?;
+                    if !entry.rounds.contains_key(&round) {
+                        return Err(Refusal::UnknownRound { terminal, round });
+                    }
+                    self.may_command(origin, terminal)?;
+                }
+                Ok(rounds)
+            }
+        }
+    }
+
+    /// Looks at those that are not left out: what they have, and whether anything forbids them now.
+    fn look_at_members(&self, act: GroupAct, members: &mut [Member]) {
+        for member in members.iter_mut().filter(|member| member.state == MemberState::Waiting) {
+            member.power = self.at_most(act, member.terminal, member.round);
+            if let Some(refusal) = self.keeps_out(act, member.terminal, member.round) {
+                (member.state, member.why) = (MemberState::LeftOut, refusal.to_string());
+            }
+        }
+    }
+
+    /// What a round may take away or bring back: as measured, else all that the contract has.
+    fn at_most(&self, act: GroupAct, terminal: TerminalId, round: RoundNo) -> Power {
+        if act == GroupAct::Restore {
+            return self.comes_back_with(terminal, round);
+        }
+        let measured = self.grid.round_power(terminal, round, self.now);
+        let contract = || self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.contract);
+        measured.map_or_else(contract, |held| Power::new(held.reading.value)).max(Power::ZERO)
+    }
+
+    /// Why a round is no part of a group order.
+    fn keeps_out(&self, act: GroupAct, terminal: TerminalId, round: RoundNo) -> Option<Refusal> {
+        let Some(entry) = self.grid.inventory.terminals.get(&terminal) else {
+            return Some(Refusal::UnknownTerminal { terminal });
+        };
+        if !entry.rounds.contains_key(&round) {
+            return Some(Refusal::UnknownRound { terminal, round });
+        }
+        if self.excluded(terminal) {
+            return Some(Refusal::Excluded { terminal });
+        }
+        let action = act.action(round);
+        let refusal = self.forbids_select(terminal, action);
+        refusal.or_else(|| self.unprovable(terminal, action))
+    }
+
+    /// The terminal's last sure word on whether it takes part in orders to many at once.
+    fn excluded(&self, terminal: TerminalId) -> bool {
+        let held = self.grid.posts.get(&terminal).and_then(|post| post.held(PointKind::Exclusion));
+        held.is_some_and(|held| held.sure.unwrap_or(held.reading.value) != 0)
+    }
+
+    fn wants_second_person(&self, act: GroupAct, power: Power, rounds: usize) -> bool {
+        let rules = &self.policy.groups;
+        act == GroupAct::Trip
+            && (rules.second_person_above.is_some_and(|most| power > most)
+                || rules.second_person_rounds.is_some_and(|most| u32::try_from(rounds).is_ok_and(|n| n > most)))
+    }
+
+    /// Whether a person has authority over all that takes part.
+    fn may_order_group(&self, origin: &Origin, group: &Group) -> Result<(), Refusal> {
+        if let GroupScope::Node { node, .. } = group.line.scope {
+            return self.may_rule(origin, node);
+        }
+        group.taking_part().try_for_each(|member| self.may_command(origin, member.terminal))
+    }
+
+    /// As they are now: left out are those that something forbids, and those that were.
+    fn looked_at_anew(&self, group: &Group) -> Vec<Member> {
+        let mut members = group.members.clone();
+        self.look_at_members(group.line.act, &mut members);
+        members
+    }
+
+    pub(super) fn approve_group(
+        &mut self,
+        origin: &Origin,
+        id: GroupId,
+        out: &mut Vec<Output>,
+    ) -> Result<Granted, Refusal> {
+        let group = self.groups.get(id)?;
+        let GroupLine { state, drafted_by, second_person, .. } = &group.line;
+        if *state != GroupState::Drafted {
+            return Err(wrong_state(group, "a draft"));
+        }
+        if *drafted_by == origin.operator {
+            return Err(Refusal::SamePerson { group: id, drafted_by: drafted_by.clone() });
+        }
+        self.may_order_group(origin, group)?;
+        if !second_person {
+            return Err(Refusal::NoSecondPersonWanted { group: id });
+        }
+        let members = self.looked_at_anew(group);
+        let power = sum(&members);
+        let by = origin.operator.clone();
+        let expires_at = self.now.after(self.policy.groups.expiry);
+        self.change_group(id, |group| {
+            group.members = members;
+            group.line.power = power;
+            group.line.approved_by = Some(by.clone());
+            group.line.state = GroupState::Approved;
+            group.line.expires_at = expires_at;
+        });
+        self.tell(Happening::GroupApproved { group: id, power, by }, out);
+        Ok(moved(id, GroupState::Drafted, &format!("{} at {power}", GroupState::Approved)))
+    }
+
+    pub(super) fn execute_group(
+        &mut self,
+        origin: &Origin,
+        id: GroupId,
+        out: &mut Vec<Output>,
+    ) -> Result<Granted, Refusal> {
+        let group = self.groups.get(id)?;
+        if !matches!(group.line.state, GroupState::Drafted | GroupState::Approved) || self.now >= group.line.expires_at
+        {
+            return Err(wrong_state(group, "a draft or an approved one that has not expired"));
+        }
+        self.is_of_group(origin, group)?;
+        self.may_order_group(origin, group)?;
+        let (act, before) = (group.line.act, group.line.state);
+        let mut members = self.looked_at_anew(group);
+        let power = sum(&members);
+        let taking_part = members.iter().filter(|member| member.state != MemberState::LeftOut).count();
+        if let Some(by) = group.line.approved_by.clone() {
+            let approved = group.line.power;
+            if power > approved.percent(100 + i64::from(self.policy.groups.growth_percent)) {
+                self.change_group(id, |group| {
+                    group.line.approved_by = None;
+                    group.line.state = GroupState::Drafted;
+                });
+                self.tell(Happening::GroupStale { group: id, approved, power }, out);
+                return Err(Refusal::GroupStale { group: id, approved, power, by });
+            }
+        } else if group.line.second_person || self.wants_second_person(act, power, taking_part) {
+            let rounds = u32::try_from(taking_part).unwrap_or(u32::MAX);
+            self.change_group(id, |group| group.line.second_person = true);
+            return Err(Refusal::SecondPersonWanted { group: id, power, rounds });
+        }
+        self.hold_to_the_checker(act, &mut members);
+        let reason = group_reason(&self.groups.get(id)?.line);
+        let expires_at = self.now.after(self.policy.groups.expiry);
+        self.change_group(id, |group| {
+            group.members = members;
+            group.line.power = sum(&group.members);
+            group.line.state = GroupState::Executing;
+            group.line.expires_at = expires_at;
+        });
+        let GroupLine { rounds, left_out, power, .. } = self.groups.get(id)?.line;
+        let rounds = rounds - left_out;
+        let by = origin.operator.clone();
+        self.tell(Happening::GroupExecuted { group: id, act, rounds, left_out, power, by: by.clone() }, out);
+        let taking_part: Vec<(usize, TerminalId, RoundNo, Power)> = self
+            .groups
+            .get(id)?
+            .members
+            .iter()
+            .enumerate()
+            .filter(|(_, member)| member.state == MemberState::Waiting)
+            .map(|(at, member)| (at, member.terminal, member.round, member.power))
+            .collect();
+        for (at, terminal, round, power) in taking_part {
+            // Its first word comes before it is known whose order it is.
+            self.groups.places.insert(self.ledger.next(), at);
+            let issuer = Issuer::Group { group: id, name: by.clone() };
+            // What nobody measured is not counted as on its way.
+            let measured = act == GroupAct::Restore || self.grid.round_power(terminal, round, self.now).is_some();
+            self.issue(terminal, act.action(round), issuer, reason.clone(), measured.then_some(power), out);
+        }
+        self.end_group_if_done(id, out);
+        Ok(moved(id, before, &format!("{}, {rounds} rounds with {power}", GroupState::Executing)))
+    }
+
+    /// The checker looks at all that take part, derived anew; whatever it finds stays out.
+    fn hold_to_the_checker(&self, act: GroupAct, members: &mut [Member]) {
+        let taking_part = || (0..).zip(members.iter()).filter(|(_, member)| member.state == MemberState::Waiting);
+        let wanted: Vec<Wanted> = taking_part().map(|(_, m)| (m.terminal, m.round, m.power)).collect();
+        let places: Vec<usize> = taking_part().map(|(at, _)| at).collect();
+        let verdicts = check_group(&self.world(), act, &wanted);
+        for (at, verdict) in places.into_iter().zip(verdicts) {
+            if let (Some(member), Err(violation)) = (members.get_mut(at), verdict) {
+                (member.state, member.why) = (MemberState::LeftOut, violation.to_string());
+            }
+        }
+    }
+
+    pub(super) fn cancel_group(
+        &mut self,
+        origin: &Origin,
+        id: GroupId,
+        reason: &str,
+        out: &mut Vec<Output>,
+    ) -> Result<Granted, Refusal> {
+        let group = self.groups.get(id)?;
+        let before = group.line.state;
+        if is_over(before) {
+            return Err(wrong_state(group, "one that is not over"));
+        }
+        if !origin.authority.supervisor {
+            self.is_of_group(origin, group)?;
+        } else if self.is_of_group(origin, group).is_err() {
+            self.may_order_group(origin, group)?;
+        }
+        let orders = group.members.iter().filter_map(|member| member.order);
+        let waits = |order: &OrderId| self.ledger.get_open(*order).is_some_and(|order| order.state.awaits_execute());
+        let orders: Vec<OrderId> = orders.filter(waits).collect();
+        let withdrawn = u32::try_from(orders.len()).unwrap_or(u32::MAX);
+        self.change_group(id, |group| group.line.state = GroupState::Cancelled);
+        let by = origin.operator.clone();
+        self.tell(Happening::GroupCancelled { group: id, withdrawn, by: by.clone(), reason: reason.to_owned() }, out);
+        for order in orders {
+            let why = format!("group order {id} was called off by {by}");
+            self.withdraw(order, crate::orders::OrderState::Cancelled, why, out);
+        }
+        Ok(moved(id, before, &format!("{}, {withdrawn} orders withdrawn", GroupState::Cancelled)))
+    }
+
+    fn is_of_group(&self, origin: &Origin, group: &Group) -> Result<(), Refusal> {
+        let GroupLine { id, drafted_by, approved_by, .. } = &group.line;
+        if *drafted_by == origin.operator || approved_by.as_ref() == Some(&origin.operator) {
+            return Ok(());
+        }
+        let second = approved_by.as_ref().map(|by| format!(" and {by}")).unwrap_or_default();
+        Err(Refusal::NotOfGroup { group: *id, people: format!("{drafted_by}{second}") })
+    }
+
+    fn change_group(&mut self, id: GroupId, change: impl FnOnce(&mut Group)) {
+        if let Some(group) = self.groups.kept.get_mut(&id) {
+            change(group);
+            group.line.changed_at = self.now;
+            group.count();
+        }
+    }
+
+    /// An order of a group is new or changed.
+    pub(super) fn note_member(&mut self, order: &Order, out: &mut Vec<Output>) {
+        let Issuer::Group { group: id, .. } = order.issuer else { return };
+        let (Some(group), Some(at)) = (self.groups.kept.get_mut(&id), self.groups.places.get(&order.id)) else {
+            return;
+        };
+        let Some(member) = group.members.get_mut(*at) else { return };
+        member.state = MemberState::Ordered(order.state);
+        member.order = Some(order.id);
+        order.detail.clone_into(&mut member.why);
+        group.line.changed_at = self.now;
+        if order.state.is_final() {
+            self.end_group_if_done(id, out);
+        }
+    }
+
+    fn end_group_if_done(&mut self, id: GroupId, out: &mut Vec<Output>) {
+        let Some(group) = self.groups.kept.get_mut(&id) else { return };
+        group.count();
+        let GroupLine { rounds, left_out, confirmed, failed, .. } = group.line;
+        if group.line.state != GroupState::Executing || left_out + confirmed + failed < rounds {
+            return;
+        }
+        group.line.state = GroupState::Done;
+        self.tell(Happening::GroupDone { group: id, confirmed, failed, left_out }, out);
+    }
+
+    pub(super) fn groups_on_tick(&mut self, out: &mut Vec<Output>) {
+        let waits = |line: &&GroupLine| matches!(line.state, GroupState::Drafted | GroupState::Approved);
+        let now: Timestamp = self.now;
+        let expired = self.groups.lines().filter(waits).filter(|line| now >= line.expires_at);
+        for id in expired.map(|line| line.id).collect::<Vec<_>>() {
+            self.change_group(id, |group| group.line.state = GroupState::Expired);
+            self.tell(Happening::GroupExpired { group: id }, out);
+        }
+    }
+}
+
+fn group_reason(line: &GroupLine) -> String {
+    let GroupLine { id, act, scope, reason, drafted_by, approved_by, .. } = line;
+    let second = approved_by.as_ref().map(|by| format!(", approved by {by}")).unwrap_or_default();
+    let why = if reason.is_empty() { "" } else { ": " };
+    format!("{id}: {act} {scope}, drawn up by {drafted_by}{second}{why}{reason}")
+}
+
+fn wrong_state(group: &Group, wanted: &str) -> Refusal {
+    let GroupLine { id, state, .. } = group.line;
+    Refusal::GroupState { group: id, state: state.to_string(), wanted: wanted.to_owned() }
+}
+
+fn moved(group: GroupId, before: GroupState, after: &str) -> Granted {
+    let (object, before, after) = (format!("group order {group}"), before.to_string(), after.to_owned());
+    Granted { reply: Reply::Group { group }, object, before, after }
+}

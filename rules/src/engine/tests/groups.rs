@@ -1,0 +1,309 @@
+//! Group orders: one act, a result for each round, and two people where it is large.
+
+use super::fleet::{Centre, Habit};
+use crate::groups::{Group, GroupAct, GroupId, GroupScope, GroupState, Member, MemberState};
+use crate::input::{Authority, Origin, Request};
+use crate::model::PointKind;
+use crate::orders::{Action, Issuer, OrderState, Step};
+use crate::output::{Happening, Output, Refusal, Reply};
+use crate::policy::{GroupRules, Policy};
+use crate::tags::TagOn;
+use crate::testing::{Site, good, guarantee, kw, limit, node, policy, power, round, s, site, terminal};
+
+/// Two people from above 50 kW or three rounds, for 300 s, 10 %.
+fn rules() -> Policy {
+    let groups = GroupRules {
+        second_person_above: Some(kw(50)),
+        second_person_rounds: Some(3),
+        expiry: s(300),
+        growth_percent: 10,
+    };
+    Policy { groups, ..policy(vec![]) }
+}
+
+fn sites() -> Vec<Site> {
+    vec![
+        site("T1", "A1", &[20, 20]).class(5),
+        site("T2", "A1", &[20]),
+        site("T3", "A2", &[20]).class(5),
+        site("T4", "A2", &[20]).guaranteed(),
+    ]
+}
+
+fn centre() -> Centre {
+    Centre::new(rules(), &sites())
+}
+
+fn below(id: &str) -> GroupScope {
+    GroupScope::Node { node: node(id), class: None, numbers: Vec::new() }
+}
+
+fn these(rounds: &[(&str, u8)]) -> GroupScope {
+    GroupScope::Rounds { rounds: rounds.iter().map(|(id, number)| (terminal(id), round(*number))).collect() }
+}
+
+fn draft_as(centre: &mut Centre, origin: Origin, act: GroupAct, scope: GroupScope) -> Result<GroupId, Refusal> {
+    match centre.ask_as(origin, Request::DraftGroup { act, scope, reason: "storm".into() })? {
+        Reply::Group { group } => Ok(group),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn draft(centre: &mut Centre, who: &str, act: GroupAct, scope: GroupScope) -> Result<GroupId, Refusal> {
+    draft_as(centre, Origin::new(who, "10.0.0.1"), act, scope)
+}
+
+fn approve(centre: &mut Centre, who: &str, group: GroupId) -> Result<Reply, Refusal> {
+    centre.ask(who, Request::ApproveGroup { group })
+}
+
+fn execute(centre: &mut Centre, who: &str, group: GroupId) -> Result<Reply, Refusal> {
+    let request = Request::ExecuteGroup { group };
+    centre.ask_as(Origin::new(who, "10.0.0.1"), request)
+}
+
+fn group(centre: &Centre, id: GroupId) -> Group {
+    centre.engine.group(id).unwrap().clone()
+}
+
+fn member<'a>(group: &'a Group, id: &str, number: u8) -> &'a Member {
+    group.members.iter().find(|m| (m.terminal, m.round) == (terminal(id), round(number))).unwrap()
+}
+
+fn bound(who: &str, area: &str, supervisor: bool) -> Origin {
+    let authority = Authority { area: Some(vec![node(area)]), supervisor };
+    Origin { authority, ..Origin::new(who, "10.0.0.4") }
+}
+
+#[test]
+fn a_small_group_takes_one_person_and_each_round_has_its_result() {
+    let mut centre = centre();
+    centre.habit("T3", Habit::RefusesSelect);
+    let id = draft(&mut centre, "wang", GroupAct::Trip, these(&[("T3", 1), ("T2", 1), ("T4", 1)])).unwrap();
+    let drafted = group(&centre, id);
+    assert_eq!(
+        (drafted.line.state, drafted.line.second_person, drafted.line.power),
+        (GroupState::Drafted, false, kw(40))
+    );
+    assert_eq!(member(&drafted, "T4", 1).state, MemberState::LeftOut);
+    assert!(member(&drafted, "T4", 1).why.contains("guaranteed"));
+    assert_eq!(centre.commands(Step::Select), [], "a draft sends nothing");
+    assert!(matches!(approve(&mut centre, "li", id), Err(Refusal::NoSecondPersonWanted { .. })));
+    assert!(matches!(execute(&mut centre, "li", id), Err(Refusal::NotOfGroup { .. })));
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(20);
+    let done = group(&centre, id);
+    assert_eq!(
+        (done.line.state, done.line.confirmed, done.line.failed, done.line.left_out),
+        (GroupState::Done, 1, 1, 1)
+    );
+    assert_eq!(member(&done, "T2", 1).state, MemberState::Ordered(OrderState::Confirmed));
+    assert_eq!(member(&done, "T3", 1).state, MemberState::Ordered(OrderState::Refused));
+    assert!(member(&done, "T3", 1).why.contains("refused the select"));
+    let order = centre.last_order("T2");
+    assert_eq!(order.issuer, Issuer::Group { group: id, name: "wang".into() });
+    assert!(order.reason.contains("drawn up by wang: storm"), "{}", order.reason);
+    let held = centre.engine.terminal(terminal("T2")).unwrap().summary.rounds[0].held_by_operator;
+    assert!(held, "no rule restores what people shed");
+    let told =
+        centre.events().filter(|e| matches!(e, Happening::GroupDone { confirmed: 1, failed: 1, left_out: 1, .. }));
+    assert_eq!(told.count(), 1);
+    assert!(matches!(execute(&mut centre, "wang", id), Err(Refusal::GroupState { .. })), "once");
+}
+
+#[test]
+fn second_person_a_large_trip_executes_only_when_two_different_people_said_so() {
+    let mut centre = centre();
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    let line = group(&centre, id).line;
+    assert!(line.second_person);
+    assert_eq!((line.power, line.rounds, line.left_out), (kw(80), 5, 1));
+    assert!(matches!(execute(&mut centre, "wang", id), Err(Refusal::SecondPersonWanted { .. })));
+    assert!(matches!(approve(&mut centre, "wang", id), Err(Refusal::SamePerson { .. })));
+    let outside = centre.ask_as(bound("li", "A1", false), Request::ApproveGroup { group: id });
+    assert!(matches!(outside, Err(Refusal::OutsideArea { .. })), "authority over that area");
+    assert_eq!((group(&centre, id).line.state, centre.commands(Step::Select).len()), (GroupState::Drafted, 0));
+    approve(&mut centre, "li", id).unwrap();
+    assert!(matches!(approve(&mut centre, "li", id), Err(Refusal::GroupState { .. })));
+    assert!(matches!(execute(&mut centre, "zhao", id), Err(Refusal::NotOfGroup { .. })));
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(20);
+    let done = group(&centre, id).line;
+    assert_eq!((done.state, done.confirmed, done.approved_by.as_deref()), (GroupState::Done, 4, Some("li")));
+    assert_eq!(centre.off(), 4);
+    let audit: Vec<String> = centre.audits().iter().map(|a| format!("{} {}", a.who, a.action)).collect();
+    for wanted in ["wang draw up a group order: trip: storm", "li approve", "wang execute"] {
+        assert!(audit.iter().any(|line| line == wanted), "{wanted}: {audit:?}");
+    }
+}
+
+#[test]
+fn second_person_counts_rounds_too_and_what_nobody_measured_weighs_as_the_contract() {
+    let light = || vec![site("T1", "A1", &[1, 1, 1, 1]), site("T2", "A2", &[60])];
+    let mut centre = Centre::new(rules(), &light());
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("A1")).unwrap();
+    assert!(group(&centre, id).line.second_person, "four rounds");
+    let mut dark = Centre::new(
+        Policy { groups: GroupRules { second_person_above: Some(kw(65)), ..rules().groups }, ..policy(vec![]) },
+        &light(),
+    );
+    let id = draft(&mut dark, "wang", GroupAct::Trip, below("A2")).unwrap();
+    assert!(!group(&dark, id).line.second_person, "60 kW as measured");
+    let bad =
+        crate::model::Reading { quality: crate::model::Quality::INVALID, ..good(PointKind::RoundPower(round(1)), 0) };
+    dark.told("T2", vec![bad]);
+    let id = draft(&mut dark, "wang", GroupAct::Trip, below("A2")).unwrap();
+    assert!(group(&dark, id).line.second_person, "70 kW by the contract");
+}
+
+#[test]
+fn second_person_a_small_draft_that_has_grown_large_is_not_executed_by_one() {
+    let mut centre = centre();
+    let id = draft(&mut centre, "wang", GroupAct::Trip, these(&[("T2", 1), ("T3", 1)])).unwrap();
+    assert!(!group(&centre, id).line.second_person);
+    centre.told("T2", vec![crate::testing::behind(round(1), kw(35))]);
+    assert!(matches!(execute(&mut centre, "wang", id), Err(Refusal::SecondPersonWanted { .. })));
+    approve(&mut centre, "li", id).unwrap();
+    execute(&mut centre, "wang", id).unwrap();
+}
+
+#[test]
+fn an_approval_that_has_grown_stale_by_power_or_time_executes_nothing() {
+    let mut centre = centre();
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    approve(&mut centre, "li", id).unwrap();
+    centre.told("T2", vec![crate::testing::behind(round(1), kw(29))]);
+    let stale = Refusal::GroupStale { group: id, approved: kw(80), power: kw(89), by: "li".into() };
+    assert_eq!(execute(&mut centre, "wang", id), Err(stale));
+    assert_eq!((group(&centre, id).line.state, group(&centre, id).line.approved_by), (GroupState::Drafted, None));
+    assert_eq!(centre.commands(Step::Select), []);
+    approve(&mut centre, "li", id).unwrap();
+    centre.run(301);
+    assert_eq!(group(&centre, id).line.state, GroupState::Expired);
+    assert!(matches!(execute(&mut centre, "wang", id), Err(Refusal::GroupState { .. })));
+    assert!(matches!(approve(&mut centre, "li", id), Err(Refusal::GroupState { .. })));
+    assert_eq!(centre.commands(Step::Select), []);
+}
+
+#[test]
+fn excluded_tagged_unlinked_and_outside_ones_area_are_refused_with_their_reason() {
+    let mut centre = centre();
+    centre.told("T1", vec![good(PointKind::Exclusion, 1)]);
+    centre
+        .ask("zhao", Request::SetTag { on: TagOn::Terminal { terminal: terminal("T2") }, reason: "work".into() })
+        .unwrap();
+    centre.link("T3", false);
+    for (id, why) in [("T1", "excluded"), ("T2", "tagged by zhao"), ("T3", "link is down"), ("T4", "guaranteed")] {
+        let refused = draft(&mut centre, "wang", GroupAct::Trip, these(&[(id, 1)]));
+        assert!(
+            matches!(&refused, Err(Refusal::GroupEmpty { why: said, .. }) if said.contains(why)),
+            "{id}: {refused:?}"
+        );
+    }
+    let li = bound("li", "A1", false);
+    assert!(matches!(draft_as(&mut centre, li.clone(), GroupAct::Trip, below("F")), Err(Refusal::OutsideArea { .. })));
+    let mixed = these(&[("T2", 1), ("T3", 1)]);
+    assert!(matches!(draft_as(&mut centre, li, GroupAct::Trip, mixed), Err(Refusal::OutsideArea { .. })));
+    assert!(matches!(draft(&mut centre, "wang", GroupAct::Trip, below("F9")), Err(Refusal::UnknownNode { .. })));
+    assert!(matches!(
+        draft(&mut centre, "wang", GroupAct::Trip, these(&[("T2", 7)])),
+        Err(Refusal::UnknownRound { .. })
+    ));
+    assert_eq!((centre.engine.view().groups.len(), centre.commands(Step::Select).len()), (0, 0));
+    // An order to that one terminal is no broadcast.
+    centre.select("wang", "T1", Action::Trip { round: round(1) }).unwrap();
+}
+
+#[test]
+fn what_becomes_forbidden_between_approval_and_execute_is_left_out() {
+    let mut centre = centre();
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    approve(&mut centre, "li", id).unwrap();
+    centre.told("T2", vec![guarantee(true)]);
+    centre.told("T3", vec![good(PointKind::Exclusion, 1)]);
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(20);
+    let done = group(&centre, id);
+    assert_eq!((done.line.confirmed, done.line.left_out), (2, 3));
+    assert!(centre.is_closed("T2", round(1)) && centre.is_closed("T3", round(1)));
+}
+
+#[test]
+fn never_shed_protected_two_rounds_of_one_group_do_not_cross_a_floor_together() {
+    let sites = [site("T1", "A1", &[20, 20]).floor(30), site("T2", "A1", &[20])];
+    let mut centre = Centre::new(policy(vec![]), &sites);
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    execute(&mut centre, "wang", id).unwrap();
+    let executed = group(&centre, id);
+    assert_eq!(member(&executed, "T1", 2).state, MemberState::LeftOut);
+    assert!(member(&executed, "T1", 2).why.contains("below the safety floor"), "{executed:?}");
+    centre.run(20);
+    assert_eq!((centre.off(), centre.drawn(terminal("T1"))), (2, kw(30)));
+}
+
+#[test]
+fn restoration_under_limit_a_group_comes_back_as_far_as_the_limit_leaves_room() {
+    let mut centre = Centre::new(
+        Policy { limits: vec![limit("F", 100)], ..rules() },
+        &[site("T1", "A1", &[20]), site("T2", "A1", &[20]), site("T3", "A2", &[20])],
+    );
+    for id in ["T1", "T2", "T3"] {
+        assert_eq!(centre.operate(id, Action::Trip { round: round(1) }), OrderState::Confirmed);
+    }
+    centre.base("T1", 25);
+    centre.run(5);
+    let id = draft(&mut centre, "wang", GroupAct::Restore, below("F")).unwrap();
+    assert!(!group(&centre, id).line.second_person, "only trips take two");
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(20);
+    let done = group(&centre, id);
+    // 45 kW, and each comes back with 30: one fits under 100, a second would make 105.
+    assert_eq!((done.line.confirmed, done.line.left_out), (1, 2), "{done:?}");
+    assert!(centre.truth("F") <= kw(100));
+}
+
+#[test]
+fn a_group_is_called_off_as_a_whole_by_its_people_or_a_supervisor() {
+    let mut centre = centre();
+    for id in ["T1", "T2", "T3"] {
+        centre.habit(id, Habit::Deaf);
+    }
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    let off = |group| Request::CancelGroup { group, reason: "storm is over".into() };
+    assert!(matches!(centre.ask("zhao", off(id)), Err(Refusal::NotOfGroup { .. })));
+    assert!(matches!(centre.ask_as(bound("chen", "A1", true), off(id)), Err(Refusal::OutsideArea { .. })));
+    approve(&mut centre, "li", id).unwrap();
+    execute(&mut centre, "li", id).unwrap();
+    centre.run(2);
+    centre.ask_as(bound("chen", "R", true), off(id)).unwrap();
+    let cancelled = group(&centre, id);
+    assert_eq!(cancelled.line.state, GroupState::Cancelled);
+    let states = cancelled.taking_part().map(|member| member.state);
+    assert!(states.into_iter().all(|state| state == MemberState::Ordered(OrderState::Cancelled)), "{cancelled:?}");
+    centre.run(60);
+    assert_eq!((centre.commands(Step::Execute).len(), centre.off()), (0, 0));
+    assert!(centre.events().any(|e| matches!(e, Happening::GroupCancelled { withdrawn: 4, .. })));
+}
+
+#[test]
+fn a_group_goes_on_while_the_rules_are_stopped_and_holds_over_a_snapshot() {
+    let mut centre = centre();
+    centre.ask("zhao", Request::StopAutomatic { reason: String::new() }).unwrap();
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    approve(&mut centre, "li", id).unwrap();
+    let text = serde_json::to_string(&centre.engine).unwrap();
+    centre.engine = serde_json::from_str(&text).unwrap();
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(3);
+    let text = serde_json::to_string(&centre.engine).unwrap();
+    centre.engine = serde_json::from_str(&text).unwrap();
+    centre.run(20);
+    assert_eq!(group(&centre, id).line.confirmed, 4);
+    assert!(
+        centre
+            .outputs
+            .iter()
+            .any(|(_, output)| matches!(output, Output::Order(order) if order.state == OrderState::Confirmed))
+    );
+    centre.told("T1", vec![power(kw(10))]);
+}
