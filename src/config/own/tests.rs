@@ -55,9 +55,9 @@ fn the_packs_that_ship_are_without_fault() {
 #[test]
 fn a_condition_is_refused_with_file_line_and_column() {
     let text = rule("reads = { load = \"node F1 load\" }\nwhen = \"load > lod\"");
-    assert_eq!(refused(&text), ["rules.toml:5: rule.when: column 16: Undefined variable 'lod'"]);
+    assert_eq!(refused(&text), ["rules.toml:5: rule.when: column 16: Undefined variable: lod"]);
     let text = rule("reads = { load = \"node F1 load\" }\nwhen = \"\"\"\nload > 5 &&\n  lod\"\"\"");
-    assert_eq!(refused(&text), ["rules.toml:7: rule.when: column 3: Undefined variable 'lod'"]);
+    assert_eq!(refused(&text), ["rules.toml:7: rule.when: column 3: Undefined variable: lod"]);
     let text = rule("reads = { load = \"node F1 load\" }\nwhen = \"load > 5\"\nclear = \"load - 5\"");
     assert_eq!(refused(&text).len(), 1);
     assert!(
