@@ -366,7 +366,12 @@ impl Grid {
         }
     }
 
-    /// Moves the nodes whose load changed into `out`, each once, by id.
+    /// Has a node judged anew though its load is what it was.
+    pub(crate) fn look_at(&mut self, node: NodeId) {
+        self.dirty.push(node);
+    }
+
+    /// Moves the nodes whose load changed, or that are to be looked at, into `out`, each once, by id.
     pub(crate) fn take_dirty(&mut self, out: &mut Vec<NodeId>) {
         out.append(&mut self.dirty);
         out.sort_unstable();

@@ -141,7 +141,8 @@ impl Engine {
         self.put_in_force(node, limit);
         let until = self.in_force(node).and_then(|in_force| in_force.until);
         self.tell(told.unwrap_or(Happening::LimitChanged { node, before, after: limit, source, until }), out);
-        self.watch(node, out);
+        // Judged once the input is taken in, which may say that a link is down or a customer guaranteed.
+        self.grid.look_at(node);
         if limit > before && self.is_within(node, limit) {
             self.withdraw_trips(node, &format!("the limit was raised to {limit}, and the load is below it"), out);
         }

@@ -223,6 +223,11 @@ impl Engine {
             Input::Trouble { cause, detail, .. } => self.on_trouble(*cause, detail.as_deref(), out),
             Input::Tick { .. } => self.on_tick(out),
         }
+        self.look_at_loads(out);
+    }
+
+    /// Judges the nodes whose load or limit is not what it was.
+    fn look_at_loads(&mut self, out: &mut Vec<Output>) {
         let mut nodes = std::mem::take(&mut self.looking_at);
         self.grid.take_dirty(&mut nodes);
         for &node in &nodes {

@@ -101,6 +101,8 @@ impl Engine {
         };
         let (who, from) = (origin.operator.clone(), origin.from.clone());
         out.push(Output::Audit(Audit { at: self.now, who, from, action, object, before, after }));
+        // What follows from a limit that was set is told before the answer, which comes last.
+        self.look_at_loads(out);
         out.push(Output::Reply(reply));
     }
 

@@ -3,9 +3,10 @@
 use super::fleet::Centre;
 use crate::input::Request;
 use crate::model::{Power, Quality, Reading, Span, Timestamp};
+use crate::orders::Step;
 use crate::output::{AlarmCause, Happening, Refusal, Reply};
 use crate::target::{LimitSource, TargetId};
-use crate::testing::{Site, kw, limit, node, policy, power, s, site};
+use crate::testing::{Site, kw, limit, node, policy, power, s, site, terminal};
 use crate::view::LimitState;
 
 /// 130 kW, 100 of them behind switches.
@@ -90,6 +91,21 @@ fn the_baseline_is_the_mean_of_the_minutes_before_and_not_the_load_of_the_moment
     ask(&mut centre, 20, 0, 600).unwrap();
     let limit = centre.node("F").limit.unwrap();
     assert!((kw(110)..kw(115)).contains(&limit), "130 and not 190 for nearly all of the time before: {limit}");
+}
+
+#[test]
+fn what_a_limit_that_comes_down_asks_for_is_decided_with_all_that_the_same_input_tells() {
+    let mut rule = limit("F", 200);
+    rule.delay = Span::ZERO;
+    let mut centre = Centre::new(policy(vec![rule]), &sites());
+    centre.run(240);
+    ask(&mut centre, 35, 60, 660).unwrap();
+    centre.run(59);
+    // The first that is heard at the instant of the limit: the link of the first in turn is down.
+    centre.now = centre.now.after(s(1));
+    centre.link("T1", false);
+    assert_eq!(centre.node("F").limit, Some(kw(95)));
+    assert!(centre.commands(Step::Select).iter().all(|select| select.terminal != terminal("T1")));
 }
 
 #[test]
