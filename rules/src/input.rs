@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::groups::{GroupAct, GroupId, GroupScope};
+use crate::local_control::Parameters;
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId, Outcome};
 use crate::output::{AlarmCause, AlarmId};
@@ -70,6 +71,17 @@ pub enum Input {
         /// What.
         request: Request,
     },
+    /// What came of sending a terminal its parameters or of reading them back.
+    Parameters {
+        /// When.
+        at: Timestamp,
+        /// Whose.
+        terminal: TerminalId,
+        /// What it has, where that was read.
+        read: Option<Box<Parameters>>,
+        /// Why not, where it was not.
+        failed: Option<String>,
+    },
     /// Something is wrong with the centre itself, or no longer: an alarm for its operators.
     Trouble {
         /// When.
@@ -97,6 +109,7 @@ impl Input {
             | Self::Readings { at, .. }
             | Self::Outcome { at, .. }
             | Self::Request { at, .. }
+            | Self::Parameters { at, .. }
             | Self::Trouble { at, .. }
             | Self::Tick { at } => *at,
         }
@@ -260,6 +273,15 @@ pub enum Request {
         approve: bool,
         /// Why, for the audit log; may be empty.
         #[serde(default)]
+        reason: String,
+    },
+    /// What a terminal's parameters shall be. The centre sends them and reads them back.
+    SetParameters {
+        /// Which.
+        terminal: TerminalId,
+        /// All of them.
+        parameters: Box<Parameters>,
+        /// Why, for the audit log; may be empty.
         reason: String,
     },
     /// Stop all automatic control: no rule trips or restores anything until a person resumes.

@@ -74,6 +74,8 @@ pub enum Refusal {
     UnknownOrder { order: OrderId },
     #[error("alarm {alarm} does not exist, or has been cleared and acknowledged")]
     UnknownAlarm { alarm: AlarmId },
+    #[error("{terminal}: {why}; nothing was sent")]
+    ParameterOutOfRange { terminal: TerminalId, why: String },
     #[error("{terminal}: the link is down; nothing was sent")]
     LinkDown { terminal: TerminalId },
     #[error("{terminal}: order {order} of {owner} has this point; wait for it or ask {owner} to cancel it")]
@@ -270,6 +272,11 @@ pub enum AlarmCause {
         /// The rule.
         rule: RuleId,
     },
+    /// A terminal's parameters are not those that a person wants, or could not be sent or read back.
+    ParametersDiffer {
+        /// The terminal.
+        terminal: TerminalId,
+    },
     /// Inputs in the journal could not be read at a start: the engine goes on without them.
     JournalDamaged,
     /// The journal cannot be written: nothing is acknowledged, nothing decided.
@@ -300,6 +307,7 @@ impl AlarmCause {
             | Self::LinkDown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
+            | Self::ParametersDiffer { .. }
             | Self::JournalDamaged
             | Self::JournalFailing
             | Self::JournalOversize
@@ -313,9 +321,10 @@ impl AlarmCause {
     /// The terminal that it is about, if any.
     pub const fn terminal(self) -> Option<TerminalId> {
         match self {
-            Self::LinkDown { terminal } | Self::NoEffect { terminal, .. } | Self::CoverOpen { terminal } => {
-                Some(terminal)
-            }
+            Self::LinkDown { terminal }
+            | Self::NoEffect { terminal, .. }
+            | Self::CoverOpen { terminal }
+            | Self::ParametersDiffer { terminal } => Some(terminal),
             Self::OwnRule { subject, .. } => subject.terminal(),
             Self::OwnRuleBroken { .. }
             | Self::OverLimit { .. }
@@ -359,6 +368,7 @@ impl AlarmCause {
             | Self::LoadUnknown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
+            | Self::ParametersDiffer { .. }
             | Self::JournalOversize
             | Self::ClockMoved
             | Self::StoreDamaged => AlarmPriority::Medium,
@@ -380,6 +390,7 @@ impl fmt::Display for AlarmCause {
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::NoEffect { terminal, round } => write!(f, "{terminal}: round {round} did not respond"),
             Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
+            Self::ParametersDiffer { terminal } => write!(f, "{terminal}: its parameters are not those wanted"),
             Self::OwnRule { rule, subject: Subject::Named, .. } => write!(f, "rule {rule}"),
             Self::OwnRule { rule, subject: Subject::Node(node), .. } => write!(f, "{node}: rule {rule}"),
             Self::OwnRule { rule, subject: Subject::Terminal(terminal), .. } => write!(f, "{terminal}: rule {rule}"),
@@ -632,6 +643,7 @@ pub enum Reason {
 pub enum Finding {
     Guaranteed { terminal: TerminalId },
     GuaranteeAtTerminal { terminal: TerminalId },
+    ExcludedAtTerminal { terminal: TerminalId },
     Tagged { terminal: TerminalId, round: Option<RoundNo>, tag: TagId },
     LinkDown { terminal: TerminalId },
     ReadingTooOld { terminal: TerminalId },
@@ -713,6 +725,9 @@ impl fmt::Display for Finding {
         match self {
             Self::Guaranteed { terminal } => write!(f, "{terminal}: guaranteed customer"),
             Self::GuaranteeAtTerminal { terminal } => write!(f, "{terminal}: supply guarantee set at the terminal"),
+            Self::ExcludedAtTerminal { terminal } => {
+                write!(f, "{terminal}: excluded from orders to many at the terminal")
+            }
             Self::Tagged { terminal, round: Some(round), tag } => write!(f, "{terminal} round {round}: tagged ({tag})"),
             Self::Tagged { terminal, round: None, tag } => write!(f, "{terminal}: tagged ({tag})"),
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::expression::Value;
 use crate::groups::GroupLine;
+use crate::local_control::Parameters;
 use crate::model::{
     CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
     SwitchPosition, TerminalId, Timestamp,
@@ -309,6 +310,66 @@ pub struct RoundView {
     pub tag: Option<TagId>,
 }
 
+/// Parameters of a terminal's own control: what is wanted, and what was read back.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct TerminalParameters {
+    /// What a person wants it to have.
+    pub wanted: Option<Parameters>,
+    /// Who.
+    pub wanted_by: String,
+    /// Since when.
+    pub wanted_at: Option<Timestamp>,
+    /// What it last said that it has.
+    pub read: Option<Parameters>,
+    /// When it said so.
+    pub read_at: Option<Timestamp>,
+    /// Why the last try to send them or to read them back came to nothing.
+    pub failed: Option<String>,
+}
+
+/// One line of a terminal's parameters.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ParameterLine {
+    /// Its key, as in the settings.
+    pub key: String,
+    /// What is wanted; empty where nothing is.
+    pub wanted: String,
+    /// What was read back; empty where nothing was.
+    pub read: String,
+    /// Whether both are known and not the same.
+    pub differs: bool,
+}
+
+impl TerminalParameters {
+    /// Key, wanted and read of those that are known and differ.
+    pub fn differences(&self) -> Vec<(&'static str, String, String)> {
+        match (&self.wanted, &self.read) {
+            (Some(wanted), Some(read)) => wanted.differences(read),
+            _ => Vec::new(),
+        }
+    }
+
+    /// All lines, in order.
+    pub fn lines(&self) -> Vec<ParameterLine> {
+        let entries =
+            |parameters: &Option<Parameters>| parameters.as_ref().map(Parameters::entries).unwrap_or_default();
+        let (wanted, read) = (entries(&self.wanted), entries(&self.read));
+        let mut keys: Vec<&str> = wanted.iter().map(|(key, _)| *key).collect();
+        keys.extend(read.iter().map(|(key, _)| *key).filter(|key| wanted.iter().all(|(other, _)| other != key)));
+        let value = |entries: &[(&str, String)], key: &str| {
+            entries.iter().find(|(other, _)| *other == key).map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let both = self.wanted.is_some() && self.read.is_some();
+        keys.into_iter()
+            .map(|key| {
+                let (wanted, read) = (value(&wanted, key), value(&read, key));
+                ParameterLine { key: key.to_owned(), differs: both && wanted != read, wanted, read }
+            })
+            .collect()
+    }
+}
+
 /// A terminal in full: all its points.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TerminalDetail {
@@ -320,6 +381,9 @@ pub struct TerminalDetail {
     pub orders: Vec<Order>,
     /// Its alarms that are not normal.
     pub alarms: Vec<Alarm>,
+    /// Its parameters, where anything is wanted or known of them.
+    #[serde(default)]
+    pub parameters: Option<TerminalParameters>,
     /// What rules' trips came to.
     #[serde(default)]
     pub burden: Burden,

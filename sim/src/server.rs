@@ -2,14 +2,15 @@
 //! shared plant.
 
 use std::collections::BTreeMap;
-use std::io;
+use std::io::{self, Write as _};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use headroom_rules::local_control::Parameters;
 use headroom_rules::model::{Current, RoundNo, Span, TerminalId, Timestamp, Voltage};
-use headroom_terminals::agent::{Agent, AgentConfig, RoundSample, Sample, Site};
+use headroom_terminals::agent::{Agent, AgentConfig, Notice, RoundSample, Sample, Site};
 use headroom_terminals::iec104::{StationConfig, run_controlled};
 use headroom_terminals::profile::Profile;
 use tokio::net::TcpListener;
@@ -82,18 +83,35 @@ pub struct PlantSite {
     /// None where time is the plant's own.
     clock: Option<SimClock>,
     post: Post,
+    /// Where it keeps what a restart must not forget; it tells its customer by the log then.
+    kept: Option<PathBuf>,
 }
 
 impl PlantSite {
-    /// The site of a post.
+    /// The site of a post, which forgets with its end.
     pub const fn new(plant: SharedPlant, clock: SimClock, post: Post) -> Self {
-        Self { plant, clock: Some(clock), post }
+        Self { plant, clock: Some(clock), post, kept: None }
     }
 
     /// Likewise, on the plant's own time, which somebody advances.
     pub const fn on_plant_time(plant: SharedPlant, post: Post) -> Self {
-        Self { plant, clock: None, post }
+        Self { plant, clock: None, post, kept: None }
     }
+
+    /// Keeps over restarts what its terminal gives it to keep, in a file, and shows its notices in the log.
+    #[must_use]
+    pub fn keeping(self, file: PathBuf) -> Self {
+        Self { kept: Some(file), ..self }
+    }
+}
+
+/// Writes a file whole, or leaves the one before.
+fn write_whole(file: &Path, text: &str) -> io::Result<()> {
+    let beside = file.with_extension("new");
+    let mut new = std::fs::File::create(&beside)?;
+    new.write_all(text.as_bytes())?;
+    new.sync_all()?;
+    std::fs::rename(&beside, file)
 }
 
 impl Site for PlantSite {
@@ -136,6 +154,31 @@ impl Site for PlantSite {
 
     fn now(&self) -> Timestamp {
         self.clock.map_or_else(|| self.plant.lock().now(), |clock| clock.now())
+    }
+
+    fn notify(&mut self, notice: &Notice) {
+        if self.kept.is_some() {
+            tracing::warn!("to the customer: {notice}");
+        }
+    }
+
+    fn kept(&mut self) -> Option<String> {
+        let file = self.kept.as_ref()?;
+        match std::fs::read_to_string(file) {
+            Ok(text) => Some(text),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => {
+                tracing::error!(%error, "{}: cannot be read, the terminal starts with the settings of its file", file.display());
+                None
+            }
+        }
+    }
+
+    fn keep(&mut self, text: &str) {
+        let Some(file) = &self.kept else { return };
+        if let Err(error) = write_whole(file, text) {
+            tracing::error!(%error, "{}: cannot be written, a restart will forget what was set", file.display());
+        }
     }
 
     fn switch(&mut self, round: RoundNo, closed: bool) {

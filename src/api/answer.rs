@@ -7,7 +7,7 @@ use serde::Serialize;
 use warp::http::{HeaderValue, StatusCode, header};
 use warp::reply::Response;
 
-use crate::centre::{NotAsked, NotCollected, NotRead, Unavailable};
+use crate::centre::{NotAsked, NotCollected, NotCompared, NotRead, Unavailable};
 use crate::sentence::sentence;
 use crate::store::StoreError;
 
@@ -79,6 +79,24 @@ impl From<NotCollected> for Fault {
             NotCollected::UnderWay(_) | NotCollected::NotAsked(_, NotAsked::Busy) => StatusCode::TOO_MANY_REQUESTS,
             NotCollected::NotAsked(..) | NotCollected::Store { .. } => StatusCode::SERVICE_UNAVAILABLE,
             NotCollected::Transfer { source, .. } => match source {
+                Failure::Refused => StatusCode::CONFLICT,
+                Failure::TimedOut => StatusCode::GATEWAY_TIMEOUT,
+                _ => StatusCode::SERVICE_UNAVAILABLE,
+            },
+        };
+        Self::new(status, sentence(&error))
+    }
+}
+
+impl From<NotCompared> for Fault {
+    fn from(error: NotCompared) -> Self {
+        let status = match error {
+            NotCompared::Unavailable(unavailable) => return unavailable.into(),
+            NotCompared::Unknown(_) => StatusCode::NOT_FOUND,
+            NotCompared::Content { .. } => StatusCode::CONFLICT,
+            NotCompared::NotAsked(_, NotAsked::Busy) => StatusCode::TOO_MANY_REQUESTS,
+            NotCompared::NotAsked(..) => StatusCode::SERVICE_UNAVAILABLE,
+            NotCompared::NotSent { ref source, .. } | NotCompared::NotRead { ref source, .. } => match source {
                 Failure::Refused => StatusCode::CONFLICT,
                 Failure::TimedOut => StatusCode::GATEWAY_TIMEOUT,
                 _ => StatusCode::SERVICE_UNAVAILABLE,

@@ -7,6 +7,7 @@ use bytes::Buf;
 use futures_util::{Stream, TryStreamExt as _};
 use headroom_rules::input::{Origin, Request};
 use headroom_rules::model::{Power, Span, Timestamp};
+use headroom_rules::output::Reply;
 use serde::Deserialize;
 use serde_json::json;
 use tokio::time::timeout;
@@ -69,7 +70,7 @@ where
     ask(api, caller, Request::SetTarget { node, reduction, from, to, reason }).await
 }
 
-async fn in_time<S, B>(body: S) -> Result<Vec<u8>, Fault>
+pub(super) async fn in_time<S, B>(body: S) -> Result<Vec<u8>, Fault>
 where
     S: Stream<Item = Result<B, warp::Error>>,
     B: Buf,
@@ -82,13 +83,18 @@ where
 }
 
 async fn ask(api: &Api, caller: Caller, request: Request) -> Result<Response, Fault> {
+    Ok(ok(&granted(api, caller, request).await?))
+}
+
+/// What the engine answers.
+pub(super) async fn granted(api: &Api, caller: Caller, request: Request) -> Result<Reply, Fault> {
     check(&request)?;
     let origin = Origin {
         operator: caller.operator.to_string(),
         from: caller.from.to_string(),
         authority: (*caller.authority).clone(),
     };
-    Ok(ok(&api.handle.request(origin, request).await??))
+    Ok(api.handle.request(origin, request).await??)
 }
 
 /// Answers when the terminal has: the values are in the view and in the trends then.
@@ -173,6 +179,7 @@ fn check(request: &Request) -> Result<(), Fault> {
         | Request::SetTarget { reason, .. }
         | Request::CancelTarget { reason, .. }
         | Request::DecideProposal { reason, .. }
+        | Request::SetParameters { reason, .. }
         | Request::StopAutomatic { reason }
         | Request::ResumeAutomatic { reason } => ("reason", reason),
         Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),

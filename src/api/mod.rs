@@ -34,6 +34,7 @@ mod door;
 mod health;
 mod looking;
 mod metering;
+mod parameters;
 mod params;
 mod reading;
 mod routes;

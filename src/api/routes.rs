@@ -12,10 +12,11 @@ use warp::{Filter, Rejection};
 use super::answer::{Fault, settle};
 use super::door::Caller;
 use super::reading::Pairs;
-use super::{Api, asking, health, looking, metering, reading};
+use super::{Api, asking, health, looking, metering, parameters, reading};
 
 const READS: &str = "GET, HEAD, OPTIONS";
 const ASKS: &str = "POST, OPTIONS";
+const LOOKS_AND_ASKS: &str = "GET, POST, OPTIONS";
 
 /// The path is there, the method is not.
 #[derive(Debug)]
@@ -60,6 +61,25 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
         .and(pairs)
         .then(|id: String, api: Arc<Api>, caller, pairs| async move {
             settle(asking::read_now(&api, &caller, &id, pairs).await)
+        });
+    let parameters_known = warp::path!("api" / "v1" / "terminals" / String / "parameters")
+        .and(warp::get())
+        .and(api.clone())
+        .then(|id: String, api: Arc<Api>| async move { settle(parameters::look(&api, &id).await) });
+    let parameters_set = warp::path!("api" / "v1" / "terminals" / String / "parameters")
+        .and(only(Method::POST, LOOKS_AND_ASKS))
+        .and(api.clone())
+        .and(caller)
+        .and(warp::body::stream())
+        .then(|id: String, api: Arc<Api>, caller, body| async move {
+            settle(parameters::set(&api, caller, &id, body).await)
+        });
+    let parameters_read = warp::path!("api" / "v1" / "terminals" / String / "parameters" / "read")
+        .and(only(Method::POST, ASKS))
+        .and(api.clone())
+        .and(caller)
+        .then(|id: String, api: Arc<Api>, caller: Caller| async move {
+            settle(parameters::read_back(&api, &caller, &id).await)
         });
     let collect = warp::path!("api" / "v1" / "terminals" / String / "collect")
         .and(only(Method::POST, ASKS))
@@ -132,7 +152,10 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
     let asked = read.or(collect).unify().or(automatic).unify().or(group).unify();
     let looked = load.or(plan).unify().or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
+    let parameters = parameters_known.or(parameters_set).unify().or(parameters_read).unify();
     seen.boxed()
+        .or(parameters.boxed())
+        .unify()
         .or(looked.boxed())
         .unify()
         .or(asked)

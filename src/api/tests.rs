@@ -98,6 +98,7 @@ fn a_detail() -> TerminalDetail {
         points: Vec::new(),
         orders: vec![an_order()],
         alarms: Vec::new(),
+        parameters: None,
         interlocks: Vec::new(),
         burden: Burden::default(),
     }

@@ -103,7 +103,6 @@ impl Demand {
         Self(lines)
     }
 
-    #[cfg(test)]
     pub(crate) fn lines(&self) -> Arc<BTreeMap<TerminalId, Line>> {
         Arc::clone(&self.0)
     }

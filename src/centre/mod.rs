@@ -26,6 +26,7 @@ mod figures;
 mod handle;
 mod links;
 mod machine;
+mod parameters;
 mod reaction;
 mod recovery;
 mod snapshots;
@@ -80,6 +81,7 @@ pub(crate) use engine_task::first_inputs;
 pub use error::{CentreError, StopError};
 pub use figures::{Figures, OrderFigures, Peak};
 pub use handle::{Handle, Question, Unavailable};
+pub use parameters::NotCompared;
 
 /// Inputs that wait for the journal before links are held back.
 const SUBMISSIONS_MAX: usize = 4_096;

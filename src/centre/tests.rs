@@ -516,3 +516,44 @@ async fn the_tick_comes_in_the_supplys_time_and_is_skipped_when_the_journal_is_b
     stop.send(true).unwrap();
     ticking.await.unwrap();
 }
+
+#[tokio::test]
+async fn parameters_go_over_a_real_link_are_read_back_and_compared() {
+    use headroom_rules::local_control::{Guarantee, Parameters};
+    let Simulated { parts, stop, running, _folder } = simulated(12).await;
+    let chosen = parts.fleet.inventory.terminals.iter().find(|(_, entry)| !entry.rounds.is_empty());
+    let terminal = *chosen.expect("a customer that can be switched").0;
+    let centre = Centre::start(parts).await.unwrap();
+    let handle = centre.handle();
+    let mut view = handle.view.clone();
+    let up = |view: &Arc<View>| view.terminals.iter().any(|line| line.id == terminal && line.link_up);
+    timeout(SOON, view.wait_for(up)).await.expect("its link comes up").unwrap();
+    let read = timeout(SOON, handle.read_parameters(terminal)).await.unwrap().unwrap();
+    assert_eq!((read.read, read.wanted), (Some(Parameters::default()), None));
+
+    let wanted = Parameters {
+        guarantee: Guarantee { on: true, half_h: 0, automatic_after_h: 8 },
+        exclusion: true,
+        message: "检修通知".into(),
+        ..Parameters::default()
+    };
+    let request = || Request::SetParameters { terminal, parameters: Box::new(wanted.clone()), reason: String::new() };
+    handle.request(From::new("li", "10.0.0.7"), request()).await.unwrap().unwrap();
+    // Not sent yet: what the terminal has is another thing, and an alarm.
+    timeout(SOON, handle.read_parameters(terminal)).await.unwrap().unwrap();
+    let alarm = |detail: &TerminalDetail| {
+        detail.alarms.iter().find(|alarm| alarm.cause == AlarmCause::ParametersDiffer { terminal }).cloned()
+    };
+    let detail = handle.terminal(terminal).await.unwrap().unwrap();
+    assert!(alarm(&detail).expect("an alarm").detail.contains("guarantee.on: wanted true, read false"));
+
+    let told = timeout(SOON, handle.send_parameters(terminal, &wanted)).await.unwrap().unwrap();
+    assert_eq!((told.read.as_ref(), told.differences()), (Some(&wanted), vec![]));
+    let guaranteed = |view: &Arc<View>| view.terminals.iter().any(|line| line.id == terminal && line.guaranteed);
+    timeout(SOON, view.wait_for(guaranteed)).await.expect("the terminal tells its guarantee").unwrap();
+    let unknown: TerminalId = "NOBODY".parse().unwrap();
+    assert!(matches!(handle.read_parameters(unknown).await, Err(NotCompared::Unknown(_))));
+    timeout(SOON, centre.stop()).await.unwrap().unwrap();
+    stop.send(true).unwrap();
+    running.ended().await;
+}

@@ -128,6 +128,8 @@ fn what(input: &Input) -> String {
         }
         Input::Outcome { order, outcome, .. } => format!("{order} {outcome:?}"),
         Input::Request { origin, request, .. } => format!("{} {}", origin.operator, asked(request)),
+        Input::Parameters { terminal, failed: Some(why), .. } => format!("{terminal} parameters not read: {why}"),
+        Input::Parameters { terminal, failed: None, .. } => format!("{terminal} parameters read back"),
         Input::Trouble { cause, detail, .. } => match detail {
             Some(detail) => format!("{cause}: {detail}"),
             None => format!("{cause}: over"),
@@ -155,6 +157,7 @@ fn asked(request: &Request) -> String {
             format!("{} proposal {proposal}", if *approve { "approves" } else { "declines" })
         }
         Request::CancelTarget { target, .. } => format!("cancels target {target}"),
+        Request::SetParameters { terminal, .. } => format!("sets parameters of {terminal}"),
         Request::StopAutomatic { .. } => "stops all automatic control".to_owned(),
         Request::ResumeAutomatic { .. } => "resumes automatic control".to_owned(),
     }

@@ -10,7 +10,7 @@ use headroom_rules::model::{RoundNo, Span, TerminalId};
 use headroom_sim::fleet::Post;
 use headroom_sim::plant::{Feeder, Load, Plant, PlantRound};
 use headroom_sim::scenario::Scenario;
-use headroom_sim::server::{SharedPlant, SimClock, agent, run_plant, scan_interval};
+use headroom_sim::server::{PlantSite, SharedPlant, SimClock, agent_at, run_plant, scan_interval};
 use headroom_terminals::iec104::StationConfig;
 use headroom_terminals::iec104::access::refusals::Refusals;
 use headroom_terminals::iec104::access::registration::Registration;
@@ -54,7 +54,11 @@ pub async fn run(file: &Path) -> anyhow::Result<()> {
     let clock = SimClock::new(plant.start(), 1.0);
     let plant = SharedPlant::new(plant);
     let zone = profile.zone();
-    let agent = agent(post, profile, plant.clone(), clock);
+    let mut at = PlantSite::new(plant.clone(), clock, post);
+    if let Some(kept) = &config.state_file {
+        at = at.keeping(kept.clone());
+    }
+    let agent = agent_at(at, profile);
     let station = StationConfig {
         require_select: config.require_select,
         connections_max: config.connections,

@@ -67,12 +67,7 @@ impl SimConfig {
 fn sim(section: &Section<'_>, folder: &Path) -> SimConfig {
     let path = |key| {
         let wanted = "the path of a file to write, in a folder that exists";
-        section.text_or(key, None, wanted, |text| {
-            let path = folder.join(text);
-            let parent = path.parent().unwrap_or(Path::new(""));
-            let there = parent.as_os_str().is_empty() || parent.is_dir();
-            (!text.is_empty() && there && !path.is_dir()).then_some(Some(path))
-        })
+        section.text_or(key, None, wanted, |text| file_to_write(folder, text).map(Some))
     };
     let config = SimConfig {
         terminals: section.int_or("terminals", 200, "whole number", 2..=5_000),
@@ -100,6 +95,14 @@ fn sim(section: &Section<'_>, folder: &Path) -> SimConfig {
     config
 }
 
+/// A path from a folder, where a file can be made.
+fn file_to_write(folder: &Path, text: &str) -> Option<PathBuf> {
+    let path = folder.join(text);
+    let parent = path.parent().unwrap_or(Path::new(""));
+    let there = parent.as_os_str().is_empty() || parent.is_dir();
+    (!text.is_empty() && there && !path.is_dir()).then_some(path)
+}
+
 /// One soft terminal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TerminalConfig {
@@ -123,6 +126,8 @@ pub struct TerminalConfig {
     pub connections: usize,
     /// How old a command with a time may be; none for any age.
     pub command_age_max: Option<Duration>,
+    /// Where it keeps its settings and what control remembers; none to forget them with its end.
+    pub state_file: Option<PathBuf>,
     /// The site behind it.
     pub site: SiteConfig,
 }
@@ -215,6 +220,9 @@ impl TerminalConfig {
             let connections = top.int_or("connections", 1, "whole number", 1..=8);
             let age_max_s: u32 = top.int_or("command_age_max_s", 0, "whole number of s", 0..=86_400);
             let command_age_max = (age_max_s > 0).then(|| Duration::from_secs(age_max_s.into()));
+            let folder = file.parent().unwrap_or(Path::new(""));
+            let wanted = "the path of a file to keep its settings in, in a folder that exists";
+            let state_file = top.text_or("state_file", None, wanted, |text| file_to_write(folder, text).map(Some));
             let site = match top.section("site") {
                 Some(section) => site(&section),
                 None => {
@@ -235,6 +243,7 @@ impl TerminalConfig {
                 require_select,
                 connections,
                 command_age_max,
+                state_file,
                 site: site?,
             })
         })

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use headroom_rules::input::Request;
 use headroom_rules::model::{NodeId, PointKind, TerminalId, Timestamp};
-use headroom_rules::view::{DryRun, Resumption, View};
+use headroom_rules::view::{DryRun, Resumption, TerminalParameters, View};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
@@ -160,6 +160,17 @@ impl Client {
         Message::ReadNow(id, done.map(|_| ()).map_err(in_a_sentence))
     }
 
+    /// What a terminal has of parameters, beside what is wanted.
+    pub(crate) async fn read_parameters(&self, id: TerminalId) -> Message {
+        let path = format!("/api/v1/terminals/{id}/parameters/read");
+        let read = self.send::<TerminalParameters>(&path, self.request(Method::POST, &path), READ_TIMEOUT).await;
+        let sentence = match read {
+            Ok(parameters) => format!("{id}: parameters {}", compared(&parameters)),
+            Err(error) => in_a_sentence(error),
+        };
+        Message::Parameters(id, sentence)
+    }
+
     /// How complete a day is.
     pub(crate) async fn completeness(&self, day: Option<i64>) -> Message {
         let date = day.map(|day| format!("?day={}", Timestamp::new(day.saturating_mul(86_400_000)).date()));
@@ -215,5 +226,19 @@ fn in_a_sentence(error: ClientError) -> String {
     match error {
         ClientError::Status { text, .. } => text,
         error => error.to_string(),
+    }
+}
+
+/// How a terminal's parameters stand, for a line.
+pub(super) fn compared(parameters: &TerminalParameters) -> String {
+    let differences = parameters.differences();
+    match (&parameters.wanted, &parameters.read, differences.first()) {
+        (_, None, _) => "never read back".to_owned(),
+        (None, Some(_), _) => "read back, none were set from here".to_owned(),
+        (Some(_), Some(_), None) => format!("as {} wants them", parameters.wanted_by),
+        (Some(_), Some(_), Some((key, wanted, read))) => match differences.len() - 1 {
+            0 => format!("DIFFER: {key} wanted {wanted}, read {read}"),
+            more => format!("DIFFER: {key} wanted {wanted}, read {read}; and {more} more"),
+        },
     }
 }

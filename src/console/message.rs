@@ -118,6 +118,8 @@ pub(crate) enum Message {
     DetailLost(TerminalId, String),
     /// A terminal was read, or why not.
     ReadNow(TerminalId, Result<(), String>),
+    /// What came of reading a terminal's parameters back, in a sentence.
+    Parameters(TerminalId, String),
     /// How complete a day is, by its number; of today without one.
     Completeness(Option<i64>, Result<Day, String>),
     /// A node's past, or why not.
@@ -138,6 +140,8 @@ pub(crate) enum Effect {
     FetchTrend(TerminalId),
     /// Have all its values sent now.
     ReadNow(TerminalId),
+    /// Have its parameters sent, and compared with those wanted.
+    ReadParameters(TerminalId),
     /// Of a day by its number (since 1970-01-01, in the supply's zone), or of today.
     FetchCompleteness(Option<i64>),
     /// From one time to another.

@@ -101,6 +101,7 @@ async fn perform(client: &Client, effect: Effect) -> Option<Message> {
         Effect::FetchDetail(id) => client.detail(id).await,
         Effect::FetchTrend(id) => client.trend(id).await,
         Effect::ReadNow(id) => client.read_now(id).await,
+        Effect::ReadParameters(id) => client.read_parameters(id).await,
         Effect::FetchCompleteness(day) => client.completeness(day).await,
         Effect::FetchCurve(past, from, to) => client.curve(past, from, to).await,
         Effect::Collect(id, from, to) => client.collect(id, from, to).await,

@@ -89,6 +89,11 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
             }
             Vec::new()
         }
+        Message::Parameters(terminal, sentence) => {
+            state.reading.remove(&terminal);
+            state.tell(sentence);
+            vec![Effect::FetchDetail(terminal)]
+        }
         Message::Completeness(day, answer) => {
             metering::on_answer(state, day, answer);
             Vec::new()
@@ -278,6 +283,7 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Restore => dialogue::start(state, Wish::Restore),
         Command::Cap => dialogue::start(state, |_| Wish::Cap),
         Command::ReadNow => return read_now(state),
+        Command::ReadParameters => return read_parameters(state),
         Command::Past => return node::open(state),
         Command::FartherBack => return node::turn(state, 1),
         Command::LessBack => return node::turn(state, -1),
@@ -324,6 +330,13 @@ fn read_now(state: &mut State) -> Vec<Effect> {
     let Screen::Detail(terminal) = state.screen else { return Vec::new() };
     state.tell(format!("{terminal}: reading all values"));
     if state.reading.insert(terminal) { vec![Effect::ReadNow(terminal)] } else { Vec::new() }
+}
+
+/// Asks the terminal on the screen for its parameters, once at a time.
+fn read_parameters(state: &mut State) -> Vec<Effect> {
+    let Screen::Detail(terminal) = state.screen else { return Vec::new() };
+    state.tell(format!("{terminal}: reading its parameters back"));
+    if state.reading.insert(terminal) { vec![Effect::ReadParameters(terminal)] } else { Vec::new() }
 }
 
 fn go(state: &mut State, screen: Screen) {

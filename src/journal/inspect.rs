@@ -303,6 +303,7 @@ pub(crate) const fn kind(input: &Input) -> &'static str {
         Input::Readings { .. } => "readings",
         Input::Outcome { .. } => "outcome",
         Input::Request { .. } => "request",
+        Input::Parameters { .. } => "parameters",
         Input::Trouble { .. } => "trouble",
         Input::Tick { .. } => "tick",
     }

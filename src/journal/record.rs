@@ -30,9 +30,11 @@ impl Record {
                 Self::Readings { at: *at, terminal: *terminal, readings: readings.clone() }
             }
             Input::Outcome { at, order, outcome } => Self::Outcome { at: *at, order: *order, outcome: *outcome },
-            Input::Inventory { .. } | Input::Policy { .. } | Input::Request { .. } | Input::Trouble { .. } => {
-                Self::Json(serde_json::to_string(input).map_err(|e| e.to_string())?)
-            }
+            Input::Inventory { .. }
+            | Input::Policy { .. }
+            | Input::Request { .. }
+            | Input::Parameters { .. }
+            | Input::Trouble { .. } => Self::Json(serde_json::to_string(input).map_err(|e| e.to_string())?),
         })
     }
 

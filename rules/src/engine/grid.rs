@@ -150,6 +150,18 @@ impl Post {
         held.is_some_and(|held| held.reading.value != 0 || held.sure.is_some_and(|sure| sure != 0))
     }
 
+    /// Whether it says that orders to many are not for it. Doubt keeps it out, as with a guarantee.
+    pub(crate) fn says_excluded(&self) -> bool {
+        let held = self.held(PointKind::Exclusion);
+        held.is_some_and(|held| held.reading.value != 0 || held.sure.is_some_and(|sure| sure != 0))
+    }
+
+    /// The safety floor that it last said with good quality, whatever the age: doubt protects.
+    pub(crate) fn says_floor(&self) -> Power {
+        let sure = self.held(PointKind::SafetyFloor).and_then(|held| held.sure);
+        Power::new(sure.unwrap_or(0).max(0))
+    }
+
     /// The terminal's load, where it may decide.
     pub(crate) fn load(&self, now: Timestamp, age_max: Span) -> Result<Power, Unusable> {
         let held = self.held(PointKind::ActivePower).ok_or(Unusable::TooOld)?;
@@ -397,6 +409,12 @@ impl Grid {
     /// Guaranteed by inventory.
     pub(crate) fn guaranteed(&self, terminal: TerminalId) -> bool {
         self.customer(terminal).is_some_and(|(_, customer)| customer.guaranteed)
+    }
+
+    /// Nothing is tripped at a terminal that takes its load below this: the higher of what the inventory and the terminal say.
+    pub(crate) fn floor(&self, terminal: TerminalId) -> Power {
+        let customer = self.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
+        customer.max(self.posts.get(&terminal).map_or(Power::ZERO, Post::says_floor))
     }
 
     /// Guaranteed by the terminal's own word.

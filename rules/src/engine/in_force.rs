@@ -243,7 +243,7 @@ impl Engine {
             let Some((_, customer)) = self.grid.customer(terminal) else { continue };
             let Ok(load) = post.load(self.now, self.grid.age_max) else { continue };
             let kept =
-                if customer.guaranteed || post.says_guaranteed() { load } else { load.min(customer.safety_floor) };
+                if customer.guaranteed || post.says_guaranteed() { load } else { load.min(self.grid.floor(terminal)) };
             if kept <= Power::ZERO {
                 continue;
             }

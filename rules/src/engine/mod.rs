@@ -25,6 +25,7 @@ mod limits;
 mod nested;
 mod orders;
 mod own;
+mod parameters;
 mod planning;
 pub(crate) mod promised;
 pub(crate) mod recent;
@@ -66,6 +67,7 @@ use in_force::Bounds;
 use limits::Watch;
 use orders::Ledger;
 use own::OwnState;
+use parameters::ParameterBook;
 use promised::Promised;
 use recent::Recent;
 use returned::{Return, Returned, WARM_AFTER};
@@ -185,6 +187,9 @@ pub struct Engine {
     /// Snapshots of before there were tags have none.
     #[serde(default)]
     tags: Tags,
+    /// Snapshots of before parameters were kept have none.
+    #[serde(default)]
+    parameters: ParameterBook,
     /// Kept so that looking at limits allocates nothing.
     #[serde(skip)]
     looking_at: Vec<NodeId>,
@@ -220,6 +225,9 @@ impl Engine {
             Input::Readings { terminal, readings, .. } => self.on_readings(*terminal, readings, out),
             Input::Outcome { order, outcome, .. } => self.on_outcome(*order, *outcome, out),
             Input::Request { origin, request, .. } => self.on_request(origin, request, out),
+            Input::Parameters { terminal, read, failed, .. } => {
+                self.on_parameters(*terminal, read.as_deref(), failed.as_deref(), out);
+            }
             Input::Trouble { cause, detail, .. } => self.on_trouble(*cause, detail.as_deref(), out),
             Input::Tick { .. } => self.on_tick(out),
         }
@@ -390,6 +398,7 @@ impl Engine {
         self.curtailed.retain(|customer, _| inventory.customers.contains_key(customer));
         self.responses.retain(|terminal, _| inventory.terminals.contains_key(terminal));
         let terminals = &inventory.terminals;
+        self.parameters.retain(|terminal| terminals.contains_key(terminal));
         let gone = |cause: AlarmCause| match cause {
             AlarmCause::NoEffect { terminal, round } => !exists(&terminal, &round),
             cause => cause.terminal().is_some_and(|terminal| !terminals.contains_key(&terminal)),

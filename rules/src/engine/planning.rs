@@ -28,6 +28,8 @@ impl Engine {
                 Some(Finding::Guaranteed { terminal })
             } else if self.grid.guarantee_at_terminal(terminal) {
                 Some(Finding::GuaranteeAtTerminal { terminal })
+            } else if post.says_excluded() {
+                Some(Finding::ExcludedAtTerminal { terminal })
             } else if let Some(tag) = self.tag_on_terminal(terminal) {
                 Some(Finding::Tagged { terminal, round: None, tag: tag.id })
             } else if !post.link_up {
@@ -57,7 +59,7 @@ impl Engine {
                 spared,
                 load: load.unwrap_or_default() - self.effects.going_at(&self.grid, terminal, None),
                 age: self.load_age(terminal),
-                floor: customer.safety_floor,
+                floor: self.grid.floor(terminal),
                 response: self.responses.get(&terminal).copied().unwrap_or_default(),
                 rounds: rounds.collect(),
             });

@@ -84,6 +84,11 @@ impl Engine {
                 proposal.to_string(),
                 self.decide_proposal(origin, *proposal, *approve, reason, out),
             ),
+            Request::SetParameters { terminal, parameters, reason } => (
+                format!("set parameters{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                terminal.to_string(),
+                self.set_parameters(origin, *terminal, parameters),
+            ),
             Request::StopAutomatic { reason } => (
                 format!("stop automatic control{}{reason}", if reason.is_empty() { "" } else { ": " }),
                 "automatic control".into(),
@@ -167,7 +172,7 @@ impl Engine {
                 self.forbids_restore(terminal, round).or_else(|| self.forbidden_by_interlock(terminal, action))
             }
             Action::SetCap { cap } => {
-                let floor = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
+                let floor = self.grid.floor(terminal);
                 if cap == Power::ZERO {
                     None
                 } else if self.protected(terminal) {
@@ -187,7 +192,7 @@ impl Engine {
         if self.protected(terminal) {
             return Some(Refusal::Guaranteed { terminal });
         }
-        let floor = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
+        let floor = self.grid.floor(terminal);
         if floor == Power::ZERO {
             return None;
         }

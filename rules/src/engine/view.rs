@@ -51,6 +51,7 @@ impl Engine {
             points: post.points().map(point).collect(),
             orders: self.orders().filter(|order| order.terminal == id).cloned().collect(),
             alarms: sorted(self.alarms.live().filter(|alarm| alarm.cause.terminal() == Some(id)).cloned().collect()),
+            parameters: self.parameters.of(id).cloned(),
             interlocks: self.interlock_views(id),
             burden: self.burden(id),
         })
@@ -146,7 +147,7 @@ impl Engine {
             arrived_at: power.map(|held| held.arrived_at),
             contract: customer.map(|(_, customer)| customer.contract),
             guaranteed: customer.is_some_and(|(_, c)| c.guaranteed) || self.grid.guarantee_at_terminal(id),
-            safety_floor: customer.map_or(Power::ZERO, |(_, customer)| customer.safety_floor),
+            safety_floor: self.grid.floor(id),
             priority: customer.map(|(_, customer)| customer.priority),
             rounds: terminal.rounds.iter().map(|(no, round)| self.round_view(id, post, *no, round)).collect(),
         }

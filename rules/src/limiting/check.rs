@@ -27,6 +27,8 @@ pub(crate) enum Violation {
     NotBelow { terminal: TerminalId, node: NodeId },
     #[error("{terminal}: supply is guaranteed")]
     Guaranteed { terminal: TerminalId },
+    #[error("{terminal}: excluded from orders to many")]
+    Excluded { terminal: TerminalId },
     #[error("{terminal} round {round}: tag {tag} locks it out")]
     Tagged { terminal: TerminalId, round: RoundNo, tag: TagId },
     #[error("{terminal} has no round {round}")]
@@ -178,11 +180,18 @@ impl World<'_> {
         let post = self.grid.posts.get(&terminal).ok_or(Violation::LinkDown { terminal })?;
         let customer =
             customer.filter(|c| !c.guaranteed && !post.says_guaranteed()).ok_or(Violation::Guaranteed { terminal })?;
+        if post.says_excluded() {
+            return Err(Violation::Excluded { terminal });
+        }
         let measured = post.deciding(PointKind::RoundPower(round), self.now, age_max);
         let measured = measured.map(|held| Power::new(held.reading.value)).filter(|power| *power > Power::ZERO);
         let load = post.load(self.now, age_max).map_err(|_| Violation::LoadUnknown { terminal });
         let load = if measured.is_some() { load? } else { Power::ZERO };
-        Ok((measured, load - self.effects.going_at(self.grid, terminal, None), customer.safety_floor))
+        Ok((
+            measured,
+            load - self.effects.going_at(self.grid, terminal, None),
+            customer.safety_floor.max(post.says_floor()),
+        ))
     }
 
     /// Power of a round that a plan may trip by itself, and how much may go away at its terminal.

@@ -171,7 +171,10 @@ pub(crate) fn plan(task: &Task<'_>, terminals: &[TerminalFacts]) -> Plan {
         shed: shed_at.get(&facts.terminal).copied().unwrap_or_default(),
     };
     let protected = |facts: &&TerminalFacts| {
-        !matches!(facts.spared, Some(Finding::Guaranteed { .. } | Finding::GuaranteeAtTerminal { .. }))
+        !matches!(
+            facts.spared,
+            Some(Finding::Guaranteed { .. } | Finding::GuaranteeAtTerminal { .. } | Finding::ExcludedAtTerminal { .. })
+        )
     };
     let outlook = Outlook {
         level: Level::of(load, rule.limit),

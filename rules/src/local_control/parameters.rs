@@ -318,6 +318,20 @@ impl Parameters {
         check.0
     }
 
+    /// The parameters in which `other` is not the same: key, value here, value there; empty where there is no such line.
+    pub fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
+        let (ours, theirs) = (self.entries(), other.entries());
+        let find = |entries: &[(&'static str, String)], key: &str| {
+            entries.iter().find(|(other, _)| *other == key).map(|(_, value)| value.clone()).unwrap_or_default()
+        };
+        let keys = ours.iter().map(|(key, _)| *key);
+        let more = theirs.iter().map(|(key, _)| *key).filter(|key| ours.iter().all(|(our, _)| our != key));
+        keys.chain(more)
+            .map(|key| (key, find(&ours, key), find(&theirs, key)))
+            .filter(|(_, ours, theirs)| ours != theirs)
+            .collect()
+    }
+
     /// Every parameter as its key and its value, in order. A function that is off has one line, `off`.
     pub fn entries(&self) -> Vec<(&'static str, String)> {
         let Guarantee { on, half_h, automatic_after_h } = self.guarantee;

@@ -107,8 +107,9 @@ impl FromStr for Source {
             "terminal" => {
                 let terminal = if id == "*" { None } else { Some(id.parse().map_err(|_| SourceError)?) };
                 let point = PointKind::from_name(&rest).ok_or(SourceError)?;
-                // A record of a quarter, never what is drawn now.
-                if point == PointKind::LoadCurve { Err(SourceError) } else { Ok(Self::Point { terminal, point }) }
+                // A record of a quarter or of an act, never what is drawn now.
+                let record = matches!(point, PointKind::LoadCurve | PointKind::Control(_));
+                if record { Err(SourceError) } else { Ok(Self::Point { terminal, point }) }
             }
             "point" if rest.is_empty() => Ok(Self::Calculated { point: id.parse().map_err(|_| SourceError)? }),
             _ => Err(SourceError),

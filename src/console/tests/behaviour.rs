@@ -1,6 +1,7 @@
 //! What follows from what happens.
 
 use super::*;
+use crate::console::client::compared;
 use crate::console::frame_text;
 use crate::console::keys::{Context, context};
 use crate::console::state::{Connection, Screen};
@@ -593,4 +594,27 @@ fn a_resumption_that_somebody_else_made_is_told() {
     let mut dead = at_resumption(SIZE);
     update(&mut dead, Message::View(Box::new(a_view()), disk_full()));
     assert!(asks(&press(&mut dead, KeyCode::Enter)).is_empty());
+}
+
+#[test]
+fn p_reads_a_terminals_parameters_back_once_at_a_time_and_the_line_says_what_differs() {
+    use headroom_rules::local_control::Parameters;
+    use headroom_rules::view::TerminalParameters;
+    let (mut state, terminal) = (at_terminal(SIZE), "T2".parse().unwrap());
+    let reads = |effects: &[Effect]| effects.iter().filter(|it| **it == Effect::ReadParameters(terminal)).count();
+    assert_eq!(reads(&keys(&mut state, "pp")), 1);
+    assert!(shows(&state, "T2: reading its parameters back"));
+    assert_eq!(
+        update(&mut state, Message::Parameters(terminal, "T2: parameters as li wants them".into())),
+        [Effect::FetchDetail(terminal)]
+    );
+    assert!(shows(&state, "T2: parameters as li wants them"));
+    assert_eq!(reads(&keys(&mut state, "p")), 1);
+    let wanted = Some(Parameters { floor_kw: 40, ..Parameters::default() });
+    let parameters = TerminalParameters { wanted, wanted_by: "li".into(), ..TerminalParameters::default() };
+    assert_eq!(compared(&parameters), "never read back");
+    let differs = TerminalParameters { read: Some(Parameters::default()), ..parameters.clone() };
+    assert_eq!(compared(&differs), "DIFFER: floor_kw wanted 40, read 0");
+    let same = TerminalParameters { read: parameters.wanted.clone(), ..parameters };
+    assert_eq!(compared(&same), "as li wants them");
 }

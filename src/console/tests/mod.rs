@@ -222,6 +222,7 @@ fn a_detail() -> TerminalDetail {
         ],
         orders: vec![order(11, OrderState::Confirmed, "")],
         alarms: Vec::new(),
+        parameters: None,
         interlocks: Vec::new(),
         burden: Burden::default(),
     }

@@ -9,6 +9,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 
 use super::{below, heading, row, text};
+use crate::console::client::compared;
 use crate::console::layout;
 use crate::console::state::State;
 
@@ -34,6 +35,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
         Some(at) => format!("{} old", text::age(state.now(), at)),
         None => "never arrived".to_owned(),
     };
+    let parameters = state.detail.as_ref().and_then(|detail| detail.parameters.as_ref());
+    let parameters = parameters.map(|it| format!(", parameters {}", compared(it))).unwrap_or_default();
     let customer = terminal.customer.as_ref().map_or("no customer", |c| c.as_str());
     frame.render_widget(
         Paragraph::new(vec![
@@ -47,7 +50,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
             ]),
             Line::styled(
                 format!(
-                    " contract {} kW, floor {}, class {class}, {supply}",
+                    " contract {} kW, floor {}, class {class}, {supply}{parameters}",
                     text::kw(terminal.contract),
                     terminal.safety_floor
                 ),

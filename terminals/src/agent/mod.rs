@@ -31,7 +31,7 @@ use memory::{Memory, Meter, Remembered};
 use record::{Record, file};
 
 pub use control::Notice;
-pub use settings::{Settings, SettingsError};
+pub use settings::{Settings, SettingsError, control_text};
 
 /// The record of events: read, or asked for by its times.
 pub const EVENT_FILE: FileId = FileId { ioa: 30_001, name: EVENTS };

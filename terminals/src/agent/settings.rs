@@ -143,3 +143,12 @@ impl Settings {
         toml::to_string(&text).unwrap_or_default()
     }
 }
+
+/// The parameters of local control alone, as a text that changes nothing else of a terminal's settings.
+pub fn control_text(control: &Parameters) -> String {
+    #[derive(Serialize)]
+    struct Text<'a> {
+        control: &'a Parameters,
+    }
+    toml::to_string(&Text { control }).unwrap_or_default()
+}

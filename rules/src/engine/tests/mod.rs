@@ -17,6 +17,7 @@ mod nested;
 mod orders;
 mod own;
 mod own_acts;
+mod parameters;
 mod planning;
 mod replay;
 mod requests;

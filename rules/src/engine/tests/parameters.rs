@@ -1,0 +1,97 @@
+//! Parameters of terminals: wanted, read back, compared; and what a terminal's own word spares.
+
+use super::fleet::Centre;
+use crate::input::{Input, Request};
+use crate::local_control::Parameters;
+use crate::model::{PointKind, Quality, Reading};
+use crate::output::{AlarmCause, AlarmState, Finding, Happening, Refusal};
+use crate::testing::{good, kw, limit, policy, round, site, terminal};
+
+fn differ() -> AlarmCause {
+    AlarmCause::ParametersDiffer { terminal: terminal("T1") }
+}
+
+fn set(centre: &mut Centre, parameters: &Parameters) -> Result<(), Refusal> {
+    let parameters = Box::new(parameters.clone());
+    let request = Request::SetParameters { terminal: terminal("T1"), parameters, reason: "contract".into() };
+    centre.ask("li", request).map(|_| ())
+}
+
+fn heard(centre: &mut Centre, read: Option<&Parameters>, failed: Option<&str>) {
+    let at = centre.engine.now();
+    let (read, failed) = (read.cloned().map(Box::new), failed.map(str::to_owned));
+    centre.apply(Input::Parameters { at, terminal: terminal("T1"), read, failed });
+}
+
+#[test]
+fn what_is_read_back_and_differs_is_an_alarm_until_it_is_as_wanted() {
+    let mut centre = Centre::new(policy(vec![]), &[site("T1", "A1", &[20])]);
+    let wanted = Parameters { floor_kw: 40, window_min: 5, ..Parameters::default() };
+    set(&mut centre, &wanted).unwrap();
+    let audit = centre.audits().pop().unwrap();
+    assert_eq!((audit.who.as_str(), audit.object.as_str()), ("li", "T1"));
+    assert_eq!(audit.before, "floor_kw = 0; window_min = 1");
+    assert_eq!(audit.after, "floor_kw = 40; window_min = 5");
+    heard(&mut centre, None, Some("T1 was not asked: it has no link"));
+    assert_eq!(centre.alarm(differ()).unwrap().detail, "T1 was not asked: it has no link");
+    heard(&mut centre, Some(&wanted), None);
+    assert_ne!(centre.alarm(differ()).unwrap().state, AlarmState::Unacknowledged);
+    heard(&mut centre, Some(&Parameters { floor_kw: 30, ..wanted.clone() }), None);
+    assert_eq!(centre.alarm(differ()).unwrap().detail, "floor_kw: wanted 40, read 30");
+    let told = centre.engine.terminal(terminal("T1")).unwrap().parameters.unwrap();
+    let line = told.lines().into_iter().find(|line| line.key == "floor_kw").unwrap();
+    assert_eq!((line.wanted.as_str(), line.read.as_str(), line.differs), ("40", "30", true));
+    assert_eq!(told.lines().iter().filter(|line| line.differs).count(), 1);
+    // A link that fails later does not unsay what was read.
+    heard(&mut centre, Some(&wanted), None);
+    heard(&mut centre, None, Some("lost"));
+    assert_ne!(centre.alarm(differ()).unwrap().state, AlarmState::Unacknowledged);
+    centre.restart();
+    let kept = centre.engine.terminal(terminal("T1")).unwrap().parameters.unwrap();
+    assert_eq!((kept.wanted, kept.wanted_by.as_str()), (Some(wanted), "li"));
+}
+
+#[test]
+fn parameters_out_of_range_or_of_nobody_are_refused_and_change_nothing() {
+    let mut centre = Centre::new(policy(vec![]), &[site("T1", "A1", &[20])]);
+    let refused = set(&mut centre, &Parameters { window_min: 0, ..Parameters::default() }).unwrap_err();
+    assert_eq!(refused.to_string(), "T1: window_min = 0: wanted 1 to 60 min; nothing was sent");
+    assert_eq!(centre.engine.terminal(terminal("T1")).unwrap().parameters, None);
+    let request =
+        Request::SetParameters { terminal: terminal("T9"), parameters: Box::default(), reason: String::new() };
+    assert!(matches!(centre.ask("li", request), Err(Refusal::UnknownTerminal { .. })));
+}
+
+#[test]
+fn a_terminal_that_excludes_itself_is_spared_with_its_reason() {
+    let sites = [site("T1", "A1", &[20, 20]).class(5), site("T2", "A1", &[20, 20])];
+    let mut centre = Centre::new(policy(vec![limit("F", 80)]), &sites);
+    centre.told("T1", vec![good(PointKind::Exclusion, 1)]);
+    centre.run(40);
+    assert!(centre.plans().concat().iter().all(|(shed, _)| shed == "T2") && !centre.plans().is_empty());
+    let excluded = Finding::ExcludedAtTerminal { terminal: terminal("T1") };
+    assert!(
+        centre.events().any(|event| matches!(event, Happening::Planned { spared, .. } if spared.contains(&excluded)))
+    );
+}
+
+#[test]
+fn never_shed_protected_a_floor_that_the_terminal_says_is_kept_and_one_of_bad_quality_is_not_heard() {
+    let sites = [site("T1", "A1", &[20, 20]).floor(10), site("T2", "A1", &[5])];
+    let mut centre = Centre::new(policy(vec![limit("F", 20)]), &sites);
+    let floor = |centre: &Centre| centre.engine.terminal(terminal("T1")).unwrap().summary.safety_floor;
+    let bad = Reading { quality: Quality::INVALID, ..good(PointKind::SafetyFloor, 500_000) };
+    centre.told("T1", vec![bad]);
+    assert_eq!(floor(&centre), kw(10));
+    centre.told("T1", vec![good(PointKind::SafetyFloor, 30_000)]);
+    centre.told("T1", vec![bad]);
+    assert_eq!(floor(&centre), kw(30));
+    let mut least = kw(1_000);
+    for _ in 0..200 {
+        centre.step();
+        least = least.min(centre.drawn(terminal("T1")));
+    }
+    assert_eq!(least, kw(30), "50 kW less one round of 20");
+    let action = crate::orders::Action::Trip { round: round(2) };
+    assert!(centre.select("li", "T1", action).is_err());
+}
