@@ -99,7 +99,10 @@ impl Post {
     fn hold(&mut self, mut held: Held) -> Option<Held> {
         match self.points.binary_search_by_key(&held.reading.point, |(kind, _)| *kind) {
             Ok(at) => self.points.get_mut(at).map(|(_, old)| {
-                held.sure = held.sure.or(old.sure);
+                // What protects and was said in doubt is not unsaid in doubt.
+                let protects = matches!(held.reading.point, PointKind::SupplyGuarantee | PointKind::Exclusion);
+                let said = Some(old.reading.value).filter(|value| protects && *value != 0).or(old.sure);
+                held.sure = held.sure.or(said);
                 std::mem::replace(old, held)
             }),
             Err(at) => {

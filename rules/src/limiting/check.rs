@@ -27,8 +27,6 @@ pub(crate) enum Violation {
     NotBelow { terminal: TerminalId, node: NodeId },
     #[error("{terminal}: supply is guaranteed")]
     Guaranteed { terminal: TerminalId },
-    #[error("{terminal}: excluded from orders to many")]
-    Excluded { terminal: TerminalId },
     #[error("{terminal} round {round}: tag {tag} locks it out")]
     Tagged { terminal: TerminalId, round: RoundNo, tag: TagId },
     #[error("{terminal} has no round {round}")]

@@ -59,7 +59,8 @@ impl World<'_> {
     }
 
     fn floor(&self, terminal: TerminalId) -> Power {
-        self.grid.inventory.customer_of(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor)
+        let customer = self.grid.inventory.customer_of(terminal).map_or(Power::ZERO, |(_, it)| it.safety_floor);
+        customer.max(self.grid.posts.get(&terminal).map_or(Power::ZERO, |post| post.says_floor()))
     }
 
     fn check_group_return(

@@ -266,6 +266,8 @@ impl LocalControl {
         let trip = self.remote_due(seen, acts);
         let trip = self.look_at_energy(seen, trip, acts);
         self.look_at_caps(local, seen, trip, acts);
+        // One function let go of it and another one took it at the same look.
+        acts.retain(|act| !matches!(act, Act::Permit(round) if self.held(*round)));
     }
 
     /// Notes which switches did open, and forgets those that did not.

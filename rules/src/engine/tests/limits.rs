@@ -198,6 +198,8 @@ fn a_guarantee_of_bad_quality_is_set_and_not_lifted() {
     assert!(!guaranteed(&centre));
     centre.told("T1", say(1, Quality::NOT_TOPICAL));
     assert!(guaranteed(&centre), "doubt protects");
+    centre.told("T1", say(0, Quality::INVALID));
+    assert!(guaranteed(&centre), "and is not lifted in doubt");
 }
 
 #[test]
