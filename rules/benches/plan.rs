@@ -78,7 +78,7 @@ fn measure_fleet(candidates: usize, seed: u64, quick: bool, group: &str, report:
         let over = |sum: i64| (sum - wanted.get()) as f64 / wanted.get() as f64 * 100.0;
         report.add(group, "overshoot_percent", "  shed above what is wanted, % of it", over(expected.get()));
         // The programme's table has a bit for each step of what is wanted.
-        if (wanted.get() / STEP_W) as usize * rounds.len() / 64 < if quick { 1 << 28 } else { 1 << 33 } {
+        if steps(wanted.get()) * rounds.len() / 64 < if quick { 1 << 28 } else { 1 << 33 } {
             let optimum = optimum(wanted.get(), &rounds);
             report.add(group, "optimum_percent", "  the least that any choice sheds above it, %", over(optimum));
             let beyond = (expected.get() - optimum) as f64 / optimum as f64 * 100.0;
@@ -88,9 +88,13 @@ fn measure_fleet(candidates: usize, seed: u64, quick: bool, group: &str, report:
     least
 }
 
+/// So many steps of the programme's table.
+fn steps(watts: i64) -> usize {
+    usize::try_from(watts / STEP_W).unwrap()
+}
+
 /// The least sum of rounds that is at least `wanted`: exact, over all subsets.
 fn optimum(wanted: i64, rounds: &[i64]) -> i64 {
-    let steps = |watts: i64| (watts / STEP_W) as usize;
     let most = *rounds.iter().max().unwrap();
     let bits = steps(wanted + most) + 1;
     let mut reached = vec![0u64; bits.div_ceil(64)];
@@ -103,8 +107,8 @@ fn optimum(wanted: i64, rounds: &[i64]) -> i64 {
             reached[at] |= low | carry;
         }
     }
-    let first = (wanted + STEP_W - 1) / STEP_W;
-    let at = (first as usize..bits).find(|at| reached[at / 64] & (1 << (at % 64)) != 0).unwrap();
+    let first = steps(wanted + STEP_W - 1);
+    let at = (first..bits).find(|at| reached[at / 64] & (1 << (at % 64)) != 0).unwrap();
     at as i64 * STEP_W
 }
 

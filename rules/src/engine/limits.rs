@@ -173,7 +173,8 @@ impl Engine {
         let Some(rule) = self.policy.rule(node) else { return };
         // Taken out, so that the rest of the engine can be used beside it.
         let mut watch = std::mem::take(watch);
-        let rule = rule.clone();
+        // A schedule, which would be copied with every load that changes, says nothing of what is in force.
+        let rule = LimitRule { schedule: None, ..*rule };
         match self.grid.load(node).power() {
             Some(load) => {
                 self.judge_supply(&rule, &mut watch, load, out);

@@ -389,7 +389,7 @@ impl Engine {
             });
         }
         self.returned.retain(|terminal, round, _| exists(&terminal, &round));
-        self.cold_loads.retain(&exists);
+        self.cold_loads.retain(exists);
         self.promised.retain(|promise| exists(&promise.choice.terminal, &promise.choice.round));
         for (terminal, rounds) in &mut self.unresponsive {
             rounds.retain(|round, _| exists(terminal, round));

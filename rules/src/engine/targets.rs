@@ -142,12 +142,12 @@ impl Engine {
             bounds.targets.iter().find(|target| target.begun.is_none() && target.from <= now).cloned()
         });
         if let Some(target) = due {
-            self.begin_target(target, out);
+            self.begin_target(&target, out);
         }
     }
 
-    fn begin_target(&mut self, target: Target, out: &mut Vec<Output>) {
-        let Target { id, node, reduction, from, to, .. } = target;
+    fn begin_target(&mut self, target: &Target, out: &mut Vec<Output>) {
+        let Target { id, node, reduction, from, to, .. } = *target;
         // Without a baseline it waits for one.
         let Some(baseline) = self.baseline(node, from) else { return };
         if let Err(why) = self.reachable(node, baseline, reduction) {

@@ -218,7 +218,7 @@ impl Program {
         let number = value.as_float().ok().or_else(|| value.as_int().ok().map(whole));
         let number = number.ok_or_else(|| Fault::nowhere(format!("gives {}: wanted a number", named(of))))?;
         let thousandths = (number * 1_000.0).round();
-        if !(thousandths.abs() <= THOUSANDTHS_MAX) {
+        if thousandths.is_nan() || thousandths.abs() > THOUSANDTHS_MAX {
             return Err(Fault::nowhere(format!("gives {number}: wanted a quantity")));
         }
         Ok(thousandths as i64)

@@ -503,9 +503,9 @@ fn what_a_terminal_did_before_is_what_is_likely() {
     }
     assert!((395..=410).contains(&response.share) && response.spread < 30, "{response:?}");
     let known = TerminalFacts { response, ..facts("T1", 3, 0, &[100]) };
-    let plan = planned(100, &[known.clone()]);
+    let plan = planned(100, std::slice::from_ref(&known));
     assert!((39..=41).contains(&(plan.outlook.likely.get() / 1_000)), "{:?}", plan.outlook);
-    let old = TerminalFacts { age: s(600), ..known.clone() };
+    let old = TerminalFacts { age: s(600), ..known };
     assert!(planned(100, &[old]).outlook.unsure > plan.outlook.unsure);
     let strange = planned(100, &[facts("T1", 3, 0, &[100])]).outlook;
     assert_eq!((strange.likely, strange.unsure), (kw(100), kw(20)));

@@ -239,6 +239,7 @@ const MESSAGE_MAX: usize = 200;
 struct Check(Result<(), ParameterError>);
 
 impl Check {
+    #[expect(clippy::needless_pass_by_value, reason = "figures mostly, which are written out where they stand")]
     fn that(&mut self, fits: bool, key: &str, value: impl ToString, wanted: &'static str) {
         if self.0.is_ok() && !fits {
             self.0 = Err(ParameterError { key: key.to_owned(), value: value.to_string(), wanted });

@@ -5,7 +5,7 @@ use super::*;
 fn unmet(name: &str) -> Vec<Unmet> {
     let mut lines = Vec::new();
     let unmet = Story::named(name).unwrap().tell(&mut |line| lines.push(line.to_string())).unwrap();
-    println!("{name}\n{}", lines.join("\n"));
+    eprintln!("{name}\n{}", lines.join("\n"));
     unmet
 }
 

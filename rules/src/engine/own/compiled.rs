@@ -37,14 +37,14 @@ impl Programs {
     /// Whether a rule may begin, or, where it has begun, end.
     pub(super) fn ask(&self, began: bool, inputs: &[Value]) -> Result<bool, Fault> {
         match &self.clear {
-            Some(clear) if began => clear.condition(inputs).map_err(|fault| of_key("clear", fault)),
-            _ => self.when.condition(inputs).map(|met| met != began).map_err(|fault| of_key("when", fault)),
+            Some(clear) if began => clear.condition(inputs).map_err(|fault| of_key("clear", &fault)),
+            _ => self.when.condition(inputs).map(|met| met != began).map_err(|fault| of_key("when", &fault)),
         }
     }
 }
 
-fn of_key(key: &str, fault: Fault) -> Fault {
-    Fault { why: format!("{key}: {}", fault.why), ..fault }
+fn of_key(key: &str, fault: &Fault) -> Fault {
+    Fault { why: format!("{key}: {}", fault.why), ..fault.clone() }
 }
 
 impl Compiled {

@@ -21,8 +21,8 @@ fn bound(area: &[&str]) -> Origin {
     origin
 }
 
-fn outside<T: std::fmt::Debug>(result: Result<T, Refusal>, what: &str) -> bool {
-    matches!(&result, Err(refusal @ Refusal::OutsideArea { object, .. })
+fn outside<T: std::fmt::Debug>(result: &Result<T, Refusal>, what: &str) -> bool {
+    matches!(result, Err(refusal @ Refusal::OutsideArea { object, .. })
         if object == what && refusal.to_string().contains("outside the area of li"))
 }
 
@@ -38,18 +38,18 @@ fn set(id: &str, limit: Power) -> Request {
 fn a_command_a_limit_or_a_tag_outside_ones_area_is_refused_and_nothing_moves() {
     let mut centre = centre();
     let li = bound(&["A2"]);
-    assert!(outside(centre.ask_as(li.clone(), select("T1")), "T1"));
-    assert!(outside(centre.ask_as(li.clone(), set("A1", kw(50))), "A1"));
-    assert!(outside(centre.ask_as(li.clone(), set("F", kw(50))), "F"), "what is above the own area is outside it");
+    assert!(outside(&centre.ask_as(li.clone(), select("T1")), "T1"));
+    assert!(outside(&centre.ask_as(li.clone(), set("A1", kw(50))), "A1"));
+    assert!(outside(&centre.ask_as(li.clone(), set("F", kw(50))), "F"), "what is above the own area is outside it");
     let (from, to) = (centre.now.after(s(600)), centre.now.after(s(1_200)));
     let target = Request::SetTarget { node: node("F"), reduction: kw(5), from, to, reason: String::new() };
-    assert!(outside(centre.ask_as(li.clone(), target), "F"));
+    assert!(outside(&centre.ask_as(li.clone(), target), "F"));
     for (on, what) in [
         (TagOn::Node { node: node("F") }, "F"),
         (TagOn::Terminal { terminal: terminal("T1") }, "T1"),
         (TagOn::Round { terminal: terminal("T1"), round: round(1) }, "T1"),
     ] {
-        assert!(outside(centre.ask_as(li.clone(), Request::SetTag { on, reason: "work".into() }), what));
+        assert!(outside(&centre.ask_as(li.clone(), Request::SetTag { on, reason: "work".into() }), what));
     }
     assert_eq!(centre.commands(Step::Select), []);
     assert_eq!(centre.engine.view().tags, []);
@@ -73,7 +73,7 @@ fn within_the_area_and_below_it_everything_goes_as_ever() {
 #[test]
 fn an_empty_area_is_nowhere_and_none_is_everywhere() {
     let mut centre = centre();
-    assert!(outside(centre.ask_as(bound(&[]), select("T1")), "T1"));
+    assert!(outside(&centre.ask_as(bound(&[]), select("T1")), "T1"));
     centre.select("wang", "T1", TRIP).unwrap();
 }
 
@@ -83,7 +83,7 @@ fn whoever_lost_the_area_between_select_and_execute_executes_nothing() {
     centre.ask_as(bound(&["A1"]), select("T1")).unwrap();
     centre.run(2);
     let order = centre.last_order("T1").id;
-    assert!(outside(centre.ask_as(bound(&["A2"]), Request::Execute { order }), "T1"));
+    assert!(outside(&centre.ask_as(bound(&["A2"]), Request::Execute { order }), "T1"));
     assert_eq!(centre.order(order).state, OrderState::Selected);
     centre.ask_as(bound(&["A2"]), Request::Cancel { order }).unwrap();
 }

@@ -34,8 +34,8 @@ fn on_node(id: &str) -> TagOn {
     TagOn::Node { node: node(id) }
 }
 
-fn is_tagged<T: std::fmt::Debug>(result: Result<T, Refusal>, by: &str) -> bool {
-    matches!(&result, Err(Refusal::Tagged { owner, reason, .. }) if owner == by && reason == "men at work")
+fn is_tagged<T: std::fmt::Debug>(result: &Result<T, Refusal>, by: &str) -> bool {
+    matches!(result, Err(Refusal::Tagged { owner, reason, .. }) if owner == by && reason == "men at work")
 }
 
 #[test]
@@ -44,8 +44,8 @@ fn a_tag_blocks_every_command_below_it_with_its_reason_and_nothing_beside_it() {
         let mut centre = centre();
         assert_eq!(centre.operate("T1", TRIP), OrderState::Confirmed);
         let tag = hang(&mut centre, "wang", on).unwrap();
-        assert!(is_tagged(centre.select("wang", "T1", RESTORE), "wang"), "its owner too: {on}");
-        assert!(is_tagged(centre.select("li", "T1", Action::SetCap { cap: kw(30) }), "wang"), "{on}");
+        assert!(is_tagged(&centre.select("wang", "T1", RESTORE), "wang"), "its owner too: {on}");
+        assert!(is_tagged(&centre.select("li", "T1", Action::SetCap { cap: kw(30) }), "wang"), "{on}");
         let other = centre.select("li", "T1", Action::Trip { round: round(2) });
         assert_eq!(other.is_ok(), on == on_round("T1", 1), "{on}");
         assert_eq!(centre.select("li", "T3", TRIP).is_ok(), on != on_node("R"), "{on}");
@@ -64,7 +64,7 @@ fn a_cap_may_be_lifted_beside_a_tagged_round_but_not_on_a_tagged_terminal() {
     let lift = Action::SetCap { cap: Power::ZERO };
     assert_eq!(centre.operate("T1", lift), OrderState::Confirmed);
     hang(&mut centre, "wang", TagOn::Terminal { terminal: terminal("T1") }).unwrap();
-    assert!(is_tagged(centre.select("li", "T1", lift), "wang"));
+    assert!(is_tagged(&centre.select("li", "T1", lift), "wang"));
 }
 
 #[test]
@@ -73,7 +73,7 @@ fn an_order_selected_before_the_tag_came_is_not_executed() {
     let order = centre.select("li", "T1", TRIP).unwrap();
     centre.run(2);
     hang(&mut centre, "wang", on_node("F")).unwrap();
-    assert!(is_tagged(centre.ask("li", Request::Execute { order }), "wang"));
+    assert!(is_tagged(&centre.ask("li", Request::Execute { order }), "wang"));
     assert_eq!(centre.order(order).state, OrderState::Refused);
     assert!(centre.order(order).detail.contains("men at work"));
     assert_eq!(centre.commands(Step::Execute), []);
@@ -92,7 +92,7 @@ fn only_the_owner_takes_a_tag_off_or_a_supervisor_and_each_owner_takes_off_the_o
     let refused = Refusal::NotTagOwner { tag: first, on: on.to_string(), owner: "wang".into() };
     assert_eq!(centre.ask("li", off(first)), Err(refused));
     centre.ask("wang", off(first)).unwrap();
-    assert!(is_tagged(centre.select("wang", "T1", TRIP), "li"), "the other one still hangs");
+    assert!(is_tagged(&centre.select("wang", "T1", TRIP), "li"), "the other one still hangs");
     let mut chief = Origin::new("chen", "10.0.0.2");
     chief.authority = Authority { area: Some(vec![node("A2")]), supervisor: true };
     assert!(matches!(centre.ask_as(chief.clone(), off(second)), Err(Refusal::OutsideArea { .. })));
@@ -174,7 +174,7 @@ fn tags_hold_over_a_restart_and_a_new_inventory() {
     centre.restart();
     centre.links_up();
     centre.set_inventory(&sites());
-    assert!(is_tagged(centre.select("li", "T2", TRIP), "wang"));
+    assert!(is_tagged(&centre.select("li", "T2", TRIP), "wang"));
     let hanging = centre.engine.view().tags;
     assert_eq!((hanging[0].id, hanging[0].since), (tag, START));
     centre.run(1);

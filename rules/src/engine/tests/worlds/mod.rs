@@ -91,6 +91,7 @@ impl World {
         self.plant.now
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "it is over with that")]
     fn apply(&mut self, input: Input) {
         if self.trace {
             match &input {
@@ -98,10 +99,10 @@ impl World {
                 Input::Readings { terminal, readings, .. } => {
                     let positions = |r: &&Reading| matches!(r.point, crate::model::PointKind::RoundPosition(_));
                     for reading in readings.iter().filter(positions) {
-                        println!("{} <- {terminal} {reading:?}", self.now().since(START));
+                        eprintln!("{} <- {terminal} {reading:?}", self.now().since(START));
                     }
                 }
-                input => println!("{} <- {input:?}", self.now().since(START)),
+                input => eprintln!("{} <- {input:?}", self.now().since(START)),
             }
         }
         self.guard.before(&input, &self.plant);
@@ -116,8 +117,8 @@ impl World {
         for output in out.drain(..) {
             if self.trace && !matches!(output, Output::Load(_) | Output::Audit(_)) {
                 match &output {
-                    Output::Event(event) => println!("{}    -> {}", self.now().since(START), event.what),
-                    output => println!("{}    -> {output:?}", self.now().since(START)),
+                    Output::Event(event) => eprintln!("{}    -> {}", self.now().since(START), event.what),
+                    output => eprintln!("{}    -> {output:?}", self.now().since(START)),
                 }
             }
             self.guard.after(&output, &self.plant, || self.engine.view());
@@ -378,7 +379,7 @@ fn search(seeds: std::ops::Range<u64>) -> Result<BTreeMap<&'static str, u32>, Ve
                             }
                         }
                         Err(_) => {
-                            println!("the world {seed} failed: HEADROOM_WORLD={seed} replays it");
+                            eprintln!("the world {seed} failed: HEADROOM_WORLD={seed} replays it");
                             found.1.push(seed);
                         }
                     }
@@ -400,7 +401,7 @@ fn in_random_worlds_the_invariants_hold_and_nothing_is_left_behind() {
     let first = environment("HEADROOM_WORLDS_FROM").unwrap_or(1);
     match search(first..first + count) {
         Ok(seen) => {
-            println!("{count} worlds: {seen:?}");
+            eprintln!("{count} worlds: {seen:?}");
             // Worlds in which nothing happens prove nothing.
             for what in [
                 "trip of a rule confirmed",
