@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
+use crate::model::{NodeId, Power, RoundNo, RuleId, Span, TerminalId, Timestamp};
 
 /// What a round is expected to come back with, learnt from returns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -34,6 +34,10 @@ pub enum Hold {
     Calm { until: Timestamp },
     /// The rule stepped back and rests until then.
     Resting { until: Timestamp },
+    /// A node above sheds, or would have to, if this came back.
+    NeededAbove { node: NodeId },
+    /// The load is on its way towards the limit, here or above.
+    Rising,
     /// The orders of a stage are on their way.
     UnderWay { orders: u32 },
     /// Returns are promised; the next one goes out then.
@@ -42,8 +46,11 @@ pub enum Hold {
     NextStage { at: Timestamp },
     /// The first of them has to stay off until then.
     OffTime { terminal: TerminalId, round: RoundNo, until: Timestamp },
-    /// The first of them cannot be reached: its link is down, its switch not known to be open, or an order has it.
+    /// The first of them cannot be reached: its link is down, its switch not known to be open, an order has it, or it is
+    /// tagged.
     NotReady { terminal: TerminalId, round: RoundNo },
+    /// An interlock does not permit it.
+    Barred { terminal: TerminalId, round: RoundNo, interlock: RuleId },
     /// The first of them would take a node too near to its limit.
     NoRoom { node: NodeId, terminal: TerminalId, round: RoundNo, would_be: Power, limit: Power },
 }
@@ -114,6 +121,8 @@ impl fmt::Display for Hold {
             Self::NotCalm { load, below } => write!(f, "{load} is above {below}, below which restoration begins"),
             Self::Calm { .. } => f.write_str("the load has to stay calm"),
             Self::Resting { .. } => f.write_str("the rule stepped back and rests"),
+            Self::NeededAbove { node } => write!(f, "{node} needs what is off"),
+            Self::Rising => f.write_str("the load rises towards its limit"),
             Self::UnderWay { orders: 1 } => f.write_str("1 order is on its way"),
             Self::UnderWay { orders } => write!(f, "{orders} orders are on their way"),
             Self::Promised { returns: 1, .. } => f.write_str("1 return is decided"),
@@ -121,7 +130,10 @@ impl fmt::Display for Hold {
             Self::NextStage { .. } => f.write_str("the next stage comes"),
             Self::OffTime { terminal, round, .. } => write!(f, "{terminal} round {round} has to stay off"),
             Self::NotReady { terminal, round } => {
-                write!(f, "{terminal} round {round}: no link, switch not known to be open, or an order has it")
+                write!(f, "{terminal} round {round}: no link, switch not known to be open, tagged, or an order has it")
+            }
+            Self::Barred { terminal, round, interlock } => {
+                write!(f, "{terminal} round {round}: not permitted by interlock {interlock}")
             }
             Self::NoRoom { node, terminal, round, would_be, limit } => {
                 write!(f, "{terminal} round {round} would take {node} to {would_be} of {limit}")

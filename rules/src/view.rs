@@ -13,6 +13,7 @@ use crate::orders::Order;
 use crate::outlook::Level;
 use crate::output::{Alarm, Event};
 use crate::own::{Place, Proposal};
+use crate::restoration::{ColdLoad, Restoration};
 use crate::tags::{Tag, TagId};
 use crate::target::{InForce, Target};
 
@@ -175,6 +176,9 @@ pub struct NodeView {
     pub level: Option<Level>,
     /// Rounds that the rule shed and has not restored.
     pub rounds_shed: u32,
+    /// How they return, and what that waits for; none while none is off.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub restoration: Option<Restoration>,
     /// Terminals at and below it.
     pub terminals: u32,
     /// Of these, with a link.
@@ -305,6 +309,9 @@ pub struct RoundView {
     pub shed_by: Option<NodeId>,
     /// Whether an operator's own trip holds it off: no rule restores it.
     pub held_by_operator: bool,
+    /// What it is expected to come back with, where there is experience.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cold_load: Option<ColdLoad>,
     /// The tag that locks it out, on it, its terminal or a node above.
     #[serde(default)]
     pub tag: Option<TagId>,

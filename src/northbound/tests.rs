@@ -34,6 +34,7 @@ fn view(load_kw: i32) -> View {
         state: LimitState::Normal,
         level: None,
         rounds_shed: 3,
+        restoration: None,
         terminals: 40_000,
         links_up: 40_000,
     };
@@ -58,6 +59,7 @@ fn view(load_kw: i32) -> View {
             power: None,
             shed_by: None,
             held_by_operator: false,
+            cold_load: None,
             tag: None,
         }],
     };

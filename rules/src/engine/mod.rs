@@ -20,6 +20,7 @@ mod flow;
 mod foresight;
 pub(crate) mod grid;
 mod groups;
+mod holding;
 mod in_force;
 mod limits;
 mod nested;

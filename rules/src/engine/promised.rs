@@ -59,6 +59,10 @@ impl Promised {
         });
     }
 
+    pub(crate) fn of(&self, terminal: TerminalId, round: RoundNo) -> Option<&Promise> {
+        self.0.get(&terminal)?.get(&round)
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &Promise> {
         self.0.values().flat_map(BTreeMap::values)
     }

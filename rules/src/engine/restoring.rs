@@ -116,14 +116,13 @@ impl Engine {
             && self.now >= shed.not_before
     }
 
-    /// Chooses and orders one stage, if anything fits.
-    fn stage(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
-        if self.stopped().is_some() {
-            return;
-        }
-        let node = rule.node;
+    fn class_of(&self, terminal: TerminalId) -> u8 {
+        self.grid.customer(terminal).map_or(u8::MAX, |(_, customer)| customer.priority.get())
+    }
+
+    /// What the rule of `node` shed, in the order in which it returns.
+    pub(super) fn off_in_order(&self, node: NodeId) -> Vec<(TerminalId, RoundNo, Shed)> {
         let mut off: Vec<(TerminalId, RoundNo, Shed)> = self.shed_by(node).collect();
-        let class = |terminal| self.grid.customer(terminal).map_or(u8::MAX, |(_, customer)| customer.priority.get());
         let curtailed = |terminal| {
             let customer = self.grid.customer(terminal);
             customer.map(|(id, _)| self.curtailed_by_now(id, terminal)).unwrap_or_default()
@@ -131,8 +130,27 @@ impl Engine {
         // The switches of one plan open within seconds of each other: that is no difference to anybody.
         off.sort_by_cached_key(|(terminal, round, shed)| {
             let minute = shed.since.get() / 60_000;
-            (class(*terminal), minute, Reverse(curtailed(*terminal)), shed.since, *terminal, *round)
+            (self.class_of(*terminal), minute, Reverse(curtailed(*terminal)), shed.since, *terminal, *round)
         });
+        off
+    }
+
+    /// Whether a round that is off can be reached and nobody has it.
+    pub(super) fn is_ready(&self, terminal: TerminalId, round: RoundNo) -> bool {
+        self.grid.posts.get(&terminal).is_some_and(|post| post.link_up)
+            && self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Open)
+            && self.ledger.holding_round(terminal, round).is_none()
+            && self.tag_on_round(terminal, round).is_none()
+    }
+
+    /// Chooses and orders one stage, if anything fits.
+    fn stage(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+        if self.stopped().is_some() {
+            return;
+        }
+        let node = rule.node;
+        let off = self.off_in_order(node);
+        let class = |terminal| self.class_of(terminal);
         let left = off.len();
         if watch.stage == 0 {
             // Who had to step back goes on in smaller steps.
@@ -146,12 +164,7 @@ impl Engine {
             if chosen.len() >= watch.stage_rounds.max(1) {
                 break;
             }
-            let ready = self.is_due(rule, &shed)
-                && self.grid.posts.get(&terminal).is_some_and(|post| post.link_up)
-                && self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Open)
-                && self.ledger.holding_round(terminal, round).is_none()
-                && self.tag_on_round(terminal, round).is_none();
-            if !ready {
+            if !self.is_due(rule, &shed) || !self.is_ready(terminal, round) {
                 continue;
             }
             if let Some(barred) = self.barred(terminal, Action::Restore { round }) {
@@ -235,7 +248,7 @@ impl Engine {
 
     /// The limited node above `terminal` whose target `power` would exceed, with the load that it would have; the node
     /// itself where its load is not known.
-    fn too_much_at(
+    pub(super) fn too_much_at(
         &self,
         terminal: TerminalId,
         round: RoundNo,

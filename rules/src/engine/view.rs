@@ -122,6 +122,7 @@ impl Engine {
                 state: watch.map_or(LimitState::Unlimited, |watch| watch.state(rounds_shed > 0)),
                 level: rule.and_then(|rule| Level::of(self.grid.load(id).power()?, rule.limit)),
                 rounds_shed,
+                restoration: (rounds_shed > 0).then(|| self.restoration(id)).flatten(),
                 terminals,
                 links_up,
             });
@@ -167,6 +168,7 @@ impl Engine {
             }),
             tag: self.tag_on_round(terminal, no).map(|tag| tag.id),
             held_by_operator: shed.is_some_and(|shed| shed.by == Holder::Operator),
+            cold_load: self.cold_load(terminal, no),
         }
     }
 }

@@ -51,6 +51,7 @@ fn node(id: &str, kind: NodeKind, parent: Option<&str>, depth: u8, load: i32, li
         state: if limit.is_some() { LimitState::Normal } else { LimitState::Unlimited },
         level: None,
         rounds_shed: 0,
+        restoration: None,
         terminals: 2,
         links_up: 2,
     }
@@ -64,6 +65,7 @@ fn terminal(id: &str, name: &str, node: &str, kw: i32) -> TerminalView {
         power: Some(Power::from_kw(kw)),
         shed_by: None,
         held_by_operator: false,
+        cold_load: None,
         tag: None,
     };
     TerminalView {

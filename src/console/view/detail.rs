@@ -100,6 +100,8 @@ fn round_spans<'a>(state: &State, round: &RoundView, width: usize) -> Vec<Span<'
         (None, true) => "held by operator".to_owned(),
         (None, false) => String::new(),
     };
+    let back = round.cold_load.map_or_else(String::new, |cold| format!("back with {} %", cold.percent));
+    let who = [back, who].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(", ");
     let name = width.saturating_sub(23 + text::width(&who)).max(3);
     vec![
         Span::styled(format!(" {} ", round.round), theme.normal()),

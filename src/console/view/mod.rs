@@ -6,6 +6,7 @@ pub(crate) mod metering;
 pub(crate) mod node;
 pub(crate) mod overlay;
 pub(crate) mod overview;
+mod restoration;
 pub(crate) mod text;
 
 use headroom_rules::output::AlarmPriority;

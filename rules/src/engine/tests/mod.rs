@@ -11,6 +11,7 @@ mod flow;
 mod foresight;
 mod grid;
 mod groups;
+mod holding;
 mod interlocks;
 mod limits;
 mod nested;
