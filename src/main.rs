@@ -9,6 +9,7 @@ use anyhow::Context as _;
 use clap::{Args, Parser, Subcommand};
 use headroom::commands::{
     capture, demo, export, inventory, journal, plan, replay, serve, simulate, story, terminal, token as new_token,
+    what_if,
 };
 use headroom::journal::Position;
 use headroom::printable::printable;
@@ -139,11 +140,14 @@ struct Capture {
 
 #[derive(Args)]
 struct Replay {
-    /// The capture, as of `headroom capture`; - for standard input
+    /// The capture, as of `headroom capture`, - for standard input; or, with --rules, a centre's data folder
     file: PathBuf,
     /// What the centre runs on, as of `headroom serve`: its fleet and its rules are used, nothing else
-    #[arg(long, value_name = "FILE")]
-    config: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "rules")]
+    config: Option<PathBuf>,
+    /// Other rules for what is in the journal of the folder: what would have been, beside what was; nothing is changed
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["config", "map", "ports"])]
+    rules: Option<PathBuf>,
     /// Which terminal a station is where the fleet dials another address, may be given more than once
     #[arg(long, value_name = "IP:PORT=TERMINAL", value_parser = station)]
     map: Vec<(SocketAddr, TerminalId)>,
@@ -304,9 +308,11 @@ async fn run(command: Command) -> anyhow::Result<()> {
         Command::Capture(Capture { file, json, ports, summary }) => {
             capture::run(capture::Options { file, json, ports, only_summary: summary })
         }
-        Command::Replay(Replay { file, config, map, ports, json }) => {
-            replay::run(replay::Options { file, config, map, ports, json })
-        }
+        Command::Replay(Replay { file, config, rules, map, ports, json }) => match (rules, config) {
+            (Some(rules), _) => Box::pin(what_if::run(&file, &rules, json)).await,
+            (None, Some(config)) => replay::run(replay::Options { file, config, map, ports, json }),
+            (None, None) => anyhow::bail!("wanted --config with a capture, or --rules with a data folder"),
+        },
         Command::Plan(Plan { node, dry_run: _, limit_kw, url, token_file, json }) => {
             let token = token(token_file.as_deref())?;
             plan::run(plan::Options { url, token, node, limit_kw, json }).await

@@ -21,6 +21,7 @@ mod stop;
 pub mod story;
 pub mod terminal;
 pub mod token;
+pub mod what_if;
 mod whole_file;
 
 /// Says something to whoever listens; that nobody does is no reason to end.

@@ -7,6 +7,7 @@
 
 mod routes;
 mod told;
+pub mod what_if;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;

@@ -1,0 +1,130 @@
+use std::path::Path;
+
+use headroom_rules::model::Quality;
+
+use super::*;
+use crate::config::{Fleet, rules};
+
+const FLEET: &str = r#"
+[[node]]
+id = "R"
+kind = "region"
+name = "x"
+[[node]]
+id = "F1"
+kind = "feeder"
+name = "x"
+parent = "S1"
+measured_by = "H1"
+[[node]]
+id = "S1"
+kind = "substation"
+name = "x"
+parent = "R"
+[[customer]]
+id = "C1"
+name = "Works"
+supplied_by = "F1"
+contract_kw = 200
+priority = 3
+[[terminal]]
+id = "T1"
+customer = "C1"
+address = "127.0.0.1:2404"
+common_address = 1
+rounds = [{ no = 1, name = "furnace" }]
+[[terminal]]
+id = "H1"
+address = "127.0.0.1:2405"
+common_address = 1
+"#;
+
+fn policy(limit_kw: i32) -> Policy {
+    let fleet = Fleet::parse(Path::new("fleet.toml"), FLEET).unwrap();
+    let text = format!("[[limit]]\nnode = \"F1\"\nlimit_kw = {limit_kw}\ndelay_s = 10\nrestore_hold_s = 3600\n");
+    rules::parse(Path::new("rules.toml"), &text, Some(&fleet.inventory)).unwrap()
+}
+
+/// Ten minutes in which F1 draws 120 kW, 60 of them behind T1's switch, which obeys the engine with these rules.
+fn journal(limit_kw: i32) -> Vec<Input> {
+    let fleet = Fleet::parse(Path::new("fleet.toml"), FLEET).unwrap();
+    let at = |s: i64| Timestamp::new(1_700_000_000_000).after(Span::from_s(s));
+    let (t1, h1): (TerminalId, TerminalId) = ("T1".parse().unwrap(), "H1".parse().unwrap());
+    let round = RoundNo::ALL[0];
+    let mut inputs = vec![
+        Input::Started { at: at(0) },
+        Input::Inventory { at: at(0), inventory: Box::new(fleet.inventory) },
+        Input::Policy { at: at(0), policy: Box::new(policy(limit_kw)) },
+        Input::Link { at: at(0), terminal: t1, up: true },
+        Input::Link { at: at(0), terminal: h1, up: true },
+    ];
+    let mut engine = Engine::new();
+    let (mut out, mut closed, mut done) = (Vec::new(), true, 0);
+    for s in 0..600 {
+        let reading = |point, value| Reading { point, value, quality: Quality::GOOD, source_time: None, cause: 3 };
+        let behind = if closed { 60_000 } else { 0 };
+        let position = if closed { 2 } else { 1 };
+        let points = vec![
+            reading(PointKind::RoundPosition(round), position),
+            reading(PointKind::RoundPower(round), behind),
+            reading(PointKind::ActivePower, 40_000 + behind),
+        ];
+        inputs.push(Input::Readings { at: at(s), terminal: t1, readings: points });
+        inputs.push(Input::Readings {
+            at: at(s),
+            terminal: h1,
+            readings: vec![reading(PointKind::ActivePower, 60_000 + behind)],
+        });
+        inputs.push(Input::Tick { at: at(s) });
+        while done < inputs.len() {
+            out.clear();
+            engine.apply(&inputs[done], &mut out);
+            done += 1;
+            for output in &out {
+                let Output::Command(Command { order, step, action, .. }) = output else { continue };
+                inputs.push(Input::Outcome { at: at(s), order: *order, outcome: Outcome::Confirmed(*step) });
+                if *step == Step::Execute {
+                    closed = matches!(action, Action::Restore { .. });
+                }
+            }
+        }
+    }
+    inputs
+}
+
+fn compare(was_kw: i32, new_kw: i32) -> Comparison {
+    let mut what_if = WhatIf::new(policy(new_kw));
+    journal(was_kw).iter().for_each(|input| what_if.take(input));
+    what_if.end().unwrap()
+}
+
+#[test]
+fn the_same_rules_come_to_the_same() {
+    let Comparison { was, would_be, .. } = compare(100, 100);
+    assert_eq!((was.plans, was.sheds), (1, 1));
+    assert_eq!((would_be.plans, would_be.sheds, would_be.alarms), (1, 1, was.alarms));
+    assert!((was.curtailed_wh - would_be.curtailed_wh).abs() < 200, "{was:?} {would_be:?}");
+}
+
+#[test]
+fn looser_rules_would_not_have_shed_and_the_load_stays_up() {
+    let Comparison { was, would_be, .. } = compare(100, 150);
+    assert!(was.sheds == 1 && was.curtailed_wh > 9_000, "60 kW for nearly ten minutes: {was:?}");
+    assert_eq!((would_be.plans, would_be.sheds, would_be.curtailed_wh, would_be.over_ms), (0, 0, 0, 0));
+    // With a limit of 110 kW it sheds by itself: it saw 120 kW though the journal has 60 kW from then on.
+    assert_eq!(compare(100, 110).would_be.sheds, 1);
+}
+
+#[test]
+fn tighter_rules_would_have_shed_what_was_not() {
+    let Comparison { was, would_be, .. } = compare(150, 100);
+    assert_eq!((was.plans, was.curtailed_wh, would_be.sheds), (0, 0, 1));
+    assert!(would_be.curtailed_wh > 9_000 && would_be.over_ms < 60_000, "{would_be:?}");
+}
+
+#[test]
+fn what_lies_before_the_first_start_is_left_out_and_said() {
+    let mut what_if = WhatIf::new(policy(100));
+    what_if.take(&Input::Tick { at: Timestamp::new(1) });
+    assert_eq!((what_if.skipped, what_if.end()), (1, None));
+}
