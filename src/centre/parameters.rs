@@ -15,7 +15,7 @@ use headroom_terminals::iec104::files::Failure;
 use headroom_terminals::iec104::task::Ask;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::oneshot;
-use tokio::time::timeout;
+use tokio::time::{sleep_until, timeout_at};
 
 use super::demand::NotAsked;
 use super::handle::{Handle, Unavailable};
@@ -24,6 +24,9 @@ use crate::sentence::sentence;
 
 /// For one file. Each of its words has 30 s; this is for a terminal that always says something and comes to no end.
 const WITHIN: Duration = Duration::from_secs(120);
+
+/// Between two tries while another file is on the link.
+const BUSY_FOR: Duration = Duration::from_millis(250);
 
 /// Why parameters were not sent, or not read back. Shown to the person as it stands.
 #[derive(Debug, thiserror::Error)]
@@ -111,17 +114,26 @@ impl Handle {
     ) -> Result<Result<FileAnswer, Failure>, NotCompared> {
         let lines = self.demand.lines();
         let line = lines.get(&terminal).ok_or(NotCompared::Unknown(terminal))?;
-        let (reply, answer) = oneshot::channel();
-        let why = match line.asks.try_send(Ask::Files(file, reply)) {
-            Ok(()) => match timeout(WITHIN, answer).await {
-                Ok(Ok(Err(Failure::LinkLost))) => NotAsked::NoLink,
-                Ok(Ok(Err(Failure::Busy))) => NotAsked::Busy,
-                Ok(Ok(result)) => return Ok(result),
-                Ok(Err(_)) => NotAsked::Stopping,
-                Err(_) => return Ok(Err(Failure::TimedOut)),
-            },
-            Err(TrySendError::Full(_)) => NotAsked::Busy,
-            Err(TrySendError::Closed(_)) => NotAsked::Stopping,
+        let until = tokio::time::Instant::now() + WITHIN;
+        let why = loop {
+            let (reply, answer) = oneshot::channel();
+            match line.asks.try_send(Ask::Files(file.clone(), reply)) {
+                Ok(()) => match timeout_at(until, answer).await {
+                    Ok(Ok(Err(Failure::Busy))) => {}
+                    Ok(Ok(Err(Failure::LinkLost))) => break NotAsked::NoLink,
+                    Ok(Ok(result)) => return Ok(result),
+                    Ok(Err(_)) => break NotAsked::Stopping,
+                    Err(_) => return Ok(Err(Failure::TimedOut)),
+                },
+                Err(TrySendError::Full(_)) => {}
+                Err(TrySendError::Closed(_)) => break NotAsked::Stopping,
+            }
+            let again = tokio::time::Instant::now() + BUSY_FOR;
+            if again >= until {
+                break NotAsked::Busy;
+            }
+            // A link carries one file at a time, and the centre fetches load curves by itself.
+            sleep_until(again).await;
         };
         Err(self.failed(terminal, NotCompared::NotAsked(terminal, why)).await)
     }

@@ -1,7 +1,7 @@
 //! `headroom replay FOLDER --rules NEW.toml`: a centre's journal under other rules, compared with what was.
 
 use std::io::{Write as _, stdout};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::Context as _;
 use headroom_rules::input::Input;
@@ -15,7 +15,7 @@ use crate::replay::what_if::WhatIf;
 ///
 /// # Errors
 /// When the rules have a fault, the journal is not there or damaged, or has no start of a centre.
-pub async fn run(folder: &Path, file: &PathBuf, as_json: bool) -> anyhow::Result<()> {
+pub async fn run(folder: &Path, file: &Path, as_json: bool) -> anyhow::Result<()> {
     let mut inspector = Inspector::open(folder).await?;
     // New rules are held against the last fleet that the centre ran on.
     let mut fleet: Option<Inventory> = None;

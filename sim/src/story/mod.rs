@@ -1,7 +1,7 @@
 //! Stories: a scenario with what people and faults do in it and what has to come of it, told line by line in the supply's
 //! time, in milliseconds of ours. The whole engine and the whole fleet take part, without sockets.
 //!
-//! Read [`file`] (what a story says), then [`telling`] (how it runs). The stories that ship are in `scenarios/stories`.
+//! Read [`mod@file`] (what a story says), then [`telling`] (how it runs). The stories that ship are in `scenarios/stories`.
 
 pub mod file;
 pub mod telling;
