@@ -5,7 +5,7 @@ use super::World;
 use super::making;
 use super::plant::{Coming, Habit};
 use crate::input::{Input, Request};
-use crate::model::{NodeId, Power, RoundNo, TerminalId};
+use crate::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId};
 use crate::output::AlarmId;
 use crate::tags::{TagId, TagOn};
@@ -159,7 +159,11 @@ impl World {
             10 => {
                 // Kept back on the way, and delivered behind newer ones.
                 if self.plant.devices[&id].clock.is_some() {
-                    let readings = self.plant.points(id, false);
+                    let mut readings = self.plant.points(id, false);
+                    // Whatever else the terminal tells in this second is told after them.
+                    for reading in &mut readings {
+                        reading.source_time = reading.source_time.map(|at| Timestamp::new(at.get() - 1));
+                    }
                     let late = self.dice.range(2, 30);
                     self.plant.later(late, Coming::Old(id, readings));
                 }
