@@ -207,7 +207,7 @@ async fn interrogated(relay: &Relay, tally: &mut Tally) {
     let first = centre.frame(POSITION_1, causes::INTERROGATED, false).await;
     tally.row("told to its originator", &octets(&first)[3], &7);
     tally.row("the end of it", &centre.answer(0, end, false).await, &(general.clone(), false));
-    for group in 1..=3 {
+    for group in 1..=4 {
         centre.tell("interrogate", json!({ "ca": ca, "qualifier": 20 + group })).await;
         tally.row(format!("group {group}"), &centre.answer(0, con, false).await, &(general.clone(), false));
         for has in plain.iter().filter(|has| has.group == group) {
@@ -231,7 +231,7 @@ async fn interrogated(relay: &Relay, tally: &mut Tally) {
     tally.row("the clock", &centre.answer(0, con, false).await, &(json!("C_CS_NA_1"), false));
 
     let refusals = [
-        ("interrogate", json!({ "ca": ca, "qualifier": 24 }), con, "C_IC_NA_1"),
+        ("interrogate", json!({ "ca": ca, "qualifier": 25 }), con, "C_IC_NA_1"),
         ("interrogate", json!({ "ca": ca, "cause": causes::DEACTIVATION }), causes::DEACTIVATION_CON, "C_IC_NA_1"),
         ("interrogate", json!({ "ca": 99 }), causes::UNKNOWN_ADDRESS, "C_IC_NA_1"),
         ("counters", json!({ "ca": ca, "group": 1 }), con, "C_CI_NA_1"),
