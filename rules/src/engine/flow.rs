@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::orders::TURN_NOT_COME;
+use super::orders::{STOPPED, TURN_NOT_COME};
 use crate::model::{NodeId, NodeKind, Span, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Step};
 use crate::output::Output;
@@ -204,7 +204,7 @@ impl Engine {
             return Some((OrderState::Cancelled, "the link is down; nothing was sent".into()));
         }
         if matches!(order.issuer, Issuer::Limit { .. }) && self.stopped().is_some() {
-            return Some((OrderState::Cancelled, "automatic control is stopped".into()));
+            return Some((OrderState::Cancelled, STOPPED.into()));
         }
         if self.is_needless(order) {
             return Some((OrderState::Cancelled, "the load is back below the limit without it".into()));

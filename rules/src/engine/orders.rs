@@ -20,6 +20,8 @@ const EFFECT_WITHIN: Span = Span::from_s(60);
 const READ_AGAIN: Span = Span::from_s(30);
 /// Readings back before an order counts as failed. Only those count that the terminal answered.
 const READINGS_MAX: u8 = 5;
+/// Why a rule's order is withdrawn that it may not give.
+pub(super) const STOPPED: &str = "automatic control is stopped";
 /// Why an order expired that was never sent.
 pub(super) const TURN_NOT_COME: &str = "its turn did not come in time; nothing was sent";
 /// A cap travels as a floating point number of kW: this much difference is rounding.
@@ -351,7 +353,7 @@ impl Engine {
             return;
         }
         if by_rule && self.stopped().is_some() {
-            self.withdraw(id, OrderState::Cancelled, "automatic control is stopped".into(), out);
+            self.withdraw(id, OrderState::Cancelled, STOPPED.into(), out);
             return;
         }
         if self.is_needless(&open.order) {
