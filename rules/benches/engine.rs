@@ -25,8 +25,6 @@ use measure::Report;
 
 const START: Timestamp = Timestamp::new(1_700_000_000_000);
 const AREA_CUSTOMERS: usize = 25;
-const FEEDER_CUSTOMERS: usize = 100;
-const SUBSTATION_CUSTOMERS: usize = 1_000;
 const ROUNDS: usize = 3;
 const ROUND_KW: i32 = 20;
 const CUSTOMER_KW: i32 = 70;
@@ -62,12 +60,17 @@ fn main() {
     report.print();
 }
 
+/// 1 000 nodes, whatever hangs on them: a region, 9 substations, 90 feeders, 900 areas. So a reading goes the same way in a
+/// small fleet and in a large one.
+const AREAS_OF_1000_NODES: usize = 900;
+
 /// Readings with a hundred users' rules loaded, on a small and a large fleet in turn: how much a reading costs more there.
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn measure_rules(repetitions: u8, report: &mut Report) {
     const FLEETS: [usize; 2] = [1_000, 100_000];
     let mut fleets = FLEETS.map(|count| {
-        let inventory = supply(count);
+        let inventory = supply(count, AREAS_OF_1000_NODES, 10);
+        assert_eq!(inventory.nodes.len(), 1_000);
         let terminals: Vec<TerminalId> = inventory.terminals.keys().copied().collect();
         let feeders = of_kind(&inventory, NodeKind::Feeder);
         let limits: Vec<LimitRule> = feeders.iter().map(|&feeder| limit(feeder, Power::from_kw(1_000_000))).collect();
@@ -134,7 +137,7 @@ fn each_ns<T>(count: usize, work: impl FnOnce() -> T) -> (f64, T) {
 
 #[allow(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
-    let inventory = supply(count);
+    let inventory = supply(count, count / AREA_CUSTOMERS, 4);
     let terminals: Vec<TerminalId> = inventory.terminals.keys().copied().collect();
     let feeders: Vec<NodeId> = of_kind(&inventory, NodeKind::Feeder);
     let region = of_kind(&inventory, NodeKind::Region)[0];
@@ -253,9 +256,9 @@ fn planned(engine: &Engine, policy: &Policy, node: NodeId, below: TerminalId, ti
     Planned { plan_ns, rounds: rounds as f64, tick_ns }
 }
 
-/// A region > substations of ten feeders > feeders of four areas > areas of 25 customers, no node measured at its head:
-/// each reading counts up to the region.
-fn supply(count: usize) -> Inventory {
+/// A region > substations of ten feeders > feeders > areas > customers, evenly spread, no node measured at its head: each
+/// reading counts up to the region.
+fn supply(count: usize, areas: usize, areas_of_feeder: usize) -> Inventory {
     let mut inventory = Inventory::default();
     let node = |kind, parent: Option<&str>| Node {
         kind,
@@ -266,9 +269,10 @@ fn supply(count: usize) -> Inventory {
     let nodes = &mut inventory.nodes;
     nodes.insert("R".parse().unwrap(), node(NodeKind::Region, None));
     for number in 0..count {
-        let substation = format!("S{:02}", number / SUBSTATION_CUSTOMERS);
-        let feeder = format!("F{:03}", number / FEEDER_CUSTOMERS);
-        let area = format!("A{:04}", number / AREA_CUSTOMERS);
+        let area = number * areas / count;
+        let feeder = area / areas_of_feeder;
+        let substation = format!("S{:02}", feeder / 10);
+        let (area, feeder) = (format!("A{area:04}"), format!("F{feeder:03}"));
         nodes.entry(substation.parse().unwrap()).or_insert_with(|| node(NodeKind::Substation, Some("R")));
         nodes.entry(feeder.parse().unwrap()).or_insert_with(|| node(NodeKind::Feeder, Some(&substation)));
         nodes.entry(area.parse().unwrap()).or_insert_with(|| node(NodeKind::TransformerArea, Some(&feeder)));

@@ -70,7 +70,8 @@ impl Policy {
         self.limits.get_mut(at)
     }
 
-    fn place(&self, node: NodeId) -> Option<usize> {
+    /// Where the rule of a node stands among the limits.
+    pub(crate) fn place(&self, node: NodeId) -> Option<usize> {
         self.limits.binary_search_by_key(&node, |rule| rule.node).ok()
     }
 }

@@ -10,7 +10,7 @@ impl Engine {
     pub(super) fn may_command(&self, origin: &Origin, terminal: TerminalId) -> Result<(), Refusal> {
         let Some(area) = &origin.authority.area else { return Ok(()) };
         let post = self.grid.posts.get(&terminal);
-        let at = post.and_then(|post| post.node.or_else(|| post.heads().first().copied()));
+        let at = post.and_then(|post| post.node().or_else(|| post.heads().first().copied()));
         if at.is_some_and(|at| self.lies_in(area, at)) {
             return Ok(());
         }

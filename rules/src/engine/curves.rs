@@ -2,10 +2,9 @@
 //!
 //! Between two changes a load is what it was; a minute counts only the time in which it was known (`quality-kept`).
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
+use super::places::{Place, Places};
 use crate::model::{NodeId, Power, Span, Timestamp};
 use crate::output::{LoadMinute, Output};
 
@@ -60,7 +59,7 @@ impl Curve {
 /// Of all nodes.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Curves {
-    nodes: BTreeMap<NodeId, Curve>,
+    nodes: Places<NodeId, Curve>,
     /// The beginning of the minute under way; none before the first input.
     minute: Option<Timestamp>,
 }
@@ -69,18 +68,19 @@ impl Curves {
     /// The nodes that there are from now on, with their limits; what their minute has brought so far stays.
     pub(super) fn settle(&mut self, now: Timestamp, nodes: impl Iterator<Item = (NodeId, Option<Power>)>) {
         let before = std::mem::take(&mut self.nodes);
-        for (node, limit) in nodes {
+        let settled = nodes.map(|(node, limit)| {
             let fresh = Curve { counted_to: now, ..Curve::default() };
             let mut curve = before.get(&node).copied().unwrap_or(fresh);
             curve.count_to(now);
             curve.limit = limit;
-            self.nodes.insert(node, curve);
-        }
+            (node, curve)
+        });
+        self.nodes = settled.collect();
     }
 
-    /// A node's load changed.
-    pub(super) fn load(&mut self, now: Timestamp, node: NodeId, load: Option<Power>) {
-        if let Some(curve) = self.nodes.get_mut(&node) {
+    /// The load of a node changed, which stands at `place` among all nodes.
+    pub(super) fn load(&mut self, now: Timestamp, place: Place<NodeId>, node: NodeId, load: Option<Power>) {
+        if let Some(curve) = self.nodes.same_at_mut(place, &node) {
             curve.count_to(now);
             curve.load = load;
         }
@@ -109,7 +109,7 @@ impl Curves {
         while *minute < current {
             let next = minute.after(Span::new(MINUTE_MS));
             let before = out.len();
-            for (&node, curve) in &mut self.nodes {
+            for (&node, curve) in self.nodes.iter_mut() {
                 curve.count_to(next);
                 out.extend(curve.close(node, *minute).map(Output::Load));
             }

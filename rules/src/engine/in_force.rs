@@ -239,7 +239,7 @@ impl Engine {
     /// lies below their safety floor. Loads that are not known count for nothing.
     pub(super) fn guaranteed_loads(&self) -> BTreeMap<NodeId, Power> {
         let mut below = BTreeMap::<NodeId, Power>::new();
-        for (&terminal, post) in &self.grid.posts {
+        for (&terminal, post) in self.grid.posts.iter() {
             let Some((_, customer)) = self.grid.customer(terminal) else { continue };
             let Ok(load) = post.load(self.now, self.grid.age_max) else { continue };
             let kept =

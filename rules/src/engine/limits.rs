@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::places::Place;
 use super::supply::Supply;
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
@@ -13,7 +14,7 @@ use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Choice, Happening, Output};
 use crate::policy::LimitRule;
-use crate::view::{Forecast, LimitState};
+use crate::view::{Forecast, LimitState, Load};
 
 /// A stay above the limit, from the first crossing until the load is back at the target.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
@@ -113,6 +114,24 @@ impl Watch {
         self.breach.map_or(0, |breach| breach.passes)
     }
 
+    /// Whether a look at the load would change nothing but when the node was last known to draw something, which it notes.
+    /// It is the way of nearly every reading; `judge_supply`, `judge_load`, `step_back` and `step` come to the same.
+    fn is_quiet(&mut self, rule: &LimitRule, load: Power, now: Timestamp) -> bool {
+        let nothing_under_way = matches!(self.phase, Phase::Watching)
+            && now < self.look_at
+            && self.breach.is_none()
+            && self.over_since.is_none()
+            && self.unknown_since.is_none()
+            && !self.warned
+            && self.tight_since.is_none()
+            && self.restoring.is_empty();
+        nothing_under_way
+            && load <= rule.limit
+            && load < rule.warning()
+            && self.calm_since.is_some() == (load <= rule.restore_below())
+            && self.supply.stays(rule, load, now)
+    }
+
     /// Whether the load is above the limit.
     pub(super) const fn over(&self) -> bool {
         self.over_since.is_some()
@@ -166,7 +185,39 @@ impl Watch {
     }
 }
 
+/// Where the limit of a node stands.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limited {
+    /// Among the policy's limits.
+    rule: usize,
+    watch: Place<NodeId>,
+}
+
 impl Engine {
+    /// Finds the limits of all nodes.
+    pub(super) fn find_limited(&mut self) {
+        let (policy, watches) = (&self.policy, &self.watches);
+        let limited = |node| Some(Limited { rule: policy.place(node)?, watch: watches.place(&node)? });
+        self.limited.clear();
+        self.limited.extend(self.grid.nodes().map(limited));
+    }
+
+    /// Looks at the limit of the node at `place`, whose load is this; nothing for a node without one.
+    pub(super) fn watch_at(&mut self, place: Place<NodeId>, load: Load, out: &mut Vec<Output>) {
+        let Some(limited) = self.limited.get(place.index()).copied().flatten() else { return };
+        let Some(rule) = self.policy.limits.get(limited.rule) else { return };
+        let node = rule.node;
+        let nothing_comes = self.promised.is_empty() && self.ledger.is_idle();
+        #[cfg(test)]
+        let nothing_comes = nothing_comes && !self.spare_no_look;
+        if let Some(load) = load.power().filter(|_| nothing_comes)
+            && self.watches.same_at_mut(limited.watch, &node).is_some_and(|watch| watch.is_quiet(rule, load, self.now))
+        {
+            return;
+        }
+        self.watch(node, out);
+    }
+
     /// Looks at a node's limit; nothing for a node without one.
     pub(super) fn watch(&mut self, node: NodeId, out: &mut Vec<Output>) {
         let Some(watch) = self.watches.get_mut(&node) else { return };

@@ -1,6 +1,6 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
-//! Read [`Engine::apply`], then `grid` (values and loads), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
+//! Read [`Engine::apply`], then `grid` (values and loads, in `places`), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
 //! limits), `foresight` (a plan before the breach),
 //! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
 //! `own` (users' own rules and interlocks) and `view`.
@@ -27,6 +27,7 @@ mod nested;
 mod orders;
 mod own;
 mod parameters;
+mod places;
 mod planning;
 pub(crate) mod promised;
 pub(crate) mod recent;
@@ -65,10 +66,11 @@ use effects::Effects;
 use grid::Grid;
 use groups::Groups;
 use in_force::Bounds;
-use limits::Watch;
+use limits::{Limited, Watch};
 use orders::Ledger;
 use own::OwnState;
 use parameters::ParameterBook;
+use places::{Place, Places};
 use promised::Promised;
 use recent::Recent;
 use returned::{Return, Returned, WARM_AFTER};
@@ -163,7 +165,7 @@ pub struct Engine {
     /// How terminals responded to rules' trips. Snapshots of before this was kept have none.
     #[serde(default)]
     responses: BTreeMap<TerminalId, Response>,
-    watches: BTreeMap<NodeId, Watch>,
+    watches: Places<NodeId, Watch>,
     /// Rounds that did not respond, with what their alarm is about.
     unresponsive: BTreeMap<TerminalId, BTreeMap<RoundNo, Stuck>>,
     /// Trips of rules that came to nothing though they were executed. A switch that opens late is shed all the same.
@@ -193,7 +195,14 @@ pub struct Engine {
     parameters: ParameterBook,
     /// Kept so that looking at limits allocates nothing.
     #[serde(skip)]
-    looking_at: Vec<NodeId>,
+    looking_at: Vec<Place<NodeId>>,
+    /// For each node in its place where its limit stands; found again where it is empty.
+    #[serde(skip)]
+    limited: Vec<Option<Limited>>,
+    /// Spare no look at a limit, so that tests can compare.
+    #[cfg(test)]
+    #[serde(skip)]
+    spare_no_look: bool,
 }
 
 impl Engine {
@@ -237,11 +246,15 @@ impl Engine {
 
     /// Judges the nodes whose load or limit is not what it was.
     fn look_at_loads(&mut self, out: &mut Vec<Output>) {
+        if self.limited.len() != self.grid.nodes_count() {
+            self.find_limited();
+        }
         let mut nodes = std::mem::take(&mut self.looking_at);
         self.grid.take_dirty(&mut nodes);
-        for &node in &nodes {
-            self.curves.load(self.now, node, self.grid.load(node).power());
-            self.watch(node, out);
+        for &place in &nodes {
+            let Some((node, load)) = self.grid.node_at(place) else { continue };
+            self.curves.load(self.now, place, node, load.power());
+            self.watch_at(place, load, out);
         }
         nodes.clear();
         self.looking_at = nodes;
@@ -326,7 +339,7 @@ impl Engine {
     fn on_inventory(&mut self, inventory: &Inventory, out: &mut Vec<Output>) {
         let before: BTreeSet<TerminalId> = self.grid.posts.keys().copied().collect();
         self.grid.set_inventory(inventory.clone(), self.now);
-        for (id, post) in &mut self.grid.posts {
+        for (id, post) in self.grid.posts.iter_mut() {
             if !before.contains(id) {
                 post.link_since = self.now;
             }
@@ -347,10 +360,9 @@ impl Engine {
     fn settle_watches(&mut self, out: &mut Vec<Output>) {
         let limited: BTreeSet<NodeId> = self.policy.limits.iter().map(|rule| rule.node).collect();
         let nodes = &self.grid.inventory.nodes;
-        self.watches.retain(|node, _| limited.contains(node) && nodes.contains_key(node));
-        for node in limited.into_iter().filter(|node| nodes.contains_key(node)) {
-            self.watches.entry(node).or_default();
-        }
+        let limited = limited.into_iter().filter(|node| nodes.contains_key(node));
+        self.watches.settle(limited, |_| Watch::default());
+        self.limited.clear();
         let watches = &self.watches;
         self.promised.retain(|promise| watches.contains_key(&promise.node));
         let limit = |node| self.policy.rule(node).map(|rule| rule.limit);
@@ -451,8 +463,9 @@ impl Engine {
     }
 
     fn on_readings(&mut self, terminal: TerminalId, readings: &[Reading], out: &mut Vec<Output>) {
+        let Some(place) = self.grid.posts.place(&terminal) else { return };
         for reading in readings {
-            let Some(before) = self.grid.take(terminal, *reading, self.now) else { continue };
+            let Some(before) = self.grid.take(place, *reading, self.now) else { continue };
             match reading.point {
                 PointKind::RoundPosition(round) if reading.quality.decides() => {
                     let position = SwitchPosition::from_value(reading.value);

@@ -56,6 +56,23 @@ impl Supply {
         }
     }
 
+    /// What `judge_supply` does of a load that was known before, where it does nothing else than note that the node draws
+    /// something; whether that is so.
+    pub(super) fn stays(&mut self, rule: &LimitRule, load: Power, now: Timestamp) -> bool {
+        if rule.settle <= Span::ZERO {
+            return *self == Self::Idle;
+        }
+        match self {
+            Self::Dark { .. } | Self::Back { .. } => false,
+            Self::Idle | Self::Lit { .. } if load >= rule.limit.percent(LIT_PERCENT) => {
+                *self = Self::Lit { at: now };
+                true
+            }
+            Self::Idle => true,
+            Self::Lit { .. } => load > rule.limit.percent(DARK_PERCENT),
+        }
+    }
+
     /// The centre was away: what a load fell from nobody knows.
     pub(super) const fn look_anew(&mut self) {
         if matches!(self, Self::Lit { .. }) {

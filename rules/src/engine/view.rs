@@ -80,7 +80,7 @@ impl Engine {
         let inventory = &self.grid.inventory;
         let mut counts = BTreeMap::<NodeId, (u32, u32)>::new();
         for post in self.grid.posts.values() {
-            let at = post.node.or_else(|| post.heads().first().copied());
+            let at = post.node().or_else(|| post.heads().first().copied());
             for node in at.into_iter().flat_map(|at| inventory.path_up(at)) {
                 let (all, up) = counts.entry(node).or_default();
                 *all += 1;
@@ -140,7 +140,7 @@ impl Engine {
             id,
             customer: customer.map(|(id, _)| id),
             name: name.unwrap_or_default(),
-            node: post.node.or_else(|| measures.map(|(id, _)| *id)),
+            node: post.node().or_else(|| measures.map(|(id, _)| *id)),
             link_up: post.link_up,
             power: power.map(|held| Power::new(held.reading.value)),
             quality: power.map_or(Quality::GOOD, |held| held.reading.quality),

@@ -83,7 +83,8 @@ impl Bench {
     }
 
     fn tell(&mut self, terminal: TerminalId, reading: Reading) {
-        self.grid.take(terminal, reading, START);
+        let place = self.grid.posts.place(&terminal).unwrap();
+        self.grid.take(place, reading, START);
     }
 
     fn world(&self) -> World<'_> {

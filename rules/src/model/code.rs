@@ -23,6 +23,11 @@ pub enum CodeError {
 impl Code {
     const LEN_MAX: usize = 16;
 
+    /// All of the code in one number, ordered as the codes are.
+    pub(crate) const fn bits(&self) -> u128 {
+        u128::from_be_bytes(self.0)
+    }
+
     /// The code as text.
     pub fn as_str(&self) -> &str {
         let len = self.0.iter().position(|&byte| byte == 0).unwrap_or(Self::LEN_MAX);
@@ -91,6 +96,12 @@ macro_rules! id {
             /// The id as text.
             pub fn as_str(&self) -> &str {
                 self.0.as_str()
+            }
+
+            /// All of the id in one number, ordered as the ids are.
+            #[allow(dead_code, reason = "not every kind of id is found in a table")]
+            pub(crate) const fn code_bits(&self) -> u128 {
+                self.0.bits()
             }
         }
         impl FromStr for $name {

@@ -29,6 +29,10 @@ macro_rules! quantity {
 
             /// This quantity times `percent` / 100, rounded towards zero; saturates at the ends of the range.
             pub const fn percent(self, percent: i64) -> Self {
+                // A division of i128 is slow, and nearly no product needs it.
+                if let Some(product) = self.0.checked_mul(percent) {
+                    return Self(product / 100);
+                }
                 // i128 holds any product of two i64.
                 let scaled = self.0 as i128 * percent as i128 / 100;
                 if scaled > i64::MAX as i128 {

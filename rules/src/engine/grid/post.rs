@@ -1,0 +1,201 @@
+//! One terminal as the engine knows it: what it said last, and which of that may decide.
+
+use serde::{Deserialize, Serialize};
+
+use super::super::places::Place;
+use crate::model::{NodeId, PointKind, Power, Reading, Span, Timestamp};
+
+/// A change told with a time is older than a value that came without one only if it lies this far back: the clocks of
+/// terminals are not ours.
+const CLOCK_MARGIN: Span = Span::from_s(60);
+
+/// A terminal's clock may be so far ahead of ours and still tell which of two values is the older one. One that is set back
+/// from there is not heard for as long.
+const CLOCK_AHEAD: Span = Span::from_s(5);
+
+/// A point's last value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Held {
+    pub(crate) reading: Reading,
+    pub(crate) arrived_at: Timestamp,
+    /// The last value that might decide: what a state was before it was reported with bad quality.
+    pub(crate) sure: Option<i64>,
+}
+
+impl Held {
+    pub(super) fn new(reading: Reading, arrived_at: Timestamp) -> Self {
+        Self { reading, arrived_at, sure: reading.quality.decides().then_some(reading.value) }
+    }
+
+    /// Whether `newer` tells of an earlier time than this value does.
+    pub(super) fn outdates(&self, newer: &Reading, now: Timestamp) -> bool {
+        match (self.reading.source_time, newer.source_time) {
+            // Two times of one clock, as long as that clock was not well ahead of ours: then it may have been set back.
+            (Some(old), Some(new)) => new < old && old <= now.after(CLOCK_AHEAD),
+            (None, Some(new)) => new.after(CLOCK_MARGIN) < self.arrived_at,
+            (_, None) => false,
+        }
+    }
+
+    /// The instant that the value speaks of. A terminal's clock that runs ahead makes no value younger than its arrival.
+    pub(crate) fn as_of(&self) -> Timestamp {
+        self.reading.source_time.map_or(self.arrived_at, |source| source.min(self.arrived_at))
+    }
+}
+
+/// Why a terminal's load may not decide.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unusable {
+    /// Never reported, or too long ago.
+    TooOld,
+    /// Marked IV, NT or OV, or beyond all reason.
+    Bad,
+}
+
+/// One terminal as the engine knows it. What a reading of its power touches stands in it; all else lies beside, so that
+/// a post and its name fill two cache lines.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(from = "super::saved::SavedPost")]
+pub(crate) struct Post {
+    pub(crate) link_up: bool,
+    /// When the link last came up or went down.
+    pub(crate) link_since: Timestamp,
+    /// Its active power, which comes in cycles.
+    pub(super) power: Option<Held>,
+    /// Its power as it counts in the sums above.
+    pub(super) counted: Option<Power>,
+    /// A power beyond this, in either direction, decides nothing.
+    pub(super) power_max: Power,
+    /// Of the customer's node.
+    pub(super) place: Option<Place<NodeId>>,
+    /// Of the first node at whose head it measures.
+    pub(super) head: Option<Place<NodeId>>,
+    pub(super) beside: Box<Beside>,
+}
+
+/// What is seldom wanted of a terminal.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Beside {
+    /// All but active power, sorted by kind; at most 27.
+    pub(super) points: Vec<(PointKind, Held)>,
+    /// The customer's node.
+    pub(super) node: Option<NodeId>,
+    /// Nodes at whose head it measures.
+    pub(super) heads: Vec<NodeId>,
+    /// Of those after the first.
+    pub(super) more_heads: Vec<Place<NodeId>>,
+    /// Since when changes are counted, and how many there were.
+    pub(super) changes: (Timestamp, u16),
+}
+
+impl Post {
+    pub(crate) fn held(&self, kind: PointKind) -> Option<&Held> {
+        if kind == PointKind::ActivePower {
+            return self.power.as_ref();
+        }
+        let points = &self.beside.points;
+        let at = points.binary_search_by_key(&kind, |(kind, _)| *kind).ok()?;
+        points.get(at).map(|(_, held)| held)
+    }
+
+    /// By kind.
+    pub(crate) fn points(&self) -> impl Iterator<Item = &Held> {
+        self.power.iter().chain(self.beside.points.iter().map(|(_, held)| held))
+    }
+
+    pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
+        if held.reading.point == PointKind::ActivePower {
+            let sure = held.sure.or(self.power.and_then(|old| old.sure));
+            return self.power.replace(Held { sure, ..held });
+        }
+        self.hold_beside(held)
+    }
+
+    fn hold_beside(&mut self, mut held: Held) -> Option<Held> {
+        let points = &mut self.beside.points;
+        match points.binary_search_by_key(&held.reading.point, |(kind, _)| *kind) {
+            Ok(at) => points.get_mut(at).map(|(_, old)| {
+                // What protects and was said in doubt is not unsaid in doubt.
+                let protects = matches!(held.reading.point, PointKind::SupplyGuarantee | PointKind::Exclusion);
+                let said = Some(old.reading.value).filter(|value| protects && *value != 0).or(old.sure);
+                held.sure = held.sure.or(said);
+                std::mem::replace(old, held)
+            }),
+            Err(at) => {
+                points.insert(at, (held.reading.point, held));
+                None
+            }
+        }
+    }
+
+    /// The customer's node.
+    pub(crate) fn node(&self) -> Option<NodeId> {
+        self.beside.node
+    }
+
+    /// One more change of a switch or the cover; how many there were in this minute.
+    pub(crate) fn count_change(&mut self, now: Timestamp) -> u16 {
+        let changes = &mut self.beside.changes;
+        if now.since(changes.0) >= Span::from_s(60) {
+            *changes = (now, 0);
+        }
+        changes.1 = changes.1.saturating_add(1);
+        changes.1
+    }
+
+    /// Whether a value may decide but for its age.
+    fn is_credible(&self, reading: &Reading) -> bool {
+        let power = matches!(reading.point, PointKind::ActivePower | PointKind::RoundPower(_));
+        reading.quality.decides() && (!power || reading.value.unsigned_abs() <= self.power_max.get().unsigned_abs())
+    }
+
+    /// Nodes at whose head it measures.
+    pub(crate) fn heads(&self) -> &[NodeId] {
+        &self.beside.heads
+    }
+
+    /// Whether a value is too old to decide. Active power comes in cycles and has an age. Everything else comes on
+    /// change and by interrogation: it holds for as long as the link over which it came.
+    pub(crate) fn is_stale(&self, held: &Held, now: Timestamp, age_max: Span) -> bool {
+        match held.reading.point {
+            PointKind::ActivePower => now.since(held.as_of()) > age_max,
+            _ => !self.link_up || held.arrived_at < self.link_since,
+        }
+    }
+
+    /// A value that may decide.
+    pub(crate) fn deciding(&self, kind: PointKind, now: Timestamp, age_max: Span) -> Option<&Held> {
+        self.held(kind).filter(|held| self.is_credible(&held.reading) && !self.is_stale(held, now, age_max))
+    }
+
+    /// Whether the terminal says that it blocks trips. Its last word counts whatever its age, and a value of bad quality
+    /// sets the guarantee but never lifts it: doubt protects.
+    pub(crate) fn says_guaranteed(&self) -> bool {
+        let held = self.held(PointKind::SupplyGuarantee);
+        held.is_some_and(|held| held.reading.value != 0 || held.sure.is_some_and(|sure| sure != 0))
+    }
+
+    /// Whether it says that orders to many are not for it. Doubt keeps it out, as with a guarantee.
+    pub(crate) fn says_excluded(&self) -> bool {
+        let held = self.held(PointKind::Exclusion);
+        held.is_some_and(|held| held.reading.value != 0 || held.sure.is_some_and(|sure| sure != 0))
+    }
+
+    /// The safety floor that it last said with good quality, whatever the age: doubt protects.
+    pub(crate) fn says_floor(&self) -> Power {
+        let sure = self.held(PointKind::SafetyFloor).and_then(|held| held.sure);
+        Power::new(sure.unwrap_or(0).max(0))
+    }
+
+    /// The terminal's load, where it may decide.
+    pub(crate) fn load(&self, now: Timestamp, age_max: Span) -> Result<Power, Unusable> {
+        let held = self.held(PointKind::ActivePower).ok_or(Unusable::TooOld)?;
+        if self.is_stale(held, now, age_max) {
+            Err(Unusable::TooOld)
+        } else if self.is_credible(&held.reading) {
+            Ok(Power::new(held.reading.value))
+        } else {
+            Err(Unusable::Bad)
+        }
+    }
+}

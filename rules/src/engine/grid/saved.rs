@@ -1,0 +1,119 @@
+//! The grid as snapshots have it: by names, as it was before there were places.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize, Serializer};
+
+use super::super::places::Place;
+use super::post::Beside;
+use super::{Grid, Held, Post, Sum};
+use crate::model::{Inventory, NodeId, PointKind, Power, Span, TerminalId, Timestamp};
+use crate::view::Load;
+
+/// One terminal.
+#[derive(Serialize, Deserialize)]
+pub(super) struct SavedPost {
+    link_up: bool,
+    link_since: Timestamp,
+    /// Sorted by kind.
+    points: Vec<(PointKind, Held)>,
+    node: Option<NodeId>,
+    heads: Vec<NodeId>,
+    counted: Option<Power>,
+    power_max: Power,
+    changes: (Timestamp, u16),
+}
+
+impl From<SavedPost> for Post {
+    fn from(saved: SavedPost) -> Self {
+        let SavedPost { link_up, link_since, mut points, node, heads, counted, power_max, changes } = saved;
+        let power = points.iter().find(|(kind, _)| *kind == PointKind::ActivePower).map(|(_, held)| *held);
+        points.retain(|(kind, _)| *kind != PointKind::ActivePower);
+        let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes });
+        Self { link_up, link_since, power, counted, power_max, place: None, head: None, beside }
+    }
+}
+
+impl Serialize for Post {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        SavedPost {
+            link_up: self.link_up,
+            link_since: self.link_since,
+            points: self.points().map(|held| (held.reading.point, *held)).collect(),
+            node: self.node(),
+            heads: self.heads().to_vec(),
+            counted: self.counted,
+            power_max: self.power_max,
+            changes: self.beside.changes,
+        }
+        .serialize(serializer)
+    }
+}
+
+/// Of one node.
+#[derive(Serialize, Deserialize)]
+struct SavedSum {
+    parent: Option<NodeId>,
+    head: Option<TerminalId>,
+    known: Power,
+    unknown: u32,
+    parts: u32,
+    load: Load,
+}
+
+/// All terminals and nodes.
+#[derive(Deserialize)]
+pub(super) struct Saved {
+    inventory: Inventory,
+    posts: BTreeMap<TerminalId, Post>,
+    sums: BTreeMap<NodeId, SavedSum>,
+    age_max: Span,
+    dirty: Vec<NodeId>,
+}
+
+impl From<Saved> for Grid {
+    fn from(saved: Saved) -> Self {
+        let Saved { inventory, mut posts, mut sums, age_max, dirty } = saved;
+        let posts = inventory.terminals.keys().map(|id| (*id, posts.remove(id).unwrap_or_default())).collect();
+        let sum = |id: &NodeId| {
+            let SavedSum { known, unknown, parts, load, .. } = sums.remove(id)?;
+            Some(Sum { known, unknown, parts, load, ..Sum::default() })
+        };
+        let sums = inventory.nodes.keys().map(sum).map(Option::unwrap_or_default);
+        let sums = inventory.nodes.keys().copied().zip(sums).collect();
+        let mut grid = Self { inventory, posts, sums, age_max, dirty: Vec::new() };
+        grid.find_places();
+        for node in dirty {
+            grid.look_at(node);
+        }
+        grid
+    }
+}
+
+#[derive(Serialize)]
+struct Shown<'a> {
+    inventory: &'a Inventory,
+    posts: &'a super::Places<TerminalId, Post>,
+    sums: BTreeMap<NodeId, SavedSum>,
+    age_max: Span,
+    dirty: Vec<NodeId>,
+}
+
+impl Serialize for Grid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let node = |place: Place<NodeId>| self.sums.name(place);
+        let sum = |(id, sum): (&NodeId, &Sum)| {
+            let Sum { parent, head, known, unknown, parts, load, .. } = *sum;
+            let (parent, head) = (parent.and_then(node), head.and_then(|place| self.posts.name(place)));
+            (*id, SavedSum { parent, head, known, unknown, parts, load })
+        };
+        Shown {
+            inventory: &self.inventory,
+            posts: &self.posts,
+            sums: self.sums.iter().map(sum).collect(),
+            age_max: self.age_max,
+            dirty: self.dirty.iter().filter_map(|&place| node(place)).collect(),
+        }
+        .serialize(serializer)
+    }
+}
