@@ -200,6 +200,8 @@ pub struct Group {
 impl Group {
     /// Rounds in one group order at most.
     pub const ROUNDS_MAX: usize = 20_000;
+    /// Group orders of one person that are not over, at most.
+    pub const OPEN_MAX: usize = 10;
 
     /// Those that are not left out.
     pub fn taking_part(&self) -> impl Iterator<Item = &Member> {

@@ -90,6 +90,8 @@ pub enum Refusal {
     GroupEmpty { act: GroupAct, why: String },
     #[error("{rounds} rounds are too many for one group order: wanted at most {most}")]
     GroupTooLarge { rounds: u32, most: u32 },
+    #[error("{open} of your group orders are not over yet: wanted at most {most}; execute them or call them off first")]
+    TooManyGroups { open: u32, most: u32 },
     #[error("group order {group} does not exist, or is of long ago")]
     UnknownGroup { group: GroupId },
     #[error("group order {group} is {state}: wanted {wanted}")]
@@ -98,6 +100,11 @@ pub enum Refusal {
     SamePerson { group: GroupId, drafted_by: String },
     #[error("group order {group} has {power} in {rounds} rounds, so a second person has to approve it first")]
     SecondPersonWanted { group: GroupId, power: Power, rounds: u32 },
+    #[error(
+        "group order {group} and what {by} had tripped alone within {within} come to {power} in {rounds} rounds, so a second \
+         person has to approve it first"
+    )]
+    SecondPersonWantedInAll { group: GroupId, power: Power, rounds: u32, by: String, within: Span },
     #[error("group order {group} needs no second person: whoever drew it up may execute it")]
     NoSecondPersonWanted { group: GroupId },
     #[error("group order {group} had {approved} when {by} approved it and has {power} now: it has to be approved anew")]

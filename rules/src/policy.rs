@@ -106,7 +106,8 @@ pub struct GroupRules {
     pub second_person_above: Option<Power>,
     /// A group trip of more rounds than this takes a second person; none: no number alone does.
     pub second_person_rounds: Option<u32>,
-    /// A draft, an approval, and then the orders, hold for so long.
+    /// A draft, an approval, and then the orders, hold for so long. What one person had tripped alone by other group
+    /// orders within it counts with the next one.
     pub expiry: Span,
     /// An approval is stale when the group's power has grown by more than this, in % of what was approved.
     pub growth_percent: u16,

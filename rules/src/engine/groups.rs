@@ -2,7 +2,8 @@
 //! end.
 //!
 //! **Invariant:** `second-person`: a group trip above the configured power or number of rounds executes only when two
-//! different people with authority over all of it said so, for no more than what they saw.
+//! different people with authority over all of it said so, for no more than what they saw. What one person had tripped
+//! by smaller ones shortly before counts with it.
 
 use std::collections::BTreeMap;
 
@@ -13,12 +14,14 @@ use super::requests::Granted;
 use crate::groups::{Group, GroupAct, GroupId, GroupLine, GroupScope, GroupState, Member, MemberState};
 use crate::input::Origin;
 use crate::limiting::group::{Wanted, check_group};
-use crate::model::{PointKind, Power, RoundNo, TerminalId, Timestamp};
+use crate::model::{PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
 use crate::orders::{Issuer, Order, OrderId};
 use crate::output::{Happening, Output, Refusal, Reply};
 
-/// Group orders that are over and still kept.
+/// Group orders that are over and still kept, at most, and the rounds that all of these have together.
 const KEPT_MAX: usize = 50;
+const KEPT_ROUNDS_MAX: usize = 100_000;
+const MINUTE: Span = Span::from_s(60);
 
 /// All group orders that are not over, and the newest of those that are.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -28,6 +31,18 @@ pub(super) struct Groups {
     /// The member that an order is for.
     #[serde(default)]
     places: BTreeMap<OrderId, usize>,
+    /// Trips that nobody else was asked about. Snapshots of before they were added up have none.
+    #[serde(default)]
+    alone: Vec<Alone>,
+}
+
+/// What one person had tripped by group orders without a second one, in one minute.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Alone {
+    by: String,
+    at: Timestamp,
+    power: Power,
+    rounds: usize,
 }
 
 impl Groups {
@@ -44,14 +59,63 @@ impl Groups {
     }
 
     fn forget_old(&mut self) {
-        let over: Vec<GroupId> = self.lines().filter(|line| is_over(line.state)).map(|line| line.id).collect();
-        for id in over.iter().take(over.len().saturating_sub(KEPT_MAX)) {
+        let over = self.kept.values().filter(|group| is_over(group.line.state));
+        let over: Vec<(GroupId, usize)> = over.map(|group| (group.line.id, group.members.len())).collect();
+        let mut rounds: usize = over.iter().map(|(_, rounds)| rounds).sum();
+        for (at, (id, of)) in over.iter().enumerate() {
+            if over.len() - at <= KEPT_MAX && rounds <= KEPT_ROUNDS_MAX {
+                break;
+            }
+            rounds -= of;
             let orders = self.kept.remove(id).into_iter().flat_map(|group| group.members);
             for order in orders.filter_map(|member| member.order) {
                 self.places.remove(&order);
             }
         }
     }
+
+    /// Group orders of a person that are not over.
+    fn open_of(&self, operator: &str) -> usize {
+        self.lines().filter(|line| line.drafted_by == operator && !is_over(line.state)).count()
+    }
+
+    /// Power and rounds that a person had tripped alone within `expiry`.
+    fn alone(&self, operator: &str, now: Timestamp, expiry: Span) -> (Power, usize) {
+        let of = |alone: &&Alone| alone.by == operator && now.since(alone.at) < expiry;
+        self.alone
+            .iter()
+            .filter(of)
+            .fold((Power::ZERO, 0), |(power, rounds), alone| (power + alone.power, rounds.saturating_add(alone.rounds)))
+    }
+
+    /// A person trips alone.
+    fn trips_alone(&mut self, by: &str, now: Timestamp, expiry: Span, power: Power, rounds: usize) {
+        self.alone.retain(|alone| now.since(alone.at) < expiry);
+        // One entry for each person and minute, however many orders they are cut into.
+        match self.alone.iter_mut().find(|alone| alone.by == by && now.since(alone.at) < MINUTE) {
+            Some(alone) => {
+                alone.power += power;
+                alone.rounds = alone.rounds.saturating_add(rounds);
+            }
+            None => self.alone.push(Alone { by: by.to_owned(), at: now, power, rounds }),
+        }
+    }
+}
+
+/// The same rounds, each once and in order: a scope is written out in the reason of each of its orders.
+fn tidy(scope: &GroupScope) -> GroupScope {
+    let mut scope = scope.clone();
+    match &mut scope {
+        GroupScope::Node { numbers, .. } => {
+            numbers.sort_unstable();
+            numbers.dedup();
+        }
+        GroupScope::Rounds { rounds } => {
+            rounds.sort_unstable();
+            rounds.dedup();
+        }
+    }
+    scope
 }
 
 const fn is_over(state: GroupState) -> bool {
@@ -76,9 +140,14 @@ impl Engine {
         reason: &str,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
-        let rounds = self.rounds_of(origin, scope)?;
+        let scope = tidy(scope);
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let open = self.groups.open_of(&origin.operator);
+        if open >= Group::OPEN_MAX {
+            return Err(Refusal::TooManyGroups { open: count(open), most: count(Group::OPEN_MAX) });
+        }
+        let rounds = self.rounds_of(origin, &scope)?;
         if rounds.len() > Group::ROUNDS_MAX {
-            let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
             return Err(Refusal::GroupTooLarge { rounds: count(rounds.len()), most: count(Group::ROUNDS_MAX) });
         }
         let mut members: Vec<Member> = rounds
@@ -104,11 +173,11 @@ impl Engine {
         let line = GroupLine {
             id,
             act,
-            scope: scope.clone(),
+            scope,
             reason: reason.to_owned(),
             state: GroupState::Drafted,
             drafted_by: origin.operator.clone(),
-            second_person: self.wants_second_person(act, power, taking_part),
+            second_person: self.wants_second_person(&origin.operator, act, power, taking_part),
             approved_by: None,
             power,
             drafted_at: self.now,
@@ -121,14 +190,16 @@ impl Engine {
         };
         let mut group = Group { line, members };
         group.count();
-        let GroupLine { rounds, left_out, second_person, .. } = group.line;
+        let GroupLine { ref scope, rounds, left_out, second_person, .. } = group.line;
+        let of = scope.to_string();
         self.groups.kept.insert(id, group);
         self.groups.forget_old();
-        let (of, by, rounds) = (scope.to_string(), origin.operator.clone(), rounds - left_out);
+        let (by, rounds) = (origin.operator.clone(), rounds - left_out);
+        let object = format!("{of} {id}");
         self.tell(Happening::GroupDrafted { group: id, act, of, rounds, left_out, power, second_person, by }, out);
         Ok(Granted {
             reply: Reply::Group { group: id },
-            object: format!("{scope} {id}"),
+            object,
             before: String::new(),
             after: format!("{}, {rounds} rounds with {power}", GroupState::Drafted),
         })
@@ -156,17 +227,14 @@ impl Engine {
                     .collect())
             }
             GroupScope::Rounds { rounds } => {
-                let mut rounds = rounds.clone();
-                rounds.sort_unstable();
-                rounds.dedup();
-                for &(terminal, round) in &rounds {
+                for &(terminal, round) in rounds {
                     let entry = inventory.terminals.get(&terminal).ok_or(Refusal::UnknownTerminal { terminal })?;
                     if !entry.rounds.contains_key(&round) {
                         return Err(Refusal::UnknownRound { terminal, round });
                     }
                     self.may_command(origin, terminal)?;
                 }
-                Ok(rounds)
+                Ok(rounds.clone())
             }
         }
     }
@@ -213,8 +281,12 @@ impl Engine {
         held.is_some_and(|held| held.sure.unwrap_or(held.reading.value) != 0)
     }
 
-    fn wants_second_person(&self, act: GroupAct, power: Power, rounds: usize) -> bool {
+    /// Whether a trip, with what the same person had tripped alone a short time ago, takes two: a large one is none the
+    /// smaller for being cut into pieces.
+    fn wants_second_person(&self, by: &str, act: GroupAct, power: Power, rounds: usize) -> bool {
         let rules = &self.policy.groups;
+        let (before, rounds_before) = self.groups.alone(by, self.now, rules.expiry);
+        let (power, rounds) = (power + before, rounds.saturating_add(rounds_before));
         act == GroupAct::Trip
             && (rules.second_person_above.is_some_and(|most| power > most)
                 || rules.second_person_rounds.is_some_and(|most| u32::try_from(rounds).is_ok_and(|n| n > most)))
@@ -243,8 +315,8 @@ impl Engine {
     ) -> Result<Granted, Refusal> {
         let group = self.groups.get(id)?;
         let GroupLine { state, drafted_by, second_person, .. } = &group.line;
-        if *state != GroupState::Drafted {
-            return Err(wrong_state(group, "a draft"));
+        if *state != GroupState::Drafted || self.now >= group.line.expires_at {
+            return Err(wrong_state(group, "a draft that has not expired"));
         }
         if *drafted_by == origin.operator {
             return Err(Refusal::SamePerson { group: id, drafted_by: drafted_by.clone() });
@@ -295,11 +367,20 @@ impl Engine {
                 self.tell(Happening::GroupStale { group: id, approved, power }, out);
                 return Err(Refusal::GroupStale { group: id, approved, power, by });
             }
-        } else if group.line.second_person || self.wants_second_person(act, power, taking_part) {
-            let rounds = u32::try_from(taking_part).unwrap_or(u32::MAX);
+        } else if group.line.second_person || self.wants_second_person(&origin.operator, act, power, taking_part) {
+            let expiry = self.policy.groups.expiry;
+            let (alone, rounds_alone) = self.groups.alone(&origin.operator, self.now, expiry);
+            let rounds = u32::try_from(taking_part.saturating_add(rounds_alone)).unwrap_or(u32::MAX);
+            let power = power + alone;
             self.change_group(id, |group| group.line.second_person = true);
-            return Err(Refusal::SecondPersonWanted { group: id, power, rounds });
+            return Err(if rounds_alone == 0 {
+                Refusal::SecondPersonWanted { group: id, power, rounds }
+            } else {
+                let by = origin.operator.clone();
+                Refusal::SecondPersonWantedInAll { group: id, power, rounds, by, within: expiry }
+            });
         }
+        let alone = group.line.approved_by.is_none() && act == GroupAct::Trip;
         self.hold_to_the_checker(act, &mut members);
         let reason = group_reason(&self.groups.get(id)?.line);
         let expires_at = self.now.after(self.policy.groups.expiry);
@@ -312,6 +393,10 @@ impl Engine {
         let GroupLine { rounds, left_out, power, .. } = self.groups.get(id)?.line;
         let rounds = rounds - left_out;
         let by = origin.operator.clone();
+        if alone {
+            let rounds = usize::try_from(rounds).unwrap_or(usize::MAX);
+            self.groups.trips_alone(&by, self.now, self.policy.groups.expiry, power, rounds);
+        }
         self.tell(Happening::GroupExecuted { group: id, act, rounds, left_out, power, by: by.clone() }, out);
         let taking_part: Vec<(usize, TerminalId, RoundNo, Power)> = self
             .groups

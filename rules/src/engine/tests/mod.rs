@@ -12,6 +12,7 @@ mod foresight;
 mod grid;
 mod groups;
 mod holding;
+mod hostile;
 mod interlocks;
 mod limits;
 mod nested;
