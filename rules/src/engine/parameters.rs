@@ -1,5 +1,8 @@
 //! Parameters of terminals: what people want, what was read back, and the alarm where they differ.
 //!
+//! **Invariant:** `never-shed-protected`: no terminal is set to trip by itself whose customer is guaranteed, without the
+//! customer's safety floor, or past a tag.
+//!
 //! The engine sends nothing of it by itself: a person does, and what the terminal then says is an input like any other.
 
 use std::collections::BTreeMap;
@@ -10,7 +13,7 @@ use super::Engine;
 use super::requests::Granted;
 use crate::input::Origin;
 use crate::local_control::Parameters;
-use crate::model::TerminalId;
+use crate::model::{Power, TerminalId};
 use crate::output::{AlarmCause, Output, Refusal, Reply};
 use crate::view::TerminalParameters;
 
@@ -46,6 +49,11 @@ impl Engine {
         if let Err(error) = parameters.check() {
             return Err(Refusal::ParameterOutOfRange { terminal, why: error.to_string() });
         }
+        if parameters.trips_by_itself()
+            && let Some(refusal) = self.forbids_local_control(terminal, parameters)
+        {
+            return Err(refusal);
+        }
         let page = self.parameters.0.entry(terminal).or_default();
         let before = page.wanted.clone().unwrap_or_default();
         let (mut was, mut is) = (Vec::new(), Vec::new());
@@ -57,6 +65,24 @@ impl Engine {
         page.wanted_by.clone_from(&origin.operator);
         page.wanted_at = Some(self.now);
         Ok(Granted { reply: Reply::Done, object: terminal.to_string(), before: listed(&was), after: listed(&is) })
+    }
+
+    /// Why a terminal must not be set to trip by itself (`never-shed-protected`): whoever made it may not know of all that
+    /// the centre protects.
+    fn forbids_local_control(&self, terminal: TerminalId, parameters: &Parameters) -> Option<Refusal> {
+        if let Some(tag) = self.tag_on_any_part(terminal) {
+            return Some(tag.into());
+        }
+        if self.grid.guaranteed(terminal) {
+            return Some(Refusal::Guaranteed { terminal });
+        }
+        let floor = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.safety_floor);
+        let set = Power::new(i64::from(parameters.floor_kw) * 1_000);
+        (set < floor).then(|| {
+            let why =
+                format!("floor_kw = {}: wanted at least the customer's safety floor of {floor}", parameters.floor_kw);
+            Refusal::ParameterOutOfRange { terminal, why }
+        })
     }
 
     /// What came of reading a terminal's parameters back, or of sending them.

@@ -177,8 +177,14 @@ impl Engine {
                     None
                 } else if self.protected(terminal) {
                     Some(Refusal::Guaranteed { terminal })
+                } else if cap < floor {
+                    Some(Refusal::CapBelowFloor { cap, floor })
                 } else {
-                    (cap < floor).then_some(Refusal::CapBelowFloor { cap, floor })
+                    // The terminal trips whichever round it chooses.
+                    let rounds = self.grid.inventory.terminals.get(&terminal).map(|entry| &entry.rounds);
+                    let mut trips =
+                        rounds.into_iter().flat_map(|rounds| rounds.keys()).map(|&round| Action::Trip { round });
+                    trips.find_map(|trip| self.forbidden_by_interlock(terminal, trip))
                 }
             }
         }

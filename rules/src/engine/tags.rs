@@ -91,6 +91,11 @@ impl Engine {
         }
     }
 
+    /// The tag that blocks a terminal or any of its rounds.
+    pub(super) fn tag_on_any_part(&self, terminal: TerminalId) -> Option<&Tag> {
+        self.tag_in_the_way(terminal, |_| true)
+    }
+
     /// The tag that blocks a whole terminal.
     pub(super) fn tag_on_terminal(&self, terminal: TerminalId) -> Option<&Tag> {
         self.tag_in_the_way(terminal, |_| false)

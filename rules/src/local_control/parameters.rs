@@ -319,6 +319,14 @@ impl Parameters {
         check.0
     }
 
+    /// Whether a function is set by which the terminal trips without being told to each time.
+    pub fn trips_by_itself(&self) -> bool {
+        let Self { rest_day, suspension, down_float, monthly, prepaid, .. } = self;
+        self.time_of_day.as_ref().is_some_and(|caps| caps.scheme > 0)
+            || (rest_day.is_some() || suspension.is_some() || down_float.is_some())
+            || (monthly.is_some() || prepaid.is_some())
+    }
+
     /// The parameters in which `other` is not the same: key, value here, value there; empty where there is no such line.
     pub fn differences(&self, other: &Self) -> Vec<(&'static str, String, String)> {
         let (ours, theirs) = (self.entries(), other.entries());

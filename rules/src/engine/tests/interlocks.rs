@@ -51,6 +51,20 @@ fn a_persons_select_is_refused_with_the_interlock_and_its_values() {
 }
 
 #[test]
+fn a_cap_by_which_the_terminal_would_trip_a_guarded_round_is_refused_and_lifting_it_is_not() {
+    let mut centre = Centre::new(with(vec![fan()], 1_000), &sites());
+    centre.run(3);
+    select(&mut centre, Action::SetCap { cap: kw(20) }).unwrap();
+    centre.run(3);
+    centre.move_switch(terminal("T1"), round(2), false);
+    let order = centre.engine.view().orders[0].id;
+    let refusal = centre.ask("wang", Request::Execute { order }).unwrap_err().to_string();
+    assert_eq!(refusal, "T1: trip round 1 is not permitted by interlock FAN: fan with fan = no");
+    assert!(matches!(select(&mut centre, Action::SetCap { cap: kw(20) }), Err(Refusal::Interlocked { .. })));
+    select(&mut centre, Action::SetCap { cap: kw(0) }).unwrap();
+}
+
+#[test]
 fn what_is_not_known_bars() {
     let mut centre = Centre::new(with(vec![fan()], 1_000), &sites());
     centre.run(3);

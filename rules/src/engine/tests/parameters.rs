@@ -2,9 +2,10 @@
 
 use super::fleet::Centre;
 use crate::input::{Input, Request};
-use crate::local_control::Parameters;
+use crate::local_control::{Parameters, RestDay};
 use crate::model::{PointKind, Quality, Reading};
 use crate::output::{AlarmCause, AlarmState, Finding, Happening, Refusal};
+use crate::tags::TagOn;
 use crate::testing::{good, kw, limit, policy, round, site, terminal};
 
 fn differ() -> AlarmCause {
@@ -60,6 +61,30 @@ fn parameters_out_of_range_or_of_nobody_are_refused_and_change_nothing() {
     let request =
         Request::SetParameters { terminal: terminal("T9"), parameters: Box::default(), reason: String::new() };
     assert!(matches!(centre.ask("li", request), Err(Refusal::UnknownTerminal { .. })));
+}
+
+#[test]
+fn never_shed_protected_no_terminal_is_set_to_trip_a_guaranteed_customer_below_a_floor_or_past_a_tag() {
+    let sites = [site("T1", "A1", &[20, 20]).floor(30), site("T4", "A1", &[20]).guaranteed()];
+    let mut centre = Centre::new(policy(vec![]), &sites);
+    let capped = |floor_kw| {
+        let rest_day = RestDay { set_point_kw: 5, start_half_h: 0, half_h: 48, weekdays: (1..=7).collect() };
+        Parameters { rest_day: Some(rest_day), floor_kw, ..Parameters::default() }
+    };
+    let set_at = |centre: &mut Centre, id: &str, parameters: Parameters| {
+        let parameters = Box::new(parameters);
+        centre.ask("li", Request::SetParameters { terminal: terminal(id), parameters, reason: String::new() })
+    };
+    assert!(matches!(set_at(&mut centre, "T4", capped(0)), Err(Refusal::Guaranteed { .. })));
+    set_at(&mut centre, "T4", Parameters { message: "power is scarce".into(), ..Parameters::default() }).unwrap();
+    let low = set_at(&mut centre, "T1", capped(29)).unwrap_err().to_string();
+    assert_eq!(low, "T1: floor_kw = 29: wanted at least the customer's safety floor of 30.0 kW; nothing was sent");
+    assert_eq!(centre.engine.terminal(terminal("T1")).unwrap().parameters, None, "nothing is wanted of it");
+    set_at(&mut centre, "T1", capped(30)).unwrap();
+    let on = TagOn::Round { terminal: terminal("T1"), round: round(2) };
+    centre.ask("zhao", Request::SetTag { on, reason: "work".into() }).unwrap();
+    assert!(matches!(set_at(&mut centre, "T1", capped(30)), Err(Refusal::Tagged { .. })));
+    set_at(&mut centre, "T1", Parameters { rest_day: None, ..capped(30) }).unwrap();
 }
 
 #[test]
