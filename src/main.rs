@@ -11,6 +11,7 @@ use headroom::commands::{
     capture, demo, export, inventory, journal, plan, replay, serve, simulate, story, terminal, token as new_token,
     what_if,
 };
+use headroom::export::{Offset, When};
 use headroom::journal::Position;
 use headroom::printable::printable;
 use headroom::{config, console};
@@ -71,7 +72,8 @@ enum Command {
     Capture(Capture),
     /// What a centre would have done on a capture: its rules and its fleet, nothing sent, nothing kept
     Replay(Replay),
-    /// What the limit rule of a node would do now: its plans, with reasons; nothing of it is done
+    /// What the limit rule of a node would do now, or what other rules or another limit would have made of a past time: its
+    /// plans, with reasons; nothing of it is done
     Plan(Plan),
     /// Looks into the journal of a data folder, beside a running centre or without one; changes nothing
     #[command(subcommand)]
@@ -191,11 +193,11 @@ struct Folder {
 struct Plan {
     /// The node
     node: NodeId,
-    /// To be given: a plan is made and told, never carried out
-    #[arg(long, required = true)]
+    /// Of a running centre, with the loads of now: to be given, a plan is made and told, never carried out
+    #[arg(long, required_unless_present = "from")]
     dry_run: bool,
-    /// Under this limit; unless set, under the one in force
-    #[arg(long, value_name = "KW", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
+    /// Under this limit; unless set, under the one in force, or in the past the rules' own
+    #[arg(long, visible_alias = "limit", value_name = "KW", value_parser = clap::value_parser!(u32).range(1..=10_000_000))]
     limit_kw: Option<u32>,
     /// The centre's API
     #[arg(long, default_value = "http://127.0.0.1:8104")]
@@ -204,9 +206,35 @@ struct Plan {
     /// headroom-data/operator.token
     #[arg(long, value_name = "FILE")]
     token_file: Option<PathBuf>,
+    #[command(flatten)]
+    past: PastWindow,
     /// As JSON
     #[arg(long)]
     json: bool,
+}
+
+/// What would have been in a past window, beside what was, from a data folder; a centre may run on it
+#[derive(Args)]
+struct PastWindow {
+    /// From then on: 2026-01-31T18:00 or 2026-01-31T18:00:00+08:00
+    #[arg(long, value_name = "TIME", requires = "to", conflicts_with_all = ["url", "token_file"])]
+    from: Option<When>,
+    /// Before then
+    #[arg(long, value_name = "TIME", requires = "from")]
+    to: Option<When>,
+    /// The data folder, as `data` in serve.toml
+    #[arg(long, value_name = "FOLDER", requires = "from")]
+    data: Option<PathBuf>,
+    /// What the centre runs on, as of `headroom serve`: its data folder and its zone
+    #[arg(long, value_name = "FILE", requires = "from")]
+    config: Option<PathBuf>,
+    /// How far the clocks are ahead of UTC by which times are given and shown, as +08:00; unless set, as --config says,
+    /// or else UTC
+    #[arg(long, value_name = "OFFSET", allow_hyphen_values = true, requires = "from")]
+    offset: Option<Offset>,
+    /// By the rules of this file; unless set, by those of that time
+    #[arg(long, value_name = "FILE", requires = "from")]
+    rules: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -313,7 +341,17 @@ async fn run(command: Command) -> anyhow::Result<()> {
             (None, Some(config)) => replay::run(replay::Options { file, config, map, ports, json }),
             (None, None) => anyhow::bail!("wanted --config with a capture, or --rules with a data folder"),
         },
-        Command::Plan(Plan { node, dry_run: _, limit_kw, url, token_file, json }) => {
+        Command::Plan(Plan {
+            node,
+            limit_kw,
+            past: PastWindow { from: Some(from), to: Some(to), data, config, offset, rules },
+            json,
+            ..
+        }) => {
+            let options = plan::past::Options { node, from, to, data, config, offset, rules, limit_kw, json };
+            Box::pin(plan::past::run(options)).await
+        }
+        Command::Plan(Plan { node, limit_kw, url, token_file, json, .. }) => {
             let token = token(token_file.as_deref())?;
             plan::run(plan::Options { url, token, node, limit_kw, json }).await
         }

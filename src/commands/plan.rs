@@ -1,9 +1,11 @@
-//! `headroom plan`: what a limit rule would do now, and nothing of it done.
+//! `headroom plan`: what a limit rule would do now, or would have done at some time; nothing of it is done.
+
+pub mod past;
 
 use std::fmt::Write as _;
 
 use headroom_rules::model::NodeId;
-use headroom_rules::output::Happening;
+use headroom_rules::output::{Event, Happening};
 use headroom_rules::view::DryRun;
 
 use super::say;
@@ -45,16 +47,10 @@ fn in_words(run: &DryRun) -> String {
     let level = level.map_or_else(|| "below it".to_owned(), |level| format!("level {level}"));
     let mut text = format!("{node} at {at}: load {load}, limit {limit}, {level}; plans aim at {target}\n");
     for event in plans {
-        // Writing to a string cannot fail.
-        let Happening::Planned { pass, wanted, expected, shed, spared, outlook, .. } = &event.what else { continue };
-        let _ = writeln!(text, "\nplan {pass}: {wanted} wanted, {expected} from {} rounds", shed.len());
-        let lines = outlook.iter().flat_map(|outlook| outlook.lines()).map(|line| format!("  {line}"));
-        let shed = shed.iter().map(|choice| format!("  shed    {choice}"));
-        let spared = spared.iter().map(|finding| format!("  spared  {finding}"));
-        for line in lines.chain(shed).chain(spared) {
-            let _ = writeln!(text, "{}", printable(&line));
-        }
+        text.push('\n');
+        text.push_str(&plan_lines(event));
     }
+    // Writing to a string cannot fail.
     let _ = write!(text, "\nin all {shed} from {rounds} rounds of {customers} customers");
     let _ = match refused {
         Some(why) => writeln!(text, "; then the checker would refuse: {why}"),
@@ -62,6 +58,22 @@ fn in_words(run: &DryRun) -> String {
         None => writeln!(text),
     };
     text.push_str("nothing of it was done\n");
+    text
+}
+
+/// A plan with the reason for each round that it sheds and each that it spares; nothing for another event.
+fn plan_lines(event: &Event) -> String {
+    let Happening::Planned { pass, wanted, expected, shed, spared, outlook, .. } = &event.what else {
+        return String::new();
+    };
+    let mut text = format!("plan {pass}: {wanted} wanted, {expected} from {} rounds\n", shed.len());
+    let lines = outlook.iter().flat_map(|outlook| outlook.lines()).map(|line| format!("  {line}"));
+    let shed = shed.iter().map(|choice| format!("  shed    {choice}"));
+    let spared = spared.iter().map(|finding| format!("  spared  {finding}"));
+    for line in lines.chain(shed).chain(spared) {
+        text.push_str(&printable(&line));
+        text.push('\n');
+    }
     text
 }
 

@@ -13,6 +13,11 @@ pub struct Offset(i16);
 impl Offset {
     const MINUTES_MAX: i16 = 14 * 60;
 
+    /// From whole minutes, beyond the range at its end.
+    pub fn of_minutes(minutes: i16) -> Self {
+        Self(minutes.clamp(-Self::MINUTES_MAX, Self::MINUTES_MAX))
+    }
+
     fn ahead(self) -> Span {
         Span::from_s(i64::from(self.0) * 60)
     }

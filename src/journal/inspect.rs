@@ -13,7 +13,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::files::{FILE, WAL_FILE, connect_for_reading, fault};
 use super::read::{Gap, check, gaps};
 use super::sqlite::{FORMAT, bytes};
-use super::{JournalError, Position, snapshot, wal};
+use super::{JournalError, Position, Snapshot, snapshot, wal};
 
 /// A journal that is looked into.
 #[derive(Debug)]
@@ -104,6 +104,36 @@ impl Inspector {
             ..FORMAT => Err(JournalError::Older { file, found, known: FORMAT }),
             _ => Err(JournalError::Newer { file, found, known: FORMAT }),
         }
+    }
+
+    /// The times of the first input that is kept and of the last one; none in an empty journal.
+    ///
+    /// # Errors
+    /// When the file cannot be read, or its first or last batch is damaged.
+    pub async fn times(&mut self) -> Result<Option<(Timestamp, Timestamp)>, JournalError> {
+        let ends: (Option<i64>, Option<i64>) = sqlx::query_as("SELECT min(first), max(first) FROM batch")
+            .fetch_one(&mut self.connection)
+            .await
+            .map_err(|source| fault(&self.file, "look for the journal's ends", Position::START, source))?;
+        let (Some(first), Some(last)) = ends else { return Ok(None) };
+        let (first, last) = (Position::from_column(first), Position::from_column(last));
+        let (mut from, mut to) = (None, None);
+        self.dump(first, first, |_, input| from.replace(input.at()).is_none()).await?;
+        self.dump(last, Position(u64::MAX), |_, input| {
+            to = Some(input.at());
+            true
+        })
+        .await?;
+        Ok(from.zip(to))
+    }
+
+    /// The snapshots, newest first, the damaged ones too.
+    ///
+    /// # Errors
+    /// When the file cannot be read.
+    pub async fn snapshots(&mut self) -> Result<Vec<Snapshot>, JournalError> {
+        let loaded = snapshot::load(&mut self.connection).await;
+        loaded.map_err(|source| fault(&self.file, "read the snapshots", Position::START, source))
     }
 
     /// Everything that is damaged, in order; nothing in a whole journal. Gaps on record are no damage.

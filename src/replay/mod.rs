@@ -5,6 +5,8 @@
 //!
 //! **Invariant:** `replay-equals-live`: the same capture, fleet and rules give the same outputs.
 
+mod course;
+pub mod past;
 mod routes;
 mod told;
 pub mod what_if;
@@ -28,6 +30,7 @@ use crate::capture::{Apdu, Link, Note, Seen, What};
 use crate::centre::{first_inputs, readings};
 use crate::config::Fleet;
 
+pub use course::Course;
 pub use routes::{MapError, Routes};
 pub use told::Told;
 

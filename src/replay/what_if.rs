@@ -5,7 +5,12 @@
 //! the journal, with the power of each round that stands otherwise added or taken away, at the terminal and at the meters
 //! above. Loads that come back cold, and terminals that do not obey, are not reckoned with.
 //!
+//! Both are one engine up to where the rules change: at the first start that the journal has, or, for a window
+//! ([`WhatIf::within`]), at its beginning. Orders that are under way there end in both as they ended.
+//!
 //! **Invariant:** the journal is only read; the same journal and rules give the same comparison.
+
+mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -19,6 +24,9 @@ use headroom_rules::orders::{Action, Command, Issuer, Order, OrderId, OrderState
 use headroom_rules::output::{Alarm, AlarmState, Happening, Output, Reply};
 use headroom_rules::policy::Policy;
 use serde::Serialize;
+
+use super::course::Watched;
+pub use window::Change;
 
 type Switch = (TerminalId, RoundNo);
 
@@ -51,6 +59,8 @@ pub struct Tally {
 struct Run {
     engine: Engine,
     tally: Tally,
+    /// What comes of it at one node, where that is asked for.
+    watched: Option<Watched>,
     /// Rounds that rules tripped: since when, with which power.
     off: BTreeMap<Switch, (Timestamp, Power)>,
     out: Vec<Output>,
@@ -61,6 +71,9 @@ impl Run {
         self.out.clear();
         self.engine.apply(input, &mut self.out);
         let now = self.engine.now();
+        if let Some(watched) = &mut self.watched {
+            watched.look(&self.engine, &self.out);
+        }
         for output in &self.out {
             match output {
                 Output::Event(event) => match &event.what {
@@ -117,14 +130,16 @@ fn settle(off: &mut BTreeMap<Switch, (Timestamp, Power)>, tally: &mut Tally, ord
 
 /// A comparison under way.
 pub struct WhatIf {
-    policy: Policy,
+    change: Change,
+    /// The number from which on orders of the two engines are different orders.
+    apart_from: OrderId,
     was: Run,
     would: Run,
-    /// Rounds that the rules of the journal opened, with the power that they had.
+    /// Rounds that the orders of the journal opened, with the power that they had.
     opened: BTreeMap<Switch, Power>,
     /// Of these, trips that are executed and not shown yet.
     opening: BTreeMap<Switch, Power>,
-    /// Rounds that the new rules opened, with the power that they had.
+    /// Rounds that orders opened there, with the power that they had.
     opened_there: BTreeMap<Switch, Power>,
     /// Power behind each round, as the second engine was told.
     drawn: BTreeMap<Switch, Power>,
@@ -158,8 +173,13 @@ pub struct Comparison {
 impl WhatIf {
     /// Before the first input; `policy` in place of all that the journal has.
     pub fn new(policy: Policy) -> Self {
+        Self::changed(Change { rules: Some(policy), limit: None })
+    }
+
+    fn changed(change: Change) -> Self {
         Self {
-            policy,
+            change,
+            apart_from: OrderId(0),
             was: Run::default(),
             would: Run::default(),
             opened: BTreeMap::new(),
@@ -185,30 +205,29 @@ impl WhatIf {
         self.from.get_or_insert(input.at());
         self.obey(input.at());
         self.was.apply(input);
+        if let Input::Inventory { inventory, .. } = input {
+            self.below = below_heads(inventory);
+        }
         self.follow_the_orders_that_were();
         let reply = self.was.out.iter().find_map(|output| match output {
             Output::Reply(Ok(Reply::Order { order })) => Some(*order),
             _ => None,
         });
         match input {
-            Input::Policy { at, .. } => self.give(&Input::Policy { at: *at, policy: Box::new(self.policy.clone()) }),
-            Input::Inventory { inventory, .. } => {
-                self.below = below_heads(inventory);
-                self.give(input);
-            }
+            Input::Policy { at, policy } => self.give_rules(*at, policy),
             Input::Readings { at, terminal, readings } => {
                 readings.iter().for_each(|reading| self.shown(*terminal, reading));
                 let readings = readings.iter().map(|reading| self.there(*terminal, *reading)).collect();
                 self.give(&Input::Readings { at: *at, terminal: *terminal, readings });
             }
+            // An order of both.
+            Input::Outcome { order, .. } if *order < self.apart_from => self.give(input),
             // Steps of orders that the second engine did not give.
             Input::Outcome { .. } => {}
             Input::Request { at, origin, request } => {
                 let request = match request {
-                    Request::Execute { order } => {
-                        self.orders.get(order).map(|order| Request::Execute { order: *order })
-                    }
-                    Request::Cancel { order } => self.orders.get(order).map(|order| Request::Cancel { order: *order }),
+                    Request::Execute { order } => self.there_is(*order).map(|order| Request::Execute { order }),
+                    Request::Cancel { order } => self.there_is(*order).map(|order| Request::Cancel { order }),
                     // Alarms have other numbers there, and nobody knows who would have seen them.
                     Request::AcknowledgeAlarm { .. } => None,
                     other => Some(other.clone()),
@@ -243,8 +262,17 @@ impl WhatIf {
         self.would.apply(input);
         let due = self.would.engine.now().after(OBEYS_AFTER);
         for output in &self.would.out {
-            if let Output::Command(command) = output {
-                self.coming.push_back((due, *command));
+            match output {
+                Output::Command(command) if command.order >= self.apart_from => {
+                    self.coming.push_back((due, *command));
+                }
+                // Where no reading has told yet.
+                Output::Order(Order {
+                    terminal, action: Action::Trip { round }, power_before: Some(power), ..
+                }) => {
+                    self.drawn.entry((*terminal, *round)).or_insert(*power);
+                }
+                _ => {}
             }
         }
     }
@@ -278,15 +306,15 @@ impl WhatIf {
         }
     }
 
-    /// Which switches the rules of the journal are about to open.
+    /// Which switches the orders of the journal are about to open. People's are given there as well, and open theirs by
+    /// themselves; those from before the two were two open both.
     fn follow_the_orders_that_were(&mut self) {
         for output in &self.was.out {
-            let Output::Order(Order { terminal, action: Action::Trip { round }, issuer, state, power_before, .. }) =
-                output
+            let Output::Order(Order { id, terminal, action: Action::Trip { round }, state, power_before, .. }) = output
             else {
                 continue;
             };
-            if matches!(issuer, Issuer::Limit { .. }) && *state == OrderState::Executing {
+            if *id >= self.apart_from && *state == OrderState::Executing {
                 self.opening.insert((*terminal, *round), power_before.unwrap_or_default());
             }
         }
@@ -394,4 +422,4 @@ impl fmt::Display for Comparison {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

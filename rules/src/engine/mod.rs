@@ -23,6 +23,7 @@ mod groups;
 mod holding;
 mod in_force;
 mod limits;
+mod looking_back;
 mod nested;
 mod orders;
 mod own;

@@ -1,5 +1,6 @@
 use std::path::Path;
 
+use headroom_rules::input::Origin;
 use headroom_rules::model::Quality;
 
 use super::*;
@@ -46,7 +47,12 @@ fn policy(limit_kw: i32) -> Policy {
 }
 
 /// Ten minutes in which F1 draws 120 kW, 60 of them behind T1's switch, which obeys the engine with these rules.
-fn journal(limit_kw: i32) -> Vec<Input> {
+pub(in crate::replay) fn journal(limit_kw: i32) -> Vec<Input> {
+    journal_with(limit_kw, |_| None)
+}
+
+/// And in which people ask for something at some seconds.
+fn journal_with(limit_kw: i32, asks: impl Fn(i64) -> Option<Request>) -> Vec<Input> {
     let fleet = Fleet::parse(Path::new("fleet.toml"), FLEET).unwrap();
     let at = |s: i64| Timestamp::new(1_700_000_000_000).after(Span::from_s(s));
     let (t1, h1): (TerminalId, TerminalId) = ("T1".parse().unwrap(), "H1".parse().unwrap());
@@ -76,6 +82,8 @@ fn journal(limit_kw: i32) -> Vec<Input> {
             readings: vec![reading(PointKind::ActivePower, 60_000 + behind)],
         });
         inputs.push(Input::Tick { at: at(s) });
+        let origin = Origin::new("Li", "192.0.2.7");
+        inputs.extend(asks(s).map(|request| Input::Request { at: at(s), origin, request }));
         while done < inputs.len() {
             out.clear();
             engine.apply(&inputs[done], &mut out);
@@ -127,4 +135,20 @@ fn what_lies_before_the_first_start_is_left_out_and_said() {
     let mut what_if = WhatIf::new(policy(100));
     what_if.take(&Input::Tick { at: Timestamp::new(1) });
     assert_eq!((what_if.skipped, what_if.end()), (1, None));
+}
+
+#[test]
+fn what_a_person_trips_is_off_in_both_and_is_taken_off_once() {
+    let terminal = "T1".parse().unwrap();
+    let action = Action::Trip { round: RoundNo::ALL[0] };
+    let inputs = journal_with(150, |s| match s {
+        20 => Some(Request::Select { terminal, action, reason: String::new() }),
+        25 => Some(Request::Execute { order: OrderId(1) }),
+        _ => None,
+    });
+    let mut what_if = WhatIf::new(policy(150));
+    inputs.iter().for_each(|input| what_if.take(input));
+    let load = |run: &Run| run.engine.node_load("F1".parse().unwrap());
+    assert_eq!(load(&what_if.was), Some(Power::from_kw(60)));
+    assert_eq!(load(&what_if.would), Some(Power::from_kw(60)));
 }
