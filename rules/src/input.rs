@@ -265,6 +265,14 @@ pub enum Request {
         /// Why, for the audit log; may be empty.
         reason: String,
     },
+    /// Let a limit rule plan anew that gave up ([`AlarmCause::LimitFutile`]): what stood in its way is mended.
+    TryAgain {
+        /// Its node.
+        node: NodeId,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
     /// Approve or decline what a user's own rule proposes.
     DecideProposal {
         /// Which.

@@ -70,6 +70,8 @@ pub enum Refusal {
     UnknownTerminal { terminal: TerminalId },
     #[error("terminal {terminal} has no round {round}")]
     UnknownRound { terminal: TerminalId, round: RoundNo },
+    #[error("{node}: its limit rule has not given up, so there is nothing to try again")]
+    NotGivenUp { node: NodeId },
     #[error("order {order} does not exist")]
     UnknownOrder { order: OrderId },
     #[error("alarm {alarm} does not exist, or has been cleared and acknowledged")]
@@ -265,6 +267,11 @@ pub enum AlarmCause {
         /// The terminal.
         terminal: TerminalId,
     },
+    /// A terminal tells, as good, a load that its customer's connection cannot carry: it decides nothing, and no rule sheds there.
+    LoadImplausible {
+        /// The terminal.
+        terminal: TerminalId,
+    },
     /// A user's own rule says so.
     OwnRule {
         /// The rule.
@@ -314,6 +321,7 @@ impl AlarmCause {
             | Self::LinkDown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
+            | Self::LoadImplausible { .. }
             | Self::ParametersDiffer { .. }
             | Self::JournalDamaged
             | Self::JournalFailing
@@ -331,6 +339,7 @@ impl AlarmCause {
             Self::LinkDown { terminal }
             | Self::NoEffect { terminal, .. }
             | Self::CoverOpen { terminal }
+            | Self::LoadImplausible { terminal }
             | Self::ParametersDiffer { terminal } => Some(terminal),
             Self::OwnRule { subject, .. } => subject.terminal(),
             Self::OwnRuleBroken { .. }
@@ -375,6 +384,7 @@ impl AlarmCause {
             | Self::LoadUnknown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
+            | Self::LoadImplausible { .. }
             | Self::ParametersDiffer { .. }
             | Self::JournalOversize
             | Self::ClockMoved
@@ -397,6 +407,7 @@ impl fmt::Display for AlarmCause {
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::NoEffect { terminal, round } => write!(f, "{terminal}: round {round} did not respond"),
             Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
+            Self::LoadImplausible { terminal } => write!(f, "{terminal}: load beyond what its contract makes credible"),
             Self::ParametersDiffer { terminal } => write!(f, "{terminal}: its parameters are not those wanted"),
             Self::OwnRule { rule, subject: Subject::Named, .. } => write!(f, "rule {rule}"),
             Self::OwnRule { rule, subject: Subject::Node(node), .. } => write!(f, "{node}: rule {rule}"),
@@ -555,6 +566,8 @@ pub enum Happening {
     TargetCancelled { node: NodeId, target: TargetId, by: String },
     /// A reduction did not begin, or is in force no more.
     TargetDropped { node: NodeId, target: TargetId, why: String },
+    /// A person wants a rule that gave up to plan anew.
+    TriesAgain { node: NodeId, by: String, reason: String },
     /// A limit that was set is in force no more: new rules give the node a lower one, or none.
     SetLimitDropped { node: NodeId, set: Power, rated: Option<Power> },
     /// A person drew up a group order.
@@ -655,6 +668,7 @@ pub enum Finding {
     LinkDown { terminal: TerminalId },
     ReadingTooOld { terminal: TerminalId },
     ReadingBad { terminal: TerminalId },
+    LoadImplausible { terminal: TerminalId, load: Power, most: Power },
     SafetyFloor { terminal: TerminalId, round: RoundNo, left: Power, floor: Power },
     AlreadyOpen { terminal: TerminalId, round: RoundNo },
     PositionUnknown { terminal: TerminalId, round: RoundNo },
@@ -662,6 +676,7 @@ pub enum Finding {
     PowerUnknown { terminal: TerminalId, round: RoundNo },
     OrderUnderWay { terminal: TerminalId, round: RoundNo, order: OrderId },
     DidNotRespond { terminal: TerminalId, round: RoundNo },
+    OtherDidNotRespond { terminal: TerminalId, round: RoundNo },
     NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span },
     NotReturnedLast { terminal: TerminalId, round: RoundNo },
     Interlocked { terminal: TerminalId, round: RoundNo, interlock: RuleId },
@@ -740,6 +755,9 @@ impl fmt::Display for Finding {
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::ReadingTooOld { terminal } => write!(f, "{terminal}: reading too old"),
             Self::ReadingBad { terminal } => write!(f, "{terminal}: reading of bad quality"),
+            Self::LoadImplausible { terminal, load, most } => {
+                write!(f, "{terminal}: its load of {load} is more than its contract makes credible ({most})")
+            }
             Self::SafetyFloor { terminal, round, left, floor } => {
                 write!(f, "{terminal} round {round}: would leave {left}, safety floor {floor}")
             }
@@ -755,6 +773,9 @@ impl fmt::Display for Finding {
                 write!(f, "{terminal} round {round}: order {order} under way")
             }
             Self::DidNotRespond { terminal, round } => write!(f, "{terminal} round {round}: did not respond before"),
+            Self::OtherDidNotRespond { terminal, round } => {
+                write!(f, "{terminal} round {round}: another round here did not respond, so it comes last")
+            }
             Self::NotOnLongEnough { terminal, round, on_for } => {
                 write!(f, "{terminal} round {round}: back for {on_for} only")
             }
@@ -928,6 +949,10 @@ impl fmt::Display for Happening {
             }
             Self::TargetCancelled { node, target, by } => write!(f, "{node}: target {target} cancelled by {by}"),
             Self::TargetDropped { node, target, why } => write!(f, "{node}: target {target} is dropped: {why}"),
+            Self::TriesAgain { node, by, reason } => {
+                let why = if reason.is_empty() { "" } else { ": " };
+                write!(f, "{node}: the rule plans anew, by {by}{why}{reason}")
+            }
             Self::SetLimitDropped { node, set, rated: Some(rated) } => {
                 write!(f, "{node}: the limit of {set} that was set is dropped, the rules give {rated}")
             }

@@ -178,6 +178,7 @@ fn check(request: &Request) -> Result<(), Fault> {
         | Request::SetLimit { reason, .. }
         | Request::SetTarget { reason, .. }
         | Request::CancelTarget { reason, .. }
+        | Request::TryAgain { reason, .. }
         | Request::DecideProposal { reason, .. }
         | Request::SetParameters { reason, .. }
         | Request::StopAutomatic { reason }

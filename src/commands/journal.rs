@@ -156,6 +156,7 @@ fn asked(request: &Request) -> String {
         Request::DecideProposal { proposal, approve, .. } => {
             format!("{} proposal {proposal}", if *approve { "approves" } else { "declines" })
         }
+        Request::TryAgain { node, .. } => format!("lets the limit rule of {node} try again"),
         Request::CancelTarget { target, .. } => format!("cancels target {target}"),
         Request::SetParameters { terminal, .. } => format!("sets parameters of {terminal}"),
         Request::StopAutomatic { .. } => "stops all automatic control".to_owned(),

@@ -67,7 +67,7 @@ pub enum Shows {
 }
 
 const SHOWS: [&str; 7] = ["load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"];
-const CAUSES: [&str; 16] = [
+const CAUSES: [&str; 17] = [
     "over_limit",
     "warning",
     "load_unknown",
@@ -75,6 +75,7 @@ const CAUSES: [&str; 16] = [
     "target_out_of_reach",
     "link_down",
     "cover_open",
+    "load_implausible",
     "parameters_differ",
     "no_effect",
     "journal_damaged",
@@ -217,6 +218,7 @@ impl Known<'_> {
             "target_out_of_reach" => AlarmCause::TargetOutOfReach { node: self.node(section)? },
             "link_down" => AlarmCause::LinkDown { terminal: self.terminal(section)? },
             "cover_open" => AlarmCause::CoverOpen { terminal: self.terminal(section)? },
+            "load_implausible" => AlarmCause::LoadImplausible { terminal: self.terminal(section)? },
             "parameters_differ" => AlarmCause::ParametersDiffer { terminal: self.terminal(section)? },
             "journal_damaged" => AlarmCause::JournalDamaged,
             "journal_failing" => AlarmCause::JournalFailing,

@@ -34,7 +34,7 @@ struct Week {
 /// One customer's, the oldest week first.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "Kept")]
-pub(super) struct Account {
+pub(crate) struct Account {
     weeks: Vec<Week>,
 }
 
@@ -80,7 +80,7 @@ impl Account {
         }
     }
 
-    fn turn(&mut self, now: Timestamp, weeks: u8) {
+    pub(crate) fn turn(&mut self, now: Timestamp, weeks: u8) {
         self.settle(now, weeks);
         let week = self.week(week_of(now));
         week.turns = week.turns.saturating_add(1);
@@ -96,6 +96,11 @@ impl Account {
         }
         let first = oldest(now, weeks);
         self.weeks.retain(|week| week.number >= first);
+    }
+
+    /// How often rounds of the customer were shed in the weeks that count.
+    pub(crate) fn turns(&self, now: Timestamp, weeks: u8) -> u32 {
+        self.total(now, weeks).1
     }
 
     fn total(&self, now: Timestamp, weeks: u8) -> (Energy, u32) {

@@ -43,7 +43,7 @@ impl Engine {
             missing: Power::ZERO,
             refused: None,
         };
-        let mut touched = BTreeSet::new();
+        let (mut touched, mut shed) = (BTreeSet::new(), BTreeSet::new());
         let mut wanted = load - self.effects.going_from(&self.grid, node) - rule.target();
         // Within the hysteresis nothing is done.
         if load <= limit {
@@ -54,12 +54,13 @@ impl Engine {
                 break;
             }
             let plan = plan(&Task { rule: &rule, pass, load: load - run.shed, wanted }, &facts);
-            if let Err(violation) = check_plan(&World { ..self.world() }, &plan, &rule) {
+            if let Err(violation) = check_plan(&World { gone: shed.clone(), ..self.world() }, &plan, &rule) {
                 run.refused = Some(violation.to_string());
                 break;
             }
             run.shed += plan.expected;
             run.rounds = run.rounds.saturating_add(u32::try_from(plan.shed.len()).unwrap_or(u32::MAX));
+            shed.extend(plan.shed.iter().map(|choice| (choice.terminal, choice.round)));
             touched.extend(plan.shed.iter().map(|choice| choice.terminal));
             wanted -= plan.expected;
             gone(&mut facts, &plan);

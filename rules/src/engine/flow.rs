@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
-use super::orders::{STOPPED, TURN_NOT_COME};
+use super::orders::TURN_NOT_COME;
 use crate::model::{NodeId, NodeKind, Span, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Step};
 use crate::output::Output;
@@ -196,22 +196,12 @@ impl Engine {
 
     /// Why an order that waited is not selected any more: time passed since it was wanted.
     fn why_not_now(&self, order: &Order) -> Option<(OrderState, String)> {
-        let Order { terminal, action, .. } = *order;
         if self.now >= order.expires_at {
             return Some((OrderState::Expired, TURN_NOT_COME.into()));
         }
-        if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
+        if self.grid.posts.get(&order.terminal).is_none_or(|post| !post.link_up) {
             return Some((OrderState::Cancelled, "the link is down; nothing was sent".into()));
         }
-        if matches!(order.issuer, Issuer::Limit { .. }) && self.stopped().is_some() {
-            return Some((OrderState::Cancelled, STOPPED.into()));
-        }
-        if self.is_needless(order) {
-            return Some((OrderState::Cancelled, "the load is back below the limit without it".into()));
-        }
-        let by_person = matches!(order.issuer, Issuer::Operator { .. });
-        let why = self.forbids(terminal, action);
-        let why = why.or_else(|| if by_person { None } else { self.unprovable(terminal, action) });
-        why.map(|why| (OrderState::Refused, why.to_string()))
+        self.why_not_any_more(order)
     }
 }

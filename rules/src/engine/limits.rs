@@ -93,6 +93,10 @@ pub(super) struct Watch {
     /// The forecast that a plan was last tried for.
     #[serde(default)]
     pub(super) foresaw_at: Timestamp,
+    /// Where the rule gave up for want of a round to shed, when it looks again whether there is one. Snapshots of before it
+    /// looked again mean that it does not.
+    #[serde(default)]
+    pub(super) look_again_at: Option<Timestamp>,
     /// The plan under way was made before a breach.
     #[serde(default)]
     pub(super) planned_ahead: bool,
@@ -140,6 +144,15 @@ impl Watch {
     /// Whether there is a breach, though the load may be below the limit by now.
     pub(super) const fn in_breach(&self) -> bool {
         self.breach.is_some()
+    }
+
+    /// Plans made so far, and who did not respond to them, count no more.
+    pub(super) fn begin_anew(&mut self) {
+        self.phase = Phase::Watching;
+        self.deaf.clear();
+        if let Some(breach) = &mut self.breach {
+            breach.passes = 0;
+        }
     }
 
     /// Whether a plan may be made without waiting for another one.
@@ -313,7 +326,10 @@ impl Engine {
             }
             Phase::Verifying { trips, at } if self.now >= at => self.verify(rule, watch, &trips, load, out),
             waiting @ Phase::Verifying { .. } => watch.phase = waiting,
-            Phase::Futile if watch.breach.is_some() => watch.phase = Phase::Futile,
+            Phase::Futile if watch.breach.is_some() => {
+                watch.phase = Phase::Futile;
+                self.look_again(rule, watch, load, out);
+            }
             Phase::Futile => self.alarms.clear(AlarmCause::LimitFutile { node: rule.node }, self.now, out),
             idle @ (Phase::Watching | Phase::Restoring { .. }) => {
                 if self.is_over_long_enough(rule, watch) {
@@ -339,7 +355,7 @@ impl Engine {
     }
 
     /// Makes a plan, has it checked, and issues its orders.
-    fn shed(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+    pub(super) fn shed(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
         if self.stopped().is_none() {
             self.shed_for(rule, watch, load, None, out);
         }
@@ -382,15 +398,15 @@ impl Engine {
             }
             return false;
         }
-        if let Some(breach) = &mut watch.breach {
-            breach.passes = plan.pass;
-        }
         if plan.shed.is_empty() {
             // What is only foreseen may not come.
             if forecast.is_none() {
-                self.give_up(rule, watch, load, out);
+                self.give_up_for_now(rule, watch, load, out);
             }
             return false;
+        }
+        if let Some(breach) = &mut watch.breach {
+            breach.passes = plan.pass;
         }
         self.carry_out(rule, watch, plan, load, out);
         true
@@ -449,20 +465,14 @@ impl Engine {
             recent: &self.recent,
             sheds: &self.sheds,
             returned: &self.returned,
+            accounts: &self.curtailed,
+            gone: BTreeSet::new(),
+            doubted: self.unresponsive.keys().copied().collect(),
             deaf: BTreeSet::new(),
             tags: &self.tags,
             busy: self.ledger.busy(),
             now: self.now,
         }
-    }
-
-    fn give_up(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
-        let LimitRule { node, limit, .. } = *rule;
-        let passes = watch.breach.map_or(0, |breach| breach.passes);
-        watch.phase = Phase::Futile;
-        self.tell(Happening::Futile { node, passes, load, limit }, out);
-        let detail = || format!("{load} of {limit} after {passes} plans");
-        self.alarms.raise(AlarmCause::LimitFutile { node }, self.now, detail, out);
     }
 
     /// Judges a plan by what was measured, and goes on from there.

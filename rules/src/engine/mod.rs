@@ -1,14 +1,14 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
 //! Read [`Engine::apply`], then `grid` (values and loads, in `places`), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
-//! limits), `foresight` (a plan before the breach),
+//! limits), `foresight` (a plan before the breach), `giving_up` (when a rule stops, and goes on),
 //! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
 //! `own` (users' own rules and interlocks) and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
 
-mod accounts;
+pub(crate) mod accounts;
 mod alarms;
 mod area;
 mod automatic;
@@ -18,6 +18,7 @@ mod dry_run;
 pub(crate) mod effects;
 mod flow;
 mod foresight;
+mod giving_up;
 pub(crate) mod grid;
 mod groups;
 mod holding;
@@ -194,6 +195,9 @@ pub struct Engine {
     /// Snapshots of before parameters were kept have none.
     #[serde(default)]
     parameters: ParameterBook,
+    /// When it is next looked who tells loads beyond belief.
+    #[serde(default)]
+    implausible_at: Timestamp,
     /// Kept so that looking at limits allocates nothing.
     #[serde(skip)]
     looking_at: Vec<Place<NodeId>>,
@@ -608,6 +612,23 @@ impl Engine {
             .filter(move |(_, _, shed)| shed.by == Holder::Rule(node))
     }
 
+    /// Calls somebody, once a minute, where a load that is told as good is beyond belief: no rule sheds there, and whose scale or
+    /// contract is wrong only a person can say.
+    fn look_at_implausible(&mut self, out: &mut Vec<Output>) {
+        if self.now < self.implausible_at {
+            return;
+        }
+        self.implausible_at = self.now.after(Span::from_s(60));
+        let beyond: BTreeMap<TerminalId, (Power, Power)> =
+            self.grid.posts.iter().filter_map(|(&id, post)| Some((id, post.beyond()?))).collect();
+        let over = |cause| matches!(cause, AlarmCause::LoadImplausible { terminal } if !beyond.contains_key(&terminal));
+        self.alarms.clear_where(over, self.now, out);
+        for (&terminal, (load, most)) in &beyond {
+            let detail = || format!("{load}; up to {most} would be believed: its scale or its contract is wrong");
+            self.alarms.raise(AlarmCause::LoadImplausible { terminal }, self.now, detail, out);
+        }
+    }
+
     fn on_tick(&mut self, out: &mut Vec<Output>) {
         self.grid.expire(self.now);
         self.effects.forget_shown(&self.grid, self.now);
@@ -621,6 +642,7 @@ impl Engine {
         for (terminal, since) in down {
             self.alarms.raise(AlarmCause::LinkDown { terminal }, self.now, || format!("since {since}"), out);
         }
+        self.look_at_implausible(out);
         self.late.retain(|_, rounds| {
             rounds.retain(|_, shed| self.now.since(shed.since) < LATE_MAX);
             !rounds.is_empty()

@@ -21,7 +21,7 @@ const READ_AGAIN: Span = Span::from_s(30);
 /// Readings back before an order counts as failed. Only those count that the terminal answered.
 const READINGS_MAX: u8 = 5;
 /// Why a rule's order is withdrawn that it may not give.
-pub(super) const STOPPED: &str = "automatic control is stopped";
+const STOPPED: &str = "automatic control is stopped";
 /// Why an order expired that was never sent.
 pub(super) const TURN_NOT_COME: &str = "its turn did not come in time; nothing was sent";
 /// A cap travels as a floating point number of kW: this much difference is rounding.
@@ -345,25 +345,13 @@ impl Engine {
             return;
         };
         let Order { terminal, action, expires_at, .. } = open.order;
-        let by_rule = matches!(open.order.issuer, Issuer::Limit { .. });
-        let by_person = matches!(open.order.issuer, Issuer::Operator { .. });
         if self.now >= expires_at || open.selected_at.is_none_or(|at| self.now.since(at) >= self.policy.select_timeout)
         {
             self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
             return;
         }
-        if by_rule && self.stopped().is_some() {
-            self.withdraw(id, OrderState::Cancelled, STOPPED.into(), out);
-            return;
-        }
-        if self.is_needless(&open.order) {
-            self.withdraw(id, OrderState::Cancelled, "the load is back below the limit without it".into(), out);
-            return;
-        }
-        // Things may have changed since the select: another round tripped here, a guarantee set.
-        let why = self.forbids(terminal, action);
-        if let Some(why) = why.or_else(|| if by_person { None } else { self.unprovable(terminal, action) }) {
-            self.withdraw(id, OrderState::Refused, why.to_string(), out);
+        if let Some((state, why)) = self.why_not_any_more(&open.order) {
+            self.withdraw(id, state, why, out);
             return;
         }
         let power = action.round().and_then(|round| self.grid.round_power(terminal, round, self.now));
@@ -384,8 +372,24 @@ impl Engine {
         out.push(Output::Command(Command { order: id, terminal, action, step: Step::Execute, expires_at }));
     }
 
+    /// Why an order is not selected or executed any more, and how it ends then: things may have changed since it was wanted or
+    /// selected, another round tripped here, a guarantee set.
+    pub(super) fn why_not_any_more(&self, order: &Order) -> Option<(OrderState, String)> {
+        let Order { terminal, action, .. } = *order;
+        if matches!(order.issuer, Issuer::Limit { .. }) && self.stopped().is_some() {
+            return Some((OrderState::Cancelled, STOPPED.into()));
+        }
+        if self.is_needless(order) {
+            return Some((OrderState::Cancelled, "the load is back below the limit without it".into()));
+        }
+        let by_person = matches!(order.issuer, Issuer::Operator { .. });
+        let why = self.forbids(terminal, action);
+        let why = why.or_else(|| if by_person { None } else { self.unprovable(terminal, action) });
+        why.map(|why| (OrderState::Refused, why.to_string()))
+    }
+
     /// A rule's trip for a breach that is over by now.
-    pub(super) fn is_needless(&self, order: &Order) -> bool {
+    fn is_needless(&self, order: &Order) -> bool {
         match (&order.issuer, order.action) {
             (Issuer::Limit { node }, Action::Trip { .. }) => {
                 self.breach_since(*node).is_none() && !self.is_planned_ahead(*node)

@@ -37,7 +37,10 @@ impl Engine {
             } else {
                 load.err().map(|why| match why {
                     Unusable::TooOld => Finding::ReadingTooOld { terminal },
-                    Unusable::Bad => Finding::ReadingBad { terminal },
+                    Unusable::Bad => match post.beyond() {
+                        Some((load, most)) => Finding::LoadImplausible { terminal, load, most },
+                        None => Finding::ReadingBad { terminal },
+                    },
                 })
             };
             let rounds = entry.rounds.keys().map(|&round| RoundFacts {
@@ -61,6 +64,7 @@ impl Engine {
                 age: self.load_age(terminal),
                 floor: self.grid.floor(terminal),
                 response: self.responses.get(&terminal).copied().unwrap_or_default(),
+                doubted: self.unresponsive.contains_key(&terminal),
                 rounds: rounds.collect(),
             });
         }

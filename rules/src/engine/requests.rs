@@ -84,6 +84,11 @@ impl Engine {
                 proposal.to_string(),
                 self.decide_proposal(origin, *proposal, *approve, reason, out),
             ),
+            Request::TryAgain { node, reason } => (
+                format!("try again{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                node.to_string(),
+                self.try_again(origin, *node, reason, out),
+            ),
             Request::SetParameters { terminal, parameters, reason } => (
                 format!("set parameters{}{reason}", if reason.is_empty() { "" } else { ": " }),
                 terminal.to_string(),

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::on_times::check_on_times;
 use super::plan::Plan;
 use super::step_back::check_returned_last;
+use super::turns::check_turns;
+use crate::engine::accounts::Account;
 use crate::engine::cold_load::{ColdLoads, percent};
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
@@ -14,7 +16,9 @@ use crate::engine::promised::Promised;
 use crate::engine::recent::Recent;
 use crate::engine::returned::Returned;
 use crate::engine::{Holder, Sheds};
-use crate::model::{NodeId, PointKind, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::model::{
+    CustomerId, NodeId, PointKind, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp,
+};
 use crate::output::Choice;
 use crate::policy::{LimitRule, Policy};
 use crate::tags::{TagId, TagOn, Tags};
@@ -55,6 +59,18 @@ pub(crate) enum Violation {
     NotOnLongEnough { terminal: TerminalId, round: RoundNo, on_for: Span, instead: TerminalId, instead_round: RoundNo },
     #[error("{terminal} round {round} is shed because it came back last, and did not")]
     NotReturnedLast { terminal: TerminalId, round: RoundNo },
+    #[error(
+        "{terminal} round {round} would be turn {turn} of its customer; {instead} round {instead_round}, as important, would be \
+         turn {instead_turn} and do as well"
+    )]
+    NotInTurn {
+        terminal: TerminalId,
+        round: RoundNo,
+        turn: u32,
+        instead: TerminalId,
+        instead_round: RoundNo,
+        instead_turn: u32,
+    },
     #[error("the rounds have {sum}: one plan may shed {most}")]
     PassPower { sum: Power, most: Power },
     #[error("{rounds} rounds: one plan may shed {most}")]
@@ -94,6 +110,12 @@ pub(crate) struct World<'a> {
     pub(crate) sheds: &'a Sheds,
     /// What came back lately.
     pub(crate) returned: &'a Returned,
+    /// What customers went without, and how often.
+    pub(crate) accounts: &'a BTreeMap<CustomerId, Account>,
+    /// Taken as shed already, though they are not: a dry run's plans before this one.
+    pub(crate) gone: BTreeSet<(TerminalId, RoundNo)>,
+    /// Terminals at which a trip had no effect.
+    pub(crate) doubted: BTreeSet<TerminalId>,
     /// Rounds that did not respond in the breach that the plan is for.
     pub(crate) deaf: BTreeSet<(TerminalId, RoundNo)>,
     pub(crate) tags: &'a Tags,
@@ -194,6 +216,9 @@ impl World<'_> {
 
     /// Power of a round that a plan may trip by itself, and how much may go away at its terminal.
     pub(super) fn may_trip(&self, terminal: TerminalId, round: RoundNo) -> Result<(Power, Power), Violation> {
+        if self.gone.contains(&(terminal, round)) {
+            return Err(Violation::Busy { terminal, round });
+        }
         self.check_switch(terminal, round, SwitchPosition::Closed)?;
         let (power, load, floor) = self.check_supply(terminal, round)?;
         let power = power.ok_or(Violation::Power { terminal, round, planned: Power::ZERO })?;
@@ -280,7 +305,7 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> Re
     }
     match plan.shed.iter().find(|choice| sum - choice.power >= plan.wanted) {
         Some(&Choice { terminal, round, .. }) => Err(Violation::Superfluous { terminal, round }),
-        None => check_on_times(world, plan),
+        None => check_on_times(world, plan).and_then(|()| check_turns(world, plan, rule)),
     }
 }
 

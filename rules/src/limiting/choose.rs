@@ -2,7 +2,7 @@
 //! hardly more.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::fit::fit;
 use crate::model::{Energy, Power, PriorityClass, RoundNo, Span, TerminalId};
@@ -22,6 +22,8 @@ pub(super) struct Candidate {
     pub(super) terminal: TerminalId,
     pub(super) round: RoundNo,
     pub(super) class: PriorityClass,
+    /// Others of its terminal did not respond.
+    pub(super) doubted: bool,
     /// How often its customer will have been shed, this round included: nobody twice before the peers once.
     pub(super) turn: u32,
     pub(super) curtailed: Energy,
@@ -70,8 +72,11 @@ pub(super) struct Selection {
 
 impl Selection {
     pub(super) fn new(mut candidates: Vec<Candidate>, left: BTreeMap<TerminalId, (Power, Power)>) -> Self {
-        // What has hardly come back goes last.
-        candidates.sort_by_key(|c| (c.back_for.is_some(), Reverse(c.class), c.turn, c.curtailed, c.round, c.terminal));
+        // What has hardly come back goes last, and before it whoever has failed.
+        candidates.sort_by_key(|c| {
+            let class = (c.back_for.is_some(), c.doubted, Reverse(c.class));
+            (class, c.turn, c.curtailed, c.round, c.terminal)
+        });
         let lots = vec![Lot::Open; candidates.len()];
         Self { candidates, lots, taken: Vec::new(), left, sum: Power::ZERO }
     }
@@ -139,7 +144,7 @@ impl Selection {
         let tolerance = Power::new(wanted.get() / CLOSE_ENOUGH);
         let mut best = (self.sum + candidate.power, vec![at], 0);
         if best.0 > wanted + tolerance {
-            let class = |c: &Candidate| (c.back_for.is_some(), c.class);
+            let class = |c: &Candidate| (c.back_for.is_some(), c.class, c.doubted);
             let same_class = |c: &Candidate| class(c) == class(candidate);
             let same_turn = |c: &Candidate| same_class(c) && c.turn == candidate.turn;
             self.closer(wanted, tolerance, 0, self.run(at, same_turn), &mut best);
@@ -149,7 +154,11 @@ impl Selection {
                 self.closer(wanted, tolerance, back, self.run(at, same_turn), &mut best);
             }
             if best.0 > wanted + wanted.percent(TOO_MUCH_PERCENT) {
-                self.closer(wanted, tolerance, 0, self.run(at, same_class), &mut best);
+                let whole = self.run(at, same_class);
+                self.closer(wanted, tolerance, 0, whole.clone(), &mut best);
+                if best.2 == 0 {
+                    self.in_turn(wanted, &whole, &mut best);
+                }
             }
         }
         let (_, chosen, back) = best;
@@ -203,6 +212,60 @@ impl Selection {
         if sum < best.0 {
             *best = (sum, found, back);
         }
+    }
+
+    /// Of a whole class, a closer fit was found. Whoever had fewer turns goes instead of one who had more, where that is enough
+    /// as well and sheds no more.
+    fn in_turn(&self, wanted: Power, whole: &[usize], best: &mut (Power, Vec<usize>, usize)) {
+        let of = |at: usize| self.candidates.get(at);
+        let (sum, mut chosen) = (&mut best.0, std::mem::take(&mut best.1));
+        let mut beside = BTreeMap::<TerminalId, Power>::new();
+        for candidate in chosen.iter().filter_map(|at| of(*at)) {
+            *beside.entry(candidate.terminal).or_default() += candidate.power;
+        }
+        let mut free = BTreeMap::<u32, BTreeSet<(Power, usize)>>::new();
+        let taken: BTreeSet<usize> = chosen.iter().copied().collect();
+        for at in whole.iter().filter(|at| !taken.contains(at)) {
+            let Some(candidate) = of(*at) else { continue };
+            free.entry(candidate.turn).or_default().insert((candidate.power, *at));
+        }
+        // Each exchange brings the number of turns down.
+        let mut exchanged = true;
+        while exchanged {
+            exchanged = false;
+            for place in chosen.iter_mut().rev() {
+                let Some(with) = of(*place) else { continue };
+                let least = wanted - (*sum - with.power);
+                if least > with.power {
+                    continue;
+                }
+                let fits = |at: usize| {
+                    of(at).is_some_and(|other| {
+                        let (load, floor) = self.left.get(&other.terminal).copied().unwrap_or_default();
+                        let own = if other.terminal == with.terminal { with.power } else { Power::ZERO };
+                        let shed = beside.get(&other.terminal).copied().unwrap_or_default() - own;
+                        load - shed - other.power >= floor
+                    })
+                };
+                let earlier = free.range(..with.turn).find_map(|(turn, of_turn)| {
+                    let enough = of_turn.range((least, 0)..=(with.power, usize::MAX));
+                    enough.map(|(power, at)| (*turn, *power, *at)).find(|(.., at)| fits(*at))
+                });
+                let Some((turn, power, at)) = earlier else { continue };
+                if let Some(of_turn) = free.get_mut(&turn) {
+                    of_turn.remove(&(power, at));
+                }
+                free.entry(with.turn).or_default().insert((with.power, *place));
+                *beside.entry(with.terminal).or_default() -= with.power;
+                if let Some(other) = of(at) {
+                    *beside.entry(other.terminal).or_default() += power;
+                }
+                *sum = *sum - with.power + power;
+                *place = at;
+                exchanged = true;
+            }
+        }
+        best.1 = chosen;
     }
 
     /// What came first may have become superfluous by what came last; the more important ones are given back first.
@@ -263,9 +326,10 @@ impl Selection {
     /// Why each of the others is not.
     pub(super) fn spared(&self) -> impl Iterator<Item = Finding> + '_ {
         self.candidates.iter().zip(&self.lots).filter_map(|(candidate, lot)| {
-            let Candidate { terminal, round, back_for, .. } = *candidate;
+            let Candidate { terminal, round, back_for, doubted, .. } = *candidate;
             match (*lot, back_for) {
                 (Lot::Taken(_), _) => None,
+                (Lot::Open, None) if doubted => Some(Finding::OtherDidNotRespond { terminal, round }),
                 (Lot::Open, Some(on_for)) => Some(Finding::NotOnLongEnough { terminal, round, on_for }),
                 (Lot::Open, None) => Some(Finding::NotNeeded { terminal, round }),
                 (Lot::Floor { left, floor }, _) => Some(Finding::SafetyFloor { terminal, round, left, floor }),

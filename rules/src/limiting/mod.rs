@@ -4,7 +4,7 @@
 //! is, `fit` which of the last ones come closest. [`check`] is not the planner: it derives from the inventory and the readings
 //! anew that a plan, or a stage of restoration, breaks no invariant; `group` is its word on group
 //! orders, `on_times` its part about rounds that have hardly
-//! come back. [`step_back`] chooses among those that came back last.
+//! come back, `turns` that about whose turn it is. [`step_back`] chooses among those that came back last.
 
 pub(crate) mod check;
 mod choose;
@@ -17,6 +17,7 @@ mod outlook;
 pub(crate) mod plan;
 pub(crate) mod reach;
 pub(crate) mod step_back;
+mod turns;
 
 #[cfg(test)]
 mod tests;

@@ -44,6 +44,8 @@ pub(crate) struct TerminalFacts {
     pub(crate) floor: Power,
     /// What became of earlier trips.
     pub(crate) response: Response,
+    /// A trip here had no effect, and its alarm stands: what else is here comes last.
+    pub(crate) doubted: bool,
     pub(crate) rounds: Vec<RoundFacts>,
 }
 
@@ -232,5 +234,6 @@ fn candidate(facts: &TerminalFacts, facts_of: &RoundFacts, turns: u32) -> Result
     }
     let turn = turns.saturating_add(1);
     let back_for = facts_of.back_for;
-    Ok(Candidate { terminal, round, class: facts.class, turn, curtailed: facts.curtailed, power, back_for })
+    let TerminalFacts { class, curtailed, doubted, .. } = *facts;
+    Ok(Candidate { terminal, round, class, doubted, turn, curtailed, power, back_for })
 }

@@ -1,11 +1,12 @@
 //! The planner by itself, and the checker against plans and stages made by hand.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{Violation, World, check_plan, check_stage};
 use super::need::check_need;
 use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
+use crate::engine::accounts::Account;
 use crate::engine::cold_load::ColdLoads;
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
@@ -13,7 +14,9 @@ use crate::engine::promised::{Promise, Promised};
 use crate::engine::recent::Recent;
 use crate::engine::returned::{Return, Returned};
 use crate::engine::{Holder, Shed, Sheds};
-use crate::model::{Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId};
+use crate::model::{
+    CustomerId, Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId,
+};
 use crate::orders::OrderId;
 use crate::outlook::{Fairness, Next, NoMore};
 use crate::output::{Choice, Finding, Reason};
@@ -34,6 +37,7 @@ struct Bench {
     sheds: Sheds,
     returned: Returned,
     busy: BTreeSet<(TerminalId, RoundNo)>,
+    accounts: BTreeMap<CustomerId, Account>,
     tags: Tags,
 }
 
@@ -62,6 +66,7 @@ impl Bench {
             sheds: Sheds::new(),
             returned: Returned::default(),
             busy: BTreeSet::new(),
+            accounts: BTreeMap::new(),
             tags: Tags::default(),
         };
         bench.shed("T3", Holder::Rule(node("F")), s(60));
@@ -97,6 +102,9 @@ impl Bench {
             cold_loads: &self.cold_loads,
             sheds: &self.sheds,
             returned: &self.returned,
+            accounts: &self.accounts,
+            gone: BTreeSet::new(),
+            doubted: BTreeSet::new(),
             deaf: BTreeSet::new(),
             tags: &self.tags,
             busy: self.busy.clone(),
@@ -325,6 +333,7 @@ fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFact
         age: s(0),
         floor: Power::ZERO,
         response: Response::default(),
+        doubted: false,
         rounds: rounds.collect(),
     }
 }
@@ -432,6 +441,34 @@ fn the_checker_finds_the_round_that_would_have_done_instead_of_one_that_hardly_c
     assert_eq!(bench.plan(&plan), Ok(()), "it has been back for long enough");
 }
 
+#[test]
+fn the_checker_finds_who_had_fewer_turns_and_would_have_done() {
+    let mut bench = Bench::new();
+    bench.tell(terminal("T1"), power(kw(70)));
+    let customer = bench.grid.inventory.terminals[&terminal("T2")].customer.unwrap();
+    let plan = shedding(15, &[choice("T2", 1, 20)]);
+    assert_eq!(bench.plan(&plan), Ok(()), "nobody had a turn yet");
+    bench.accounts.entry(customer).or_default().turn(START, 8);
+    let out_of_turn = Violation::NotInTurn {
+        terminal: terminal("T2"),
+        round: round(1),
+        turn: 2,
+        instead: terminal("T1"),
+        instead_round: round(1),
+        instead_turn: 1,
+    };
+    assert_eq!(bench.plan(&plan), Err(out_of_turn));
+    assert_eq!(bench.plan(&shedding(15, &[choice("T1", 1, 20)])), Ok(()));
+    assert_eq!(bench.plan(&shedding(35, &[choice("T1", 1, 20), choice("T2", 1, 20)])), Ok(()), "turn 2 of either");
+    let doubted = World { doubted: BTreeSet::from([terminal("T1")]), ..bench.world() };
+    assert_eq!(check_plan(&doubted, &plan, &bench.policy.limits[1]), Ok(()), "T1 failed");
+    let gone = World { gone: BTreeSet::from([(terminal("T1"), round(1))]), ..bench.world() };
+    assert_eq!(check_plan(&gone, &plan, &bench.policy.limits[1]), Ok(()), "a plan before this one took T1's turn");
+    bench.tell(terminal("T1"), behind(round(1), kw(21)));
+    bench.tell(terminal("T1"), behind(round(2), kw(14)));
+    assert_eq!(bench.plan(&plan), Ok(()), "one would shed more, the other is not enough");
+}
+
 fn rounds(of: &[(&str, u8)]) -> Vec<(String, u8)> {
     of.iter().map(|(id, round)| ((*id).to_owned(), *round)).collect()
 }
@@ -458,6 +495,8 @@ fn whose_turn_it_is_goes_before_a_fit_that_is_a_little_closer() {
     assert_eq!(shed(50, &all), rounds(&[("T1", 1)]));
     let all = [of("T1", 0, 56), of("T2", 1, 50)];
     assert_eq!(shed(50, &all), rounds(&[("T2", 1)]), "more than a tenth too much");
+    let all = [of("T1", 0, 90), of("T2", 2, 50), of("T3", 1, 50)];
+    assert_eq!(shed(50, &all), rounds(&[("T3", 1)]), "of two that fit, whose turn it is");
     let all = [facts("T1", 3, 0, &[501]), facts("T2", 3, 900, &[500])];
     assert_eq!(shed(500, &all), rounds(&[("T1", 1)]), "of the same turn, hardly closer");
     let all = [facts("T1", 3, 0, &[505]), facts("T2", 3, 900, &[500])];

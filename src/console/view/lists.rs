@@ -220,7 +220,9 @@ pub(super) fn event_style(state: &State, what: &Happening) -> Style {
         | Happening::LimitBelowGuaranteed { .. }
         | Happening::TargetDropped { .. }
         | Happening::AutomaticStopped { .. } => state.theme.high(),
-        Happening::StepBack { .. } | Happening::SupplyBack { .. } => state.theme.medium(),
+        Happening::StepBack { .. } | Happening::TriesAgain { .. } | Happening::SupplyBack { .. } => {
+            state.theme.medium()
+        }
         Happening::NoResponse { .. } | Happening::Cover { open: true, .. } | Happening::SetLimitDropped { .. } => {
             state.theme.medium()
         }

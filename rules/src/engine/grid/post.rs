@@ -149,6 +149,13 @@ impl Post {
         reading.quality.decides() && (!power || reading.value.unsigned_abs() <= self.power_max.get().unsigned_abs())
     }
 
+    /// Its load, where that is told as good and decides nothing all the same, and up to where one would.
+    pub(crate) fn beyond(&self) -> Option<(Power, Power)> {
+        let reading = &self.held(PointKind::ActivePower)?.reading;
+        let beyond = reading.quality.decides() && !self.is_credible(reading);
+        beyond.then(|| (Power::new(reading.value), self.power_max))
+    }
+
     /// Nodes at whose head it measures.
     pub(crate) fn heads(&self) -> &[NodeId] {
         &self.beside.heads

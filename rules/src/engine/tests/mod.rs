@@ -9,6 +9,7 @@ mod dry_run;
 mod fleet;
 mod flow;
 mod foresight;
+mod giving_up;
 mod grid;
 mod groups;
 mod holding;

@@ -32,6 +32,33 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 
     #[test]
+    fn plans_of_a_fleet_with_a_past_keep_the_turns_and_those_of_a_planner_without_memory_are_caught(
+        sites in any_sites(12),
+        past in proptest::collection::vec(0..4u32, 12),
+        wanted in 1..400i32,
+        power_max in proptest::option::weighted(0.3, 0..200i32),
+        rounds_max in proptest::option::weighted(0.3, 1..6u16),
+    ) {
+        let mut centre = Centre::new(policy(vec![limit("F", 1_000_000)]), &sites);
+        let now = centre.engine.now();
+        for (site, turns) in sites.iter().zip(past) {
+            let customer = centre.engine.grid.customer(site.terminal).unwrap().0;
+            for _ in 0..turns {
+                centre.engine.curtailed.entry(customer).or_default().turn(now, 8);
+            }
+        }
+        let rule = LimitRule { pass: PassCaps { power_max: power_max.map(kw), rounds_max }, ..limit("F", 900) };
+        let remembering = facts(&centre);
+        let verdict = |plan: &Plan| check_plan(&centre.engine.world(), plan, &rule);
+        prop_assert_eq!(verdict(&planned(&rule, wanted, &remembering)), Ok(()));
+        let forgetful: Vec<TerminalFacts> =
+            remembering.iter().map(|facts| TerminalFacts { turns: 0, ..facts.clone() }).collect();
+        let plan = planned(&rule, wanted, &forgetful);
+        let verdict = verdict(&plan);
+        prop_assert!(matches!(verdict, Ok(()) | Err(Violation::NotInTurn { .. })), "{:?} of {:?}", verdict, plan);
+    }
+
+    #[test]
     fn a_planner_that_ignores_the_guaranteed_flag_is_caught_by_the_checker(
         sites in with_a_guaranteed_one(),
         wanted in 1..400i32,

@@ -34,7 +34,7 @@ impl World {
         let who = self.dice.pick(&DISPATCHERS);
         let reason = String::new();
         let recent = OrderId(self.last_order.saturating_sub(self.dice.below(3) as u64));
-        let request = match self.dice.below(24) {
+        let request = match self.dice.below(25) {
             0..6 => {
                 let round = self.any_round();
                 let action = match self.dice.below(5) {
@@ -69,6 +69,7 @@ impl World {
                 let to = from.after(s(self.dice.range(10, 120)));
                 Request::SetTarget { node, reduction, from, to, reason }
             }
+            24 => Request::TryAgain { node: self.any_node(), reason },
             23 => Request::CancelTarget { target: TargetId(self.dice.range(1, 6).unsigned_abs()), reason },
             17 if self.dice.one_in(3) => Request::StopAutomatic { reason },
             _ if self.guard.is_stopped() => Request::ResumeAutomatic { reason },
