@@ -18,7 +18,7 @@ use tokio::time::{Instant, sleep_until};
 use super::dispatch::Dispatcher;
 use super::figures::{Origin, Tally};
 use super::handle::Question;
-use super::machine::{Machine, apply};
+use super::machine::{Machine, REACH, apply};
 use super::recovery::Marks;
 use super::snapshots::Snapshots;
 use super::storing::{Storing, WriterGone};
@@ -95,7 +95,12 @@ impl<M: Machine> EngineTask<M> {
         let mut direct = Vec::new();
         let tally = Arc::clone(&self.tally);
         let mut tally = tally.lock().unwrap_or_else(PoisonError::into_inner);
-        for Committed { position, input, reply, received } in batch {
+        let mut batch = batch.into_iter();
+        for number in 0.. {
+            if number % REACH == 0 {
+                self.machine.reach_for(batch.as_slice().iter().map(|next| &next.input));
+            }
+            let Some(Committed { position, input, reply, received }) = batch.next() else { break };
             if matches!(input, Input::Trouble { cause: AlarmCause::JournalDamaged, .. }) {
                 // The next start is to need nothing of what may be damaged as well.
                 self.snapshots.want();

@@ -65,7 +65,7 @@ use alarms::Alarms;
 use cold_load::ColdLoads;
 use curves::Curves;
 use effects::Effects;
-use grid::Grid;
+use grid::{Grid, Post};
 use groups::Groups;
 use in_force::Bounds;
 use limits::{Limited, Watch};
@@ -78,8 +78,6 @@ use recent::Recent;
 use returned::{Return, Returned, WARM_AFTER};
 use set_limits::Setter;
 
-/// A link that is down for less than this is no alarm: terminals on mobile networks come and go.
-const LINK_GRACE: Span = Span::from_s(60);
 /// What an order was to bring about and no reading has shown by then is not counted on any more; a switch that moves yet
 /// was moved by somebody else.
 const LATE_MAX: Span = Span::from_s(600);
@@ -249,6 +247,21 @@ impl Engine {
         self.look_at_loads(out);
     }
 
+    /// Looks at what inputs that come next will touch. It changes nothing and tells nothing; but the processor fetches what is far
+    /// away for several of them at once, and [`apply`](Self::apply) does not wait for each. For [`REACH`](Self::REACH) inputs at
+    /// a time.
+    pub fn reach_for<'a>(&self, inputs: impl Iterator<Item = &'a Input>) {
+        for input in inputs {
+            if let Input::Readings { terminal, .. } = input {
+                std::hint::black_box(self.grid.posts.get(terminal).map(Post::touch));
+            }
+        }
+    }
+
+    /// So many inputs are worth reaching for together: what their terminals need has room near the processor, and it fetches as
+    /// much at once.
+    pub const REACH: usize = 16;
+
     /// Judges the nodes whose load or limit is not what it was.
     fn look_at_loads(&mut self, out: &mut Vec<Output>) {
         if self.limited.len() != self.grid.nodes_count() {
@@ -317,10 +330,7 @@ impl Engine {
 
     fn on_started(&mut self, out: &mut Vec<Output>) {
         self.tell(Happening::Started, out);
-        for post in self.grid.posts.values_mut() {
-            post.link_up = false;
-            post.link_since = self.now;
-        }
+        self.grid.lose_links(self.now);
         self.grid.expire(self.now);
         self.promised.clear();
         for watch in self.watches.values_mut() {
@@ -342,13 +352,7 @@ impl Engine {
     }
 
     fn on_inventory(&mut self, inventory: &Inventory, out: &mut Vec<Output>) {
-        let before: BTreeSet<TerminalId> = self.grid.posts.keys().copied().collect();
         self.grid.set_inventory(inventory.clone(), self.now);
-        for (id, post) in self.grid.posts.iter_mut() {
-            if !before.contains(id) {
-                post.link_since = self.now;
-            }
-        }
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let loaded = Happening::InventoryLoaded {
             nodes: count(inventory.nodes.len()),
@@ -452,12 +456,11 @@ impl Engine {
     }
 
     fn on_link(&mut self, terminal: TerminalId, up: bool, out: &mut Vec<Output>) {
-        let Some(post) = self.grid.posts.get_mut(&terminal) else { return };
-        if post.link_up == up {
+        let Some(place) = self.grid.posts.place(&terminal) else { return };
+        if self.grid.posts.at(place).is_some_and(|post| post.link_up == up) {
             return;
         }
-        post.link_up = up;
-        post.link_since = self.now;
+        self.grid.set_link(place, up, self.now);
         self.tell(Happening::Link { terminal, up }, out);
         if up {
             self.alarms.clear(AlarmCause::LinkDown { terminal }, self.now, out);
@@ -632,14 +635,7 @@ impl Engine {
     fn on_tick(&mut self, out: &mut Vec<Output>) {
         self.grid.expire(self.now);
         self.effects.forget_shown(&self.grid, self.now);
-        let down: Vec<(TerminalId, Timestamp)> = self
-            .grid
-            .posts
-            .iter()
-            .filter(|(_, post)| !post.link_up && self.now.since(post.link_since) >= LINK_GRACE)
-            .map(|(&terminal, post)| (terminal, post.link_since))
-            .collect();
-        for (terminal, since) in down {
+        for (terminal, since) in self.grid.take_long_down(self.now) {
             self.alarms.raise(AlarmCause::LinkDown { terminal }, self.now, || format!("since {since}"), out);
         }
         self.look_at_implausible(out);

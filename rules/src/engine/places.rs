@@ -100,11 +100,14 @@ impl<K: Name, V> Places<K, V> {
         self.entries.len()
     }
 
-    /// Where what is `wanted` stands, in order.
-    pub(crate) fn places_where(&self, wanted: impl Fn(&V) -> bool) -> impl Iterator<Item = Place<K>> {
-        let wanted =
-            move |(index, entry): (usize, &Entry<K, V>)| wanted(&entry.value).then(|| Place::new(index)).flatten();
-        self.entries.iter().enumerate().filter_map(wanted)
+    /// In order.
+    pub(crate) fn placed_mut(&mut self) -> impl Iterator<Item = (Place<K>, &mut V)> {
+        self.entries.iter_mut().enumerate().filter_map(|(index, entry)| Some((Place::new(index)?, &mut entry.value)))
+    }
+
+    /// What stands there, and its name.
+    pub(crate) fn named(&self, place: Place<K>) -> Option<(K, &V)> {
+        self.entries.get(place.index()).map(|entry| (entry.name, &entry.value))
     }
 
     /// What stands at a place that was found among the same names in other places; nothing where another name stands there.

@@ -1,10 +1,11 @@
 //! What terminals said last, and the loads of the nodes above them.
 //!
-//! Read `post` (one terminal), then this, then `saved` (the form in a snapshot).
+//! Read `post` (one terminal), then this, then `due` (what becomes too old) and `saved` (the form in a snapshot).
 //!
 //! **Invariant:** a node's load is made of values that may decide, or it is unknown (`quality-kept`). A reading costs
 //! O(depth) of the tree: it finds its terminal once, and goes up from place to place.
 
+mod due;
 mod post;
 mod saved;
 
@@ -19,6 +20,7 @@ use crate::model::{
     TerminalId, Timestamp,
 };
 use crate::view::Load;
+use due::{Due, Second};
 pub(crate) use post::{Held, Post, Unusable};
 
 /// A power beyond this is no power but a lie or a broken register: 1 TW. A million such values still add up exactly.
@@ -27,6 +29,9 @@ const PLAUSIBLE: Power = Power::new(1_000_000_000_000);
 /// Without a bound, one terminal with a wrong scale sheds the whole feeder, or hides its breach.
 const PLAUSIBLE_PERCENT: i64 = 300;
 const PLAUSIBLE_MORE: Power = Power::from_kw(10);
+/// A link that is down for less than this is no alarm: terminals on mobile networks come and go.
+const LINK_GRACE: Span = Span::from_s(60);
+
 /// Sums below one node.
 #[derive(Clone, Debug, Default)]
 struct Sum {
@@ -86,6 +91,10 @@ pub(crate) struct Grid {
     pub(crate) age_max: Span,
     /// Nodes whose load changed since it was last asked, each once.
     dirty: Vec<Place<NodeId>>,
+    /// Powers that count, by when they may have become too old.
+    ages: Due,
+    /// Links that are down, by when that is an alarm.
+    links: Due,
 }
 
 impl Grid {
@@ -97,7 +106,7 @@ impl Grid {
                 heads.entry(terminal).or_default().push(id);
             }
         }
-        self.posts.settle(inventory.terminals.keys().copied(), |_| Post::default());
+        self.posts.settle(inventory.terminals.keys().copied(), |_| Post { link_since: now, ..Post::default() });
         for (id, post) in self.posts.iter_mut() {
             let customer = inventory.customer_of(*id).map(|(_, customer)| customer);
             post.beside.node = customer.map(|customer| customer.supplied_by);
@@ -132,6 +141,25 @@ impl Grid {
             let mut heads = post.beside.heads.iter().filter_map(|node| self.sums.place(node));
             post.head = heads.next();
             post.beside.more_heads = heads.collect();
+        }
+        self.await_links();
+        self.await_ages();
+    }
+
+    /// Every link that is down is an alarm when its time has come.
+    fn await_links(&mut self) {
+        self.links.clear();
+        for (place, post) in self.posts.placed_mut().filter(|(_, post)| !post.link_up) {
+            self.links.add(Second::of(post.link_since.after(LINK_GRACE)), place);
+        }
+    }
+
+    /// Every power that counts is looked at when it may be too old.
+    fn await_ages(&mut self) {
+        self.ages.clear();
+        for (place, post) in self.posts.placed_mut() {
+            post.due = Second::NEVER;
+            post.await_age(self.age_max, place, &mut self.ages);
         }
     }
 
@@ -178,6 +206,7 @@ impl Grid {
         self.dirty.clear();
         self.dirty.extend(order.iter().map(|&(_, place)| place));
         self.dirty.sort_unstable();
+        self.await_ages();
     }
 
     /// How many nodes there are.
@@ -229,18 +258,65 @@ impl Grid {
         Some(before)
     }
 
+    /// A terminal's link came up or went down.
+    pub(crate) fn set_link(&mut self, place: Place<TerminalId>, up: bool, now: Timestamp) {
+        let Some(post) = self.posts.at_mut(place) else { return };
+        (post.link_up, post.link_since) = (up, now);
+        if !up {
+            self.links.add(Second::of(now.after(LINK_GRACE)), place);
+        }
+    }
+
+    /// All links are down from now on.
+    pub(crate) fn lose_links(&mut self, now: Timestamp) {
+        for post in self.posts.values_mut() {
+            (post.link_up, post.link_since) = (false, now);
+        }
+        self.await_links();
+    }
+
+    /// Links that have been down for long enough to be an alarm, each told once, with the time at which they went down.
+    pub(crate) fn take_long_down(&mut self, now: Timestamp) -> Vec<(TerminalId, Timestamp)> {
+        let mut due = self.links.take(now);
+        due.sort_unstable_by_key(|(_, place)| *place);
+        let mut long_down = Vec::new();
+        for (second, place) in due {
+            let Some((terminal, post)) = self.posts.named(place) else { continue };
+            if post.link_up {
+                continue;
+            }
+            if now.since(post.link_since) >= LINK_GRACE {
+                long_down.push((terminal, post.link_since));
+            } else if second == Second::of(post.link_since.after(LINK_GRACE)) {
+                // Later in this second.
+                self.links.add(second, place);
+            }
+        }
+        long_down.dedup();
+        long_down
+    }
+
     /// Gives up what has become too old.
     pub(crate) fn expire(&mut self, now: Timestamp) {
-        let is_stale = |post: &Post| post.counted.is_some() && post.load(now, self.age_max).is_err();
-        let stale: Vec<Place<TerminalId>> = self.posts.places_where(is_stale).collect();
-        for place in stale {
-            self.count(place, None);
+        for (second, place) in self.ages.take(now) {
+            let Some(post) = self.posts.at_mut(place) else { continue };
+            // Otherwise it is to be looked at earlier, and was.
+            if post.due != second {
+                continue;
+            }
+            post.due = Second::NEVER;
+            if post.counted.is_some() && post.load(now, self.age_max).is_err() {
+                self.count(place, None);
+            } else {
+                post.await_age(self.age_max, place, &mut self.ages);
+            }
         }
     }
 
     fn count(&mut self, place: Place<TerminalId>, usable: Option<Power>) {
         let Some(post) = self.posts.at_mut(place) else { return };
         let before = std::mem::replace(&mut post.counted, usable);
+        post.await_age(self.age_max, place, &mut self.ages);
         if before == usable {
             return;
         }

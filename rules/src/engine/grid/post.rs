@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::places::Place;
-use crate::model::{NodeId, PointKind, Power, Reading, Span, Timestamp};
+use super::due::{Due, Second};
+use crate::model::{NodeId, PointKind, Power, Reading, Span, TerminalId, Timestamp};
 
 /// A change told with a time is older than a value that came without one only if it lies this far back: the clocks of
 /// terminals are not ours.
@@ -64,6 +65,8 @@ pub(crate) struct Post {
     pub(super) power: Option<Held>,
     /// Its power as it counts in the sums above.
     pub(super) counted: Option<Power>,
+    /// When that is looked at.
+    pub(super) due: Second,
     /// A power beyond this, in either direction, decides nothing.
     pub(super) power_max: Power,
     /// Of the customer's node.
@@ -126,6 +129,21 @@ impl Post {
                 None
             }
         }
+    }
+
+    /// Has a power that counts looked at when it may be too old, unless it is anyhow by then.
+    pub(super) fn await_age(&mut self, age_max: Span, place: Place<TerminalId>, ages: &mut Due) {
+        let Some(held) = self.power.filter(|_| self.counted.is_some()) else { return };
+        let due = Second::of(held.as_of().after(age_max));
+        if due < self.due {
+            self.due = due;
+            ages.add(due, place);
+        }
+    }
+
+    /// Something of each part that a reading touches.
+    pub(crate) fn touch(&self) -> (bool, Option<i64>, Power) {
+        (self.link_up, self.power.map(|held| held.reading.value), self.power_max)
     }
 
     /// The customer's node.

@@ -30,7 +30,7 @@ impl From<SavedPost> for Post {
         let power = points.iter().find(|(kind, _)| *kind == PointKind::ActivePower).map(|(_, held)| *held);
         points.retain(|(kind, _)| *kind != PointKind::ActivePower);
         let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes });
-        Self { link_up, link_since, power, counted, power_max, place: None, head: None, beside }
+        Self { link_up, link_since, power, counted, power_max, beside, ..Self::default() }
     }
 }
 
@@ -81,7 +81,7 @@ impl From<Saved> for Grid {
         };
         let sums = inventory.nodes.keys().map(sum).map(Option::unwrap_or_default);
         let sums = inventory.nodes.keys().copied().zip(sums).collect();
-        let mut grid = Self { inventory, posts, sums, age_max, dirty: Vec::new() };
+        let mut grid = Self { inventory, posts, sums, age_max, ..Self::default() };
         grid.find_places();
         for node in dirty {
             grid.look_at(node);
