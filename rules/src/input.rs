@@ -210,6 +210,10 @@ pub enum Request {
     ApproveGroup {
         /// Which.
         group: GroupId,
+        /// The power of the list that the person saw; where it has grown since by more than `[group]` permits, nothing is
+        /// approved. None approves what it is now.
+        #[serde(default)]
+        seen: Option<Power>,
     },
     /// Execute a group order. Whoever drew it up, or approved it, may.
     ExecuteGroup {

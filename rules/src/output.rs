@@ -111,6 +111,8 @@ pub enum Refusal {
     NoSecondPersonWanted { group: GroupId },
     #[error("group order {group} had {approved} when {by} approved it and has {power} now: it has to be approved anew")]
     GroupStale { group: GroupId, approved: Power, power: Power, by: String },
+    #[error("group order {group} has {power} now, and you saw {seen}: look at its list again before you approve it")]
+    GroupGrown { group: GroupId, seen: Power, power: Power },
     #[error("group order {group} is that of {people}; only they may go on with it")]
     NotOfGroup { group: GroupId, people: String },
     #[error("tag {tag} does not exist, or has been taken off")]

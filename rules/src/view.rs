@@ -9,7 +9,7 @@ use crate::model::{
     CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
     SwitchPosition, TerminalId, Timestamp,
 };
-use crate::orders::Order;
+use crate::orders::{Order, OrderId};
 use crate::outlook::Level;
 use crate::output::{Alarm, Event};
 use crate::own::{Place, Proposal};
@@ -30,6 +30,9 @@ pub struct View {
     pub alarms: Vec<Alarm>,
     /// The newest orders first, at most [`View::ORDERS_MAX`].
     pub orders: Vec<Order>,
+    /// Orders that wait for their turn, in the order of their turns, at most [`View::ORDERS_MAX`].
+    #[serde(default)]
+    pub waiting: Vec<Waiting>,
     /// The newest events first, at most [`View::EVENTS_MAX`]; the routine ones among them go first.
     pub events: Vec<Event>,
     /// Target reductions that are planned or in force, by node and time.
@@ -50,6 +53,15 @@ pub struct View {
     /// Set while automatic control is stopped: no limit is kept.
     #[serde(default)]
     pub stopped: Option<Stopped>,
+}
+
+/// An approved order that does not go out yet.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// Which.
+    pub order: OrderId,
+    /// What it waits for, with figures.
+    pub why: String,
 }
 
 /// A calculated point.
@@ -397,6 +409,20 @@ pub struct TerminalDetail {
     /// The interlocks that guard its switches.
     #[serde(default)]
     pub interlocks: Vec<InterlockView>,
+    /// What a select of each round would be refused for now, by number.
+    #[serde(default)]
+    pub forbidden: Vec<Forbidden>,
+}
+
+/// Whether a round could be switched now, whoever wants it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Forbidden {
+    /// Which.
+    pub round: RoundNo,
+    /// Why it cannot be tripped; none where nothing forbids it.
+    pub trip: Option<String>,
+    /// Why it cannot be restored.
+    pub restore: Option<String>,
 }
 
 /// An interlock that guards a terminal's switches.

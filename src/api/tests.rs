@@ -101,6 +101,7 @@ fn a_detail() -> TerminalDetail {
         parameters: None,
         interlocks: Vec::new(),
         burden: Burden::default(),
+        forbidden: Vec::new(),
     }
 }
 
@@ -636,7 +637,7 @@ async fn a_group_order_is_drawn_up_approved_executed_and_called_off_and_told_rou
         assert_eq!(centre.post(&body).await.0, StatusCode::OK, "{body}");
     }
     let asked = centre.asked.lock().unwrap().clone();
-    assert_eq!(asked[2].1, Request::ApproveGroup { group: GroupId(3) });
+    assert_eq!(asked[2].1, Request::ApproveGroup { group: GroupId(3), seen: None });
     assert!(matches!(&asked[0].1, Request::DraftGroup { act: GroupAct::Trip, scope: GroupScope::Node { .. }, .. }));
     let (status, body) = centre.get("/api/v1/groups/3").await;
     assert_eq!(status, StatusCode::OK);
@@ -913,7 +914,10 @@ async fn the_console_understands_the_centre() {
     let centre = Centre::start().await;
     let console = centre.console();
     let software = format!("headroom {}", env!("CARGO_PKG_VERSION"));
-    assert_eq!(console.about().await.unwrap(), About { software, operator: "wang".into(), time_factor: 60.0 });
+    assert_eq!(
+        console.about().await.unwrap(),
+        About { software, operator: "wang".into(), supervisor: true, time_factor: 60.0 }
+    );
     assert_eq!(console.view().await.unwrap(), a_view());
     let Message::Detail(detail) = console.detail(terminal()).await else { panic!("a detail is wanted") };
     assert_eq!(*detail, a_detail());

@@ -52,7 +52,7 @@ impl Machine for Engine {
         self.dry_run(node, limit)
     }
     fn group(&self, id: GroupId) -> Option<Group> {
-        self.group(id).cloned()
+        self.group_now(id)
     }
 }
 

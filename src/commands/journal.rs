@@ -143,7 +143,7 @@ fn asked(request: &Request) -> String {
         Request::Execute { order } => format!("executes {order}"),
         Request::Cancel { order } => format!("cancels {order}"),
         Request::DraftGroup { act, scope, .. } => format!("draws up a group order: {act} {scope}"),
-        Request::ApproveGroup { group } => format!("approves group order {group}"),
+        Request::ApproveGroup { group, .. } => format!("approves group order {group}"),
         Request::ExecuteGroup { group } => format!("executes group order {group}"),
         Request::CancelGroup { group, .. } => format!("calls off group order {group}"),
         Request::SetTag { on, .. } => format!("tags {on}"),

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use headroom_rules::groups::GroupId;
 use headroom_rules::input::Request;
 use headroom_rules::model::{NodeId, PointKind, TerminalId, Timestamp};
 use headroom_rules::view::{DryRun, Resumption, TerminalParameters, View};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde::Deserialize;
 use serde::de::{DeserializeOwned, IgnoredAny};
+use serde_json::{Value, json};
 
 use super::message::{About, Answer, Asked, Health, Message, TrendPoint};
 use super::node::Past;
@@ -207,6 +209,22 @@ impl Client {
         self.send(&path, self.request(Method::GET, &path), READ_TIMEOUT).await
     }
 
+    /// A group order with its rounds.
+    pub(crate) async fn group(&self, id: GroupId) -> Message {
+        let path = format!("/api/v1/groups/{}", id.0);
+        let answer = self.send(&path, self.request(Method::GET, &path), TIMEOUT).await;
+        Message::Group(id, answer.map_err(in_a_sentence))
+    }
+
+    /// What is wanted of a terminal is noted, sent and read back.
+    pub(crate) async fn set_parameters(&self, id: TerminalId, set: Value, reason: String) -> Message {
+        let path = format!("/api/v1/terminals/{id}/parameters");
+        let request = self.request(Method::POST, &path).json(&json!({ "set": set, "reason": reason }));
+        let answer = self.send::<TerminalParameters>(&path, request, READ_TIMEOUT).await;
+        let sentence = answer.map(|parameters| format!("{id}: parameters {}", compared(&parameters)));
+        Message::ParametersSent(id, sentence.map_err(in_a_sentence))
+    }
+
     pub(crate) async fn ask(&self, asked: Asked, request: Request) -> Message {
         let answer = match self.call(Method::POST, "/api/v1/requests", Some(&request)).await {
             Ok(reply) => Answer::Granted(reply),
@@ -219,6 +237,12 @@ impl Client {
         };
         Message::Answer(asked, answer)
     }
+}
+
+/// In the words of a message.
+pub(super) async fn dry_run(client: &Client, node: NodeId, limit_kw: Option<u32>) -> Message {
+    let answer = client.dry_run(node, limit_kw).await;
+    Message::DryRun(node, limit_kw, answer.map(Box::new).map_err(in_a_sentence))
 }
 
 /// The centre's own sentence says what is the matter; the address adds nothing to it.

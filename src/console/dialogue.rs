@@ -134,6 +134,7 @@ pub(crate) fn on_answer(state: &mut State, asked: Asked, answer: Answer) {
         Asked::Acknowledge(alarm) => format!("the acknowledgement of {alarm}"),
         Asked::SetLimit(node) => format!("the limit of {node}"),
         Asked::StopAutomatic => "the stop of automatic control".to_owned(),
+        Asked::Act(name) => name.to_owned(),
         Asked::ResumeAutomatic => "the resumption of automatic control".to_owned(),
     };
     let Some(Overlay::Dialogue(dialogue)) = &mut state.overlay else {

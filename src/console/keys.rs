@@ -3,7 +3,7 @@
 use crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use headroom_rules::orders::OrderState;
 
-use super::state::{LimitStage, Overlay, ResumeStage, Screen, Stage, State, Wish};
+use super::state::{GroupStep, LimitStage, Overlay, ResumeStage, Screen, Stage, State, Step, What, Wish};
 
 /// What the console is doing, as far as keys go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,14 +39,39 @@ pub(crate) enum Context {
     Asking,
     /// What resuming automatic control would do, and the reason.
     Resume,
+    Acts,
+    /// An act's fields.
+    Entry,
+    /// The fields of an act that shows what the centre has to be asked for.
+    EntryLook,
+    /// The last look at an act.
+    Confirm,
+    /// The last look at an act that shows what the centre reckoned.
+    ConfirmLook,
+    /// The last look at a proposal.
+    Decide,
+    /// Something to read.
+    Look,
+    /// A group order that waits for the second person.
+    GroupApprove,
+    /// A group order that can be executed.
+    GroupExecute,
+    /// A group order that can only be called off.
+    GroupCallOff,
 }
 
 use Context::{
-    Alarms, Asking, CheckBack, Comment, Detail, Done, Events, Filter, Following, Help, Limit, LimitConfirm, Metering,
-    Node, Orders, Overview, Quit, Resume, Review, ReviewCap, Terminals, Waiting,
+    Acts, Alarms, Asking, CheckBack, Comment, Confirm, ConfirmLook, Decide, Detail, Done, Entry, EntryLook, Events,
+    Filter, Following, GroupApprove, GroupCallOff, GroupExecute, Help, Limit, LimitConfirm, Look, Metering, Node,
+    Orders, Overview, Quit, Resume, Review, ReviewCap, Terminals, Waiting,
 };
 
-const SCREENS: &[Context] = &[Overview, Node, Terminals, Detail, Alarms, Orders, Events, Metering];
+const SCREENS: &[Context] = &[Overview, Node, Terminals, Detail, Alarms, Orders, Events, Metering, Acts];
+/// A node is under the cursor, or on the screen.
+const NODES: &[Context] = &[Overview, Node];
+const TAGGING: &[Context] = &[Overview, Node, Terminals, Detail];
+const GROUPING: &[Context] = &[Overview, Node, Terminals];
+const ENTRIES: &[Context] = &[Resume, Entry, EntryLook];
 
 /// What a key asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,7 +98,6 @@ pub(crate) enum Command {
     Restore,
     Cap,
     ReadNow,
-    ReadParameters,
     Past,
     LessBack,
     FartherBack,
@@ -95,6 +119,24 @@ pub(crate) enum Command {
     StopOrResume,
     ResumeAutomatic,
     LookAgain,
+    HangTag,
+    HangTagOnTerminal,
+    TakeTagOff,
+    GroupTrip,
+    GroupRestore,
+    Mark,
+    Unmark,
+    StartTarget,
+    DryRun,
+    Parameters,
+    Forbids,
+    GoOn,
+    Yes,
+    No,
+    ApproveGroup,
+    ExecuteGroup,
+    CallGroupOff,
+    ReadAgain,
 }
 
 /// One line of the table.
@@ -102,6 +144,7 @@ pub(crate) struct Binding {
     pub(crate) keys: &'static [KeyCode],
     /// As the bar and the help name the keys.
     pub(crate) label: &'static str,
+    /// For the bar; behind a `|` for the help, where that has more to say.
     pub(crate) help: &'static str,
     pub(crate) command: Command,
     pub(crate) contexts: &'static [Context],
@@ -130,6 +173,16 @@ const fn quiet(
 }
 
 impl Binding {
+    /// What it does, as the bar says.
+    pub(crate) fn short(&self) -> &'static str {
+        self.help.split_once('|').map_or(self.help, |(short, _)| short)
+    }
+
+    /// What it does, as the help says.
+    pub(crate) fn long(&self) -> &'static str {
+        self.help.split_once('|').map_or(self.help, |(_, long)| long)
+    }
+
     /// All its keys, as the help names them.
     pub(crate) fn names(&self) -> String {
         let mut names = self.label.to_owned();
@@ -157,10 +210,18 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('x')], "x", "execute", Command::Execute, &[CheckBack]),
     bar(&[KeyCode::Enter], "Enter", "select at the terminal", Command::Select, &[Review, ReviewCap]),
     bar(&[KeyCode::Char('y')], "y", "set the limit", Command::SetLimit, &[LimitConfirm]),
+    bar(&[KeyCode::Char('y')], "y", "yes, do it", Command::Yes, &[Confirm, ConfirmLook]),
+    bar(&[KeyCode::Char('y')], "y", "approve", Command::Yes, &[Decide]),
+    bar(&[KeyCode::Char('n')], "n", "decline", Command::No, &[Decide]),
+    bar(&[KeyCode::Char('y')], "y", "approve as the second person", Command::ApproveGroup, &[GroupApprove]),
+    bar(&[KeyCode::Char('x')], "x", "execute", Command::ExecuteGroup, &[GroupExecute]),
+    bar(&[KeyCode::Char('w')], "w", "call it off", Command::CallGroupOff, &[GroupExecute, GroupCallOff]),
+    bar(&[KeyCode::Enter], "Enter", "go on", Command::GoOn, &[Entry, EntryLook]),
+    bar(&[KeyCode::F(5)], "F5", "ask again", Command::ReadAgain, &[EntryLook, ConfirmLook, Decide]),
     bar(&[KeyCode::Enter], "Enter", "resume", Command::ResumeAutomatic, &[Resume]),
     bar(&[KeyCode::F(5)], "F5", "look again", Command::LookAgain, &[Resume]),
     bar(&[KeyCode::Enter], "Enter", "look at it once more", Command::ReviewLimit, &[Limit]),
-    bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[ReviewCap, Limit]),
+    bar(&[KeyCode::Tab], "Tab", "other field", Command::OtherField, &[ReviewCap, Limit, Entry, EntryLook]),
     bar(&[KeyCode::Esc], "Esc", "withdraw the select", Command::Withdraw, &[Waiting, CheckBack]),
     bar(&[KeyCode::Esc], "Esc", "close, the order goes on", Command::Close, &[Following]),
     bar(&[KeyCode::Esc], "Esc", "close", Command::Close, CLOSING),
@@ -171,7 +232,7 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Esc], "Esc", "stay", Command::Close, &[Quit]),
     bar(&[KeyCode::Enter], "Enter", "keep the filter", Command::EndFilter, &[Filter]),
     bar(&[KeyCode::Esc], "Esc", "clear the filter", Command::ClearFilter, &[Filter]),
-    bar(&[KeyCode::Enter], "Enter", "terminals", Command::Open, &[Overview]),
+    bar(&[KeyCode::Enter], "Enter", "open|the terminals below it", Command::Open, &[Overview]),
     bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Terminals]),
     bar(&[KeyCode::Enter], "Enter", "show terminal", Command::Open, &[Alarms]),
     bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Orders]),
@@ -180,18 +241,30 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "day after", Command::DayAfter, &[Metering]),
     bar(&[KeyCode::Char('c')], "c", "collect", Command::Collect, &[Metering]),
     bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Metering]),
-    bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "collapse", Command::Collapse, &[Overview]),
+    bar(&[KeyCode::Enter], "Enter", "open", Command::Open, &[Acts]),
+    quiet(&[KeyCode::Left, KeyCode::Char('-')], "←", "collapse", Command::Collapse, &[Overview]),
     quiet(&[KeyCode::Right, KeyCode::Char('+')], "→", "expand", Command::Expand, &[Overview]),
-    bar(&[KeyCode::Char('v')], "v", "load curve", Command::Past, &[Overview]),
+    bar(&[KeyCode::Char('v')], "v", "curve|load curve", Command::Past, &[Overview]),
     bar(&[KeyCode::Left, KeyCode::Char('-')], "←", "farther back", Command::FartherBack, &[Node]),
     bar(&[KeyCode::Right, KeyCode::Char('+')], "→", "less far", Command::LessBack, &[Node]),
-    bar(&[KeyCode::Char('l')], "l", "set limit", Command::StartLimit, &[Overview]),
+    bar(&[KeyCode::Char('l')], "l", "limit|set its limit", Command::StartLimit, NODES),
+    bar(&[KeyCode::Char('w')], "w", "what if|what its rule would shed now", Command::DryRun, NODES),
+    bar(&[KeyCode::Char('d')], "d", "reduce|take power off its load for a time", Command::StartTarget, NODES),
     bar(&[KeyCode::Char('/')], "/", "filter", Command::StartFilter, &[Terminals]),
-    bar(&[KeyCode::Char('t')], "t", "trip round", Command::Trip, &[Detail]),
-    bar(&[KeyCode::Char('r')], "r", "restore", Command::Restore, &[Detail]),
-    bar(&[KeyCode::Char('c')], "c", "cap", Command::Cap, &[Detail]),
-    bar(&[KeyCode::Char('n')], "n", "read now", Command::ReadNow, &[Detail]),
-    quiet(&[KeyCode::Char('p')], "p", "read its parameters back", Command::ReadParameters, &[Detail]),
+    bar(&[KeyCode::Char('m')], "m", "mark|mark for a group order", Command::Mark, &[Terminals]),
+    quiet(&[KeyCode::Char('M')], "M", "take all marks away", Command::Unmark, &[Terminals]),
+    bar(&[KeyCode::Char('o')], "o", "group|group order: trip many rounds", Command::GroupTrip, GROUPING),
+    bar(&[KeyCode::Char('O')], "O", "restore|group order: restore many rounds", Command::GroupRestore, &[Terminals]),
+    quiet(&[KeyCode::Char('O')], "O", "group order: restore many rounds", Command::GroupRestore, NODES),
+    bar(&[KeyCode::Char('t')], "t", "trip|trip the round", Command::Trip, &[Detail]),
+    bar(&[KeyCode::Char('r')], "r", "restore|restore the round", Command::Restore, &[Detail]),
+    bar(&[KeyCode::Char('c')], "c", "cap|set the power cap", Command::Cap, &[Detail]),
+    bar(&[KeyCode::Char('n')], "n", "read|read all its values now", Command::ReadNow, &[Detail]),
+    bar(&[KeyCode::Char('i')], "i", "why not|what forbids which action now", Command::Forbids, &[Detail]),
+    bar(&[KeyCode::Char('p')], "p", "params|its parameters: wanted, read, changed", Command::Parameters, &[Detail]),
+    bar(&[KeyCode::Char('h')], "h", "tag|hang a tag: nobody switches there", Command::HangTag, TAGGING),
+    quiet(&[KeyCode::Char('H')], "H", "tag the whole terminal", Command::HangTagOnTerminal, &[Detail]),
+    quiet(&[KeyCode::Char('u')], "u", "take the tag off", Command::TakeTagOff, TAGGING),
     bar(&[KeyCode::Char('a')], "a", "acknowledge", Command::Acknowledge, &[Alarms]),
     bar(&[KeyCode::Esc, KeyCode::Backspace], "Esc", "back", Command::Back, &[Node, Terminals, Detail]),
     bar(&[KeyCode::Char('!')], "!", "STOP", Command::StopOrResume, SCREENS),
@@ -199,18 +272,19 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('?'), KeyCode::F(1)], "?", "help", Command::Help, SCREENS),
     bar(&[KeyCode::Char('q')], "q", "quit", Command::AskQuit, SCREENS),
     quiet(&[KeyCode::Char('?'), KeyCode::Char('q')], "?", "close", Command::Close, &[Help]),
-    bar(&[KeyCode::Char('1')], "1..6", "screens", Command::Go(Screen::Overview), SCREENS),
+    bar(&[KeyCode::Char('1')], "1..7", "screens", Command::Go(Screen::Overview), SCREENS),
     quiet(&[KeyCode::Char('2')], "2", "terminals", Command::Go(Screen::Terminals), SCREENS),
     quiet(&[KeyCode::Char('3')], "3", "alarms", Command::Go(Screen::Alarms), SCREENS),
     quiet(&[KeyCode::Char('4')], "4", "orders", Command::Go(Screen::Orders), SCREENS),
     quiet(&[KeyCode::Char('5')], "5", "events", Command::Go(Screen::Events), SCREENS),
     quiet(&[KeyCode::Char('6')], "6", "meter reading", Command::Go(Screen::Metering), SCREENS),
+    quiet(&[KeyCode::Char('7')], "7", "acts: proposals, groups, targets, tags", Command::Go(Screen::Acts), SCREENS),
     quiet(&[KeyCode::Tab], "Tab", "next screen", Command::NextScreen, SCREENS),
     quiet(&[KeyCode::BackTab], "Shift-Tab", "previous screen", Command::PreviousScreen, SCREENS),
-    quiet(&[KeyCode::Up], "↑", "up", Command::Up, &[Resume]),
-    quiet(&[KeyCode::Down], "↓", "down", Command::Down, &[Resume]),
-    quiet(&[KeyCode::PageUp], "PgUp", "page up", Command::PageUp, &[Resume]),
-    quiet(&[KeyCode::PageDown], "PgDn", "page down", Command::PageDown, &[Resume]),
+    quiet(&[KeyCode::Up], "↑", "up", Command::Up, ENTRIES),
+    quiet(&[KeyCode::Down], "↓", "down", Command::Down, ENTRIES),
+    quiet(&[KeyCode::PageUp], "PgUp", "page up", Command::PageUp, ENTRIES),
+    quiet(&[KeyCode::PageDown], "PgDn", "page down", Command::PageDown, ENTRIES),
     quiet(&[KeyCode::Up, KeyCode::Char('k')], "↑ k", "up", Command::Up, UP_DOWN),
     quiet(&[KeyCode::Down, KeyCode::Char('j')], "↓ j", "down", Command::Down, UP_DOWN),
     quiet(&[KeyCode::PageUp], "PgUp", "page up", Command::PageUp, UP_DOWN),
@@ -219,7 +293,25 @@ pub(crate) const TABLE: &[Binding] = &[
     quiet(&[KeyCode::End, KeyCode::Char('G')], "End G", "last line", Command::Bottom, UP_DOWN),
 ];
 
-const CLOSING: &[Context] = &[Review, ReviewCap, Limit, LimitConfirm, Resume, Done, Help, Comment];
+const CLOSING: &[Context] = &[
+    Review,
+    ReviewCap,
+    Limit,
+    LimitConfirm,
+    Resume,
+    Done,
+    Help,
+    Comment,
+    Entry,
+    EntryLook,
+    Confirm,
+    ConfirmLook,
+    Decide,
+    Look,
+    GroupApprove,
+    GroupExecute,
+    GroupCallOff,
+];
 /// Also where other keys are typed into a field.
 const ANYWHERE: &[Context] = &[
     Overview,
@@ -243,8 +335,35 @@ const ANYWHERE: &[Context] = &[
     Limit,
     LimitConfirm,
     Asking,
+    Acts,
+    Entry,
+    EntryLook,
+    Confirm,
+    ConfirmLook,
+    Decide,
+    Look,
+    GroupApprove,
+    GroupExecute,
+    GroupCallOff,
 ];
-const UP_DOWN: &[Context] = &[Overview, Terminals, Detail, Alarms, Orders, Events, Metering, Help];
+const UP_DOWN: &[Context] = &[
+    Overview,
+    Terminals,
+    Detail,
+    Alarms,
+    Orders,
+    Events,
+    Metering,
+    Acts,
+    Help,
+    Confirm,
+    ConfirmLook,
+    Decide,
+    Look,
+    GroupApprove,
+    GroupExecute,
+    GroupCallOff,
+];
 
 /// What the console is doing now.
 pub(crate) fn context(state: &State) -> Context {
@@ -262,6 +381,23 @@ pub(crate) fn context(state: &State) -> Context {
             ResumeStage::Look => Resume,
             ResumeStage::Asking => Asking,
             ResumeStage::Ended(_) => Done,
+        },
+        Some(Overlay::Act(act)) => match (&act.form.step, &act.what) {
+            (Step::Asking, _) => Asking,
+            (Step::Done(_) | Step::Failed(_), _) => Done,
+            (Step::Confirm, What::SetTarget { .. }) => ConfirmLook,
+            (Step::Confirm, What::Decide { .. }) => Decide,
+            (Step::Confirm, _) => Confirm,
+            (Step::Entry, What::Group(_)) => match state.group_step() {
+                _ if !state.live() => Look,
+                GroupStep::Approve => GroupApprove,
+                GroupStep::Execute => GroupExecute,
+                GroupStep::CallOff => GroupCallOff,
+                GroupStep::Nothing => Look,
+            },
+            (Step::Entry, What::Forbids { .. }) => Look,
+            (Step::Entry, What::DryRun { .. } | What::Parameters { .. } | What::Decide { .. }) => EntryLook,
+            (Step::Entry, _) => Entry,
         },
         Some(Overlay::Dialogue(dialogue)) => match dialogue.stage {
             Stage::Review if dialogue.wish == Wish::Cap => ReviewCap,
@@ -287,6 +423,7 @@ pub(crate) fn context(state: &State) -> Context {
             Screen::Orders => Orders,
             Screen::Events => Events,
             Screen::Metering => Metering,
+            Screen::Acts => Acts,
         },
     }
 }
@@ -318,5 +455,5 @@ pub(crate) fn acts_unseen(context: Context, command: Command) -> bool {
 
 /// Whether what is typed goes into a field.
 pub(crate) const fn is_typing(context: Context) -> bool {
-    matches!(context, Filter | Comment | Review | ReviewCap | Limit | Resume)
+    matches!(context, Filter | Comment | Review | ReviewCap | Limit | Resume | Entry | EntryLook)
 }

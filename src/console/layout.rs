@@ -81,24 +81,31 @@ pub(crate) fn list_and_text(body: Rect) -> (Rect, Rect) {
     (list, text)
 }
 
+/// Interlocks shown among the rounds at most; `i` shows all.
+const BARRING_MAX: usize = 2;
+
 /// Head, rounds, trend, points, orders of a terminal.
 pub(crate) struct DetailAreas {
     pub(crate) head: Rect,
     pub(crate) rounds: Rect,
+    /// Interlocks that do not permit something now.
+    pub(crate) barring: Rect,
     pub(crate) trend: Rect,
     pub(crate) points: Rect,
     pub(crate) orders: Rect,
 }
 
-pub(crate) fn detail(body: Rect, rounds: usize) -> DetailAreas {
+pub(crate) fn detail(body: Rect, rounds: usize, barring: usize) -> DetailAreas {
     let [head, rest] = Layout::vertical([Constraint::Length(3), Constraint::Min(0)]).areas(body);
     let [left, right] =
         Layout::horizontal([Constraint::Percentage(50), Constraint::Percentage(50)]).spacing(1).areas(rest);
     let rounds = u16::try_from(rounds.max(1)).unwrap_or(8).saturating_add(1).min(9);
-    let [rounds, points] = Layout::vertical([Constraint::Length(rounds), Constraint::Min(3)]).areas(left);
+    let barring = u16::try_from(barring.min(BARRING_MAX)).unwrap_or(0);
+    let [rounds, barring, points] =
+        Layout::vertical([Constraint::Length(rounds), Constraint::Length(barring), Constraint::Min(3)]).areas(left);
     let orders = if right.height > 30 { 12 } else { right.height / 3 };
     let [trend, orders] = Layout::vertical([Constraint::Min(3), Constraint::Length(orders)]).areas(right);
-    DetailAreas { head, rounds, trend, points, orders }
+    DetailAreas { head, rounds, barring, trend, points, orders }
 }
 
 /// The rows of the screen's list, without its heading.
@@ -114,23 +121,30 @@ pub(crate) fn rows(state: &State) -> Rect {
         }
         Screen::Detail(id) => {
             let rounds = state.terminal(id).map_or(0, |t| t.rounds.len());
-            below_heading(detail(body, rounds).rounds)
+            below_heading(detail(body, rounds, 0).rounds)
         }
         Screen::Metering => {
             let area = below_heading(list_and_text(body).0);
             Rect { y: area.y + 1, height: area.height.saturating_sub(1), ..area }
         }
-        Screen::Alarms | Screen::Orders => below_heading(list_and_text(body).0),
+        Screen::Alarms | Screen::Orders | Screen::Acts => below_heading(list_and_text(body).0),
         Screen::Events => below_heading(body),
     }
 }
 
-/// Between two names of screens. With alarms of three digits, all six fit 80 columns.
+/// Between two names of screens. With alarms of three digits and a dozen decisions, all seven fit 80 columns.
 pub(crate) const TAB_GAP: u16 = 2;
+/// What stands before them, where there is room for it.
+pub(crate) const TITLE: &str = " Headroom  ";
+
+/// The title of a screen so wide.
+pub(crate) const fn title(width: u16) -> &'static str {
+    if width < 96 { " " } else { TITLE }
+}
 
 /// The names of the screens in the top line with the column where each begins.
 pub(crate) fn tabs(state: &State) -> Vec<(u16, String, Screen)> {
-    let alarms = state.view.alarms.len();
+    let (alarms, decisions) = (state.view.alarms.len(), state.decisions());
     let named = [
         ("1 Overview".to_owned(), Screen::Overview),
         ("2 Terminals".to_owned(), Screen::Terminals),
@@ -138,8 +152,9 @@ pub(crate) fn tabs(state: &State) -> Vec<(u16, String, Screen)> {
         ("4 Orders".to_owned(), Screen::Orders),
         ("5 Events".to_owned(), Screen::Events),
         ("6 Meters".to_owned(), Screen::Metering),
+        (if decisions == 0 { "7 Acts".to_owned() } else { format!("7 Acts {decisions}") }, Screen::Acts),
     ];
-    let mut at = 11;
+    let mut at = u16::try_from(title(state.size.0).len()).unwrap_or(0);
     named
         .into_iter()
         .map(|(name, screen)| {
@@ -161,10 +176,10 @@ pub(crate) fn overlay(overlay: &Overlay, area: Rect) -> Rect {
             _ => (70, 19),
         },
         Overlay::Limit(_) => (70, 13),
-        Overlay::Resume(_) => (76, u16::MAX),
+        Overlay::Resume(_) | Overlay::Act(_) => (78, u16::MAX),
     };
     // What may be longer than the screen leaves the status line, which may say that all below it is old.
-    let head = if matches!(overlay, Overlay::Help { .. } | Overlay::Resume(_)) { 2 } else { 1 };
+    let head = if matches!(overlay, Overlay::Help { .. } | Overlay::Resume(_) | Overlay::Act(_)) { 2 } else { 1 };
     let (width, height) = (width.min(area.width), height.min(area.height.saturating_sub(head + 1)));
     let y = ((area.height - height) / 2).max(head.min(area.height - height));
     Rect { x: area.x + (area.width - width) / 2, y: area.y + y, width, height }

@@ -11,7 +11,7 @@ use super::state::{LimitDialogue, LimitStage, Overlay, State};
 
 /// Opens the dialogue for the selected node.
 pub(crate) fn start(state: &mut State) {
-    let Some(node) = state.nodes.key.and_then(|id| state.node(id)) else { return };
+    let Some(node) = super::acts::chosen_node(state).and_then(|id| state.node(id)) else { return };
     let id = node.id;
     if node.limit.is_none() {
         state.tell(format!("{id}: no rule limits it, so there is no limit to set"));

@@ -1,11 +1,12 @@
 //! What comes into [`update`](super::update::update) and what goes out of it.
 
 use crossterm::event::{KeyEvent, MouseEvent};
+use headroom_rules::groups::{Group, GroupId};
 use headroom_rules::input::Request;
 use headroom_rules::model::{NodeId, TerminalId, Timestamp};
 use headroom_rules::orders::OrderId;
 use headroom_rules::output::{AlarmId, Reply};
-use headroom_rules::view::{Resumption, TerminalDetail, View};
+use headroom_rules::view::{DryRun, Resumption, TerminalDetail, View};
 use serde::Deserialize;
 
 use super::node::{Curve, Past};
@@ -16,6 +17,8 @@ use crate::api::Day;
 pub(crate) struct About {
     pub(crate) software: String,
     pub(crate) operator: String,
+    #[serde(default)]
+    pub(crate) supervisor: bool,
     /// Seconds of the centre's time to one second on the wall.
     pub(crate) time_factor: f64,
 }
@@ -87,6 +90,8 @@ pub(crate) enum Asked {
     SetLimit(NodeId),
     StopAutomatic,
     ResumeAutomatic,
+    /// An act of a person, by its name in words.
+    Act(&'static str),
 }
 
 /// How a request ended.
@@ -127,6 +132,12 @@ pub(crate) enum Message {
     /// How many values came from a terminal's memory, or why none.
     Collected(TerminalId, Result<u64, String>),
     Answer(Asked, Answer),
+    /// A group order with its rounds, or why not.
+    Group(GroupId, Result<Group, String>),
+    /// What a node's rule would do under a limit in kW, or under the one in force; or why not.
+    DryRun(NodeId, Option<u32>, Result<Box<DryRun>, String>),
+    /// What came of sending a terminal its parameters, in a sentence.
+    ParametersSent(TerminalId, Result<String, String>),
     /// What resuming automatic control would do; none while it runs.
     Resumption(Result<Option<Resumption>, String>),
 }
@@ -149,6 +160,11 @@ pub(crate) enum Effect {
     /// Have what it remembers from one time to another fetched.
     Collect(TerminalId, Timestamp, Timestamp),
     Ask(Asked, Request),
+    FetchGroup(GroupId),
+    /// Of a node, under a limit in kW or under the one in force.
+    FetchDryRun(NodeId, Option<u32>),
+    /// A merge patch on a terminal's parameters, with its reason.
+    SetParameters(TerminalId, serde_json::Value, String),
     /// What resuming automatic control would do.
     FetchResumption,
     Quit,

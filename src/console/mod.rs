@@ -1,22 +1,30 @@
 //! The operator's console: a client of the centre's HTTP API.
 //!
 //! Read `state` (all that it knows), `keys` (the one table of keys), `update` (what happens: pure), `dialogue` (select,
-//! check-back, execute), `limit` (a node's limit), `automatic` (the stop of all rules), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
+//! check-back, execute), `limit` (a node's limit), `automatic` (the stop of all rules), `acts` (all else that a person does: `tags`, `group`,
+//! `target`, `proposal`, `dry_run`, `parameters`), `view` (what is drawn: pure), then `client` and `runtime`, which alone do I/O.
 //!
 //! **Invariant:** an execute is sent only while the centre answers and writes its journal, and only for an order whose select the terminal
 //! confirmed as it was reviewed.
 
+mod acts;
 mod automatic;
 pub(crate) mod client;
 mod dialogue;
+mod dry_run;
+mod group;
 mod keys;
 mod layout;
 mod limit;
 pub(crate) mod message;
 mod metering;
 mod node;
+mod parameters;
+mod proposal;
 mod runtime;
 mod state;
+mod tags;
+mod target;
 #[cfg(test)]
 mod tests;
 mod theme;

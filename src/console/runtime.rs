@@ -106,6 +106,9 @@ async fn perform(client: &Client, effect: Effect) -> Option<Message> {
         Effect::FetchCurve(past, from, to) => client.curve(past, from, to).await,
         Effect::Collect(id, from, to) => client.collect(id, from, to).await,
         Effect::Ask(asked, request) => client.ask(asked, request).await,
+        Effect::FetchGroup(id) => client.group(id).await,
+        Effect::FetchDryRun(node, limit_kw) => super::client::dry_run(client, node, limit_kw).await,
+        Effect::SetParameters(id, set, reason) => client.set_parameters(id, set, reason).await,
         Effect::FetchResumption => client.resumption().await,
         Effect::Quit => return None,
     })

@@ -1,12 +1,22 @@
 //! All that the console knows and shows. [`update`](super::update::update) changes it, the view draws it.
 
+mod act;
+mod form;
+
 use std::collections::BTreeSet;
 
+use headroom_rules::groups::{GroupLine, GroupState};
 use headroom_rules::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
 use headroom_rules::output::{AlarmId, AlarmPriority, AlarmState, Event};
 use headroom_rules::view::{NodeView, Resumption, TerminalDetail, TerminalView, View};
 use tui_input::Input;
+
+pub(crate) use act::{
+    Act, ActKey, CHANGE, CLASS, Change, DraftOf, FROM, GroupLook, GroupStep, LIMIT, Preview, REDUCTION, ROUNDS,
+    Reduction, UNTIL, WHY, What,
+};
+pub(crate) use form::{Field, Form, Step};
 
 use super::message::{About, Health, Journal, TrendPoint};
 use super::metering::Metering;
@@ -31,6 +41,8 @@ pub(crate) enum Screen {
     Orders,
     Events,
     Metering,
+    /// Proposals, group orders, targets and tags.
+    Acts,
 }
 
 /// What lies above the body and takes the keys.
@@ -42,6 +54,7 @@ pub(crate) enum Overlay {
     Dialogue(Box<Dialogue>),
     Limit(Box<LimitDialogue>),
     Resume(Box<ResumeDialogue>),
+    Act(Box<Act>),
 }
 
 /// A line selected by what it stands for, so that a refresh does not move it.
@@ -246,6 +259,9 @@ pub(crate) struct State {
     pub(crate) events: Cursor<Event>,
     pub(crate) expanded: Option<Event>,
     pub(crate) metering: Metering,
+    pub(crate) acts: Cursor<ActKey>,
+    /// Terminals that are marked for a group order.
+    pub(crate) marked: BTreeSet<TerminalId>,
     pub(crate) node_screen: NodeScreen,
 }
 
@@ -287,8 +303,54 @@ impl State {
             events: Cursor::default(),
             expanded: None,
             metering: Metering::default(),
+            acts: Cursor::default(),
+            marked: BTreeSet::new(),
             node_screen: NodeScreen::default(),
         }
+    }
+
+    /// Who the token names.
+    pub(crate) fn me(&self) -> Option<&str> {
+        self.about.as_ref().map(|about| about.operator.as_str())
+    }
+
+    /// What may be done about a group order, by whoever sits here.
+    pub(crate) fn may(&self, line: &GroupLine) -> GroupStep {
+        GroupStep::of(line, self.me(), self.about.as_ref().is_some_and(|about| about.supervisor))
+    }
+
+    /// What may be done about the group order whose list is on the screen.
+    pub(crate) fn group_step(&self) -> GroupStep {
+        match self.act().map(|act| &act.what) {
+            Some(What::Group(look)) => look.group.as_ref().map_or(GroupStep::Nothing, |group| self.may(&group.line)),
+            _ => GroupStep::Nothing,
+        }
+    }
+
+    pub(crate) fn act(&self) -> Option<&Act> {
+        match &self.overlay {
+            Some(Overlay::Act(act)) => Some(act),
+            _ => None,
+        }
+    }
+
+    /// What waits for a word of whoever sits here: proposals, and group orders of somebody else.
+    pub(crate) fn decisions(&self) -> usize {
+        let groups = self.view.groups.iter().filter(|line| self.may(line) == GroupStep::Approve);
+        self.view.proposals.len() + groups.count()
+    }
+
+    /// The lines of the screen of acts: what waits for a decision first, what is over last.
+    pub(crate) fn act_keys(&self) -> Vec<ActKey> {
+        let over =
+            |line: &&GroupLine| matches!(line.state, GroupState::Done | GroupState::Cancelled | GroupState::Expired);
+        let groups = || self.view.groups.iter();
+        let mut keys: Vec<ActKey> = self.view.proposals.iter().map(|proposal| ActKey::Proposal(proposal.id)).collect();
+        keys.extend(groups().filter(|line| !over(line)).map(|line| ActKey::Group(line.id)));
+        keys.extend(self.view.targets.iter().map(|target| ActKey::Target(target.id)));
+        keys.extend(self.view.tags.iter().map(|tag| ActKey::Tag(tag.id)));
+        keys.extend(groups().filter(over).map(|line| ActKey::Group(line.id)));
+        keys
     }
 
     /// Shows a sentence above the command bar for a while.
@@ -415,11 +477,15 @@ impl State {
             .collect()
     }
 
+    /// The terminals that a node supplies, or that measure it.
+    pub(crate) fn terminals_below(&self, top: NodeId) -> Vec<&TerminalView> {
+        self.view.terminals.iter().filter(|terminal| self.is_below(terminal.node, top)).collect()
+    }
+
     pub(crate) fn terminal(&self, id: TerminalId) -> Option<&TerminalView> {
-        self.view
-            .terminals
-            .iter()
-            .find(|t| t.id == id)
+        // They come by id.
+        let at = self.view.terminals.binary_search_by(|terminal| terminal.id.cmp(&id)).ok();
+        at.and_then(|at| self.view.terminals.get(at))
             .or_else(|| self.detail.as_ref().map(|d| &d.summary).filter(|s| s.id == id))
     }
 

@@ -3,6 +3,7 @@
 use crossterm::event::{
     Event as TerminalEvent, KeyCode, KeyEvent, KeyEventKind, KeyModifiers, MouseButton, MouseEvent, MouseEventKind,
 };
+use headroom_rules::groups::GroupAct;
 use headroom_rules::input::Request;
 use headroom_rules::model::TerminalId;
 use headroom_rules::orders::OrderId;
@@ -11,15 +12,21 @@ use ratatui::layout::{Position, Rect};
 use tui_input::Input;
 use tui_input::backend::crossterm::EventHandler;
 
+use super::acts;
 use super::automatic;
 use super::dialogue;
+use super::dry_run;
+use super::group;
 use super::keys::{self, Command, Context};
 use super::layout;
 use super::limit;
 use super::message::{Answer, Asked, Effect, Message};
 use super::metering;
 use super::node;
-use super::state::{Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, Wish};
+use super::parameters;
+use super::state::{ActKey, Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, What, Wish};
+use super::tags;
+use super::target;
 use super::view::{lists, overlay};
 
 /// The trend is fetched this often, ms.
@@ -91,7 +98,12 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
         }
         Message::Parameters(terminal, sentence) => {
             state.reading.remove(&terminal);
-            state.tell(sentence);
+            match &mut state.overlay {
+                Some(Overlay::Act(act)) if matches!(act.what, What::Parameters { .. }) => {
+                    act.form.note = Some(sentence);
+                }
+                _ => state.tell(sentence),
+            }
             vec![Effect::FetchDetail(terminal)]
         }
         Message::Completeness(day, answer) => {
@@ -105,6 +117,18 @@ pub(crate) fn update(state: &mut State, message: Message) -> Vec<Effect> {
         Message::Collected(terminal, done) => {
             metering::on_collected(state, terminal, done);
             Vec::new()
+        }
+        Message::Group(id, answer) => {
+            group::on_group(state, id, answer);
+            Vec::new()
+        }
+        Message::DryRun(node, limit_kw, answer) => {
+            dry_run::on_answer(state, node, limit_kw, answer);
+            Vec::new()
+        }
+        Message::ParametersSent(terminal, answer) => {
+            parameters::on_sent(state, terminal, answer);
+            vec![Effect::FetchDetail(terminal)]
         }
         Message::Answer(asked, answer) => on_answer(state, asked, answer),
         Message::Resumption(preview) => {
@@ -158,6 +182,7 @@ fn clock(state: &mut State, ms: u64) -> Vec<Effect> {
     }
     effects.extend(metering::due(state));
     effects.extend(node::due(state));
+    effects.extend(group::due(state));
     effects
 }
 
@@ -169,6 +194,7 @@ fn on_answer(state: &mut State, asked: Asked, answer: Answer) -> Vec<Effect> {
                 state.tell(format!("{alarm} is not acknowledged: {sentence}"));
             }
         },
+        Asked::Act(name) => acts::on_answer(state, name, answer),
         Asked::SetLimit(_) => limit::on_answer(state, answer),
         Asked::StopAutomatic | Asked::ResumeAutomatic => automatic::on_answer(state, asked, answer),
         Asked::Select | Asked::Execute(_) | Asked::Cancel(_) => dialogue::on_answer(state, asked, answer),
@@ -224,6 +250,7 @@ fn type_into(state: &mut State, context: Context, key: KeyEvent) {
             dialogue.note = None;
             Some(if dialogue.in_reason { &mut dialogue.reason } else { &mut dialogue.limit })
         }
+        (Context::Entry | Context::EntryLook, Some(Overlay::Act(act))) => act.form.typed(),
         (Context::Resume, Some(Overlay::Resume(dialogue))) => Some(&mut dialogue.reason),
         _ => None,
     };
@@ -245,12 +272,12 @@ fn ask_quit(state: &mut State) -> Vec<Effect> {
 
 fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
     match command {
-        Command::Up => step(state, context, -1),
-        Command::Down => step(state, context, 1),
+        Command::Up => step(state, -1),
+        Command::Down => step(state, 1),
         Command::PageUp => page(state, context, -1),
         Command::PageDown => page(state, context, 1),
-        Command::Top => step(state, context, isize::MIN / 2),
-        Command::Bottom => step(state, context, isize::MAX / 2),
+        Command::Top => step(state, isize::MIN / 2),
+        Command::Bottom => step(state, isize::MAX / 2),
         Command::Open => return open(state),
         Command::Collapse => collapse(state),
         Command::Expand => {
@@ -261,7 +288,7 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Back => back(state),
         Command::Go(screen) => go(state, screen),
         Command::NextScreen => turn(state, 1),
-        Command::PreviousScreen => turn(state, 5),
+        Command::PreviousScreen => turn(state, SCREENS.len() - 1),
         Command::StartFilter => state.filtering = true,
         Command::EndFilter => state.filtering = false,
         Command::ClearFilter => {
@@ -283,7 +310,34 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::Restore => dialogue::start(state, Wish::Restore),
         Command::Cap => dialogue::start(state, |_| Wish::Cap),
         Command::ReadNow => return read_now(state),
-        Command::ReadParameters => return read_parameters(state),
+        Command::Parameters => {
+            parameters::start(state);
+            // What it has is asked of it once; a note says so, and F5 asks again.
+            return parameters::read_back(state);
+        }
+        Command::Forbids => forbids(state),
+        Command::HangTag => tags::hang(state, false),
+        Command::HangTagOnTerminal => tags::hang(state, true),
+        Command::TakeTagOff => return tags::take_off_here(state),
+        Command::GroupTrip => group::start_draft(state, GroupAct::Trip),
+        Command::GroupRestore => group::start_draft(state, GroupAct::Restore),
+        Command::Mark => {
+            group::mark(state);
+            step(state, 1);
+        }
+        Command::Unmark => state.marked.clear(),
+        Command::StartTarget => target::set(state),
+        Command::DryRun => return dry_run::start(state),
+        Command::GoOn => return acts::go_on(state),
+        Command::Yes => return acts::confirm(state, true),
+        Command::No => return acts::confirm(state, false),
+        Command::ReadAgain => return acts::look_again(state),
+        Command::ApproveGroup => {
+            let end = overlay::scroll_max(state);
+            return group::approve(state, end);
+        }
+        Command::ExecuteGroup => return group::execute(state),
+        Command::CallGroupOff => return group::call_off(state),
         Command::Past => return node::open(state),
         Command::FartherBack => return node::turn(state, 1),
         Command::LessBack => return node::turn(state, -1),
@@ -296,6 +350,7 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::OtherField => match &mut state.overlay {
             Some(Overlay::Dialogue(dialogue)) => dialogue.in_cap = dialogue.wish == Wish::Cap && !dialogue.in_cap,
             Some(Overlay::Limit(dialogue)) => dialogue.in_reason = !dialogue.in_reason,
+            Some(Overlay::Act(act)) => act.form.other_field(),
             _ => {}
         },
         Command::StopOrResume => return automatic::key(state),
@@ -332,11 +387,11 @@ fn read_now(state: &mut State) -> Vec<Effect> {
     if state.reading.insert(terminal) { vec![Effect::ReadNow(terminal)] } else { Vec::new() }
 }
 
-/// Asks the terminal on the screen for its parameters, once at a time.
-fn read_parameters(state: &mut State) -> Vec<Effect> {
-    let Screen::Detail(terminal) = state.screen else { return Vec::new() };
-    state.tell(format!("{terminal}: reading its parameters back"));
-    if state.reading.insert(terminal) { vec![Effect::ReadParameters(terminal)] } else { Vec::new() }
+/// What forbids which action at the round under the cursor.
+fn forbids(state: &mut State) {
+    if let Screen::Detail(terminal) = state.screen {
+        acts::look(state, What::Forbids { terminal, round: state.rounds.key }, &[]);
+    }
 }
 
 fn go(state: &mut State, screen: Screen) {
@@ -347,12 +402,21 @@ fn go(state: &mut State, screen: Screen) {
     state.screen = screen;
 }
 
+/// The screens in the order of their keys.
+const SCREENS: [Screen; 7] = [
+    Screen::Overview,
+    Screen::Terminals,
+    Screen::Alarms,
+    Screen::Orders,
+    Screen::Events,
+    Screen::Metering,
+    Screen::Acts,
+];
+
 fn turn(state: &mut State, by: usize) {
-    const ORDER: [Screen; 6] =
-        [Screen::Overview, Screen::Terminals, Screen::Alarms, Screen::Orders, Screen::Events, Screen::Metering];
     let here = if matches!(state.screen, Screen::Node(_)) { Screen::Overview } else { state.screen };
-    let at = ORDER.iter().position(|&screen| screen == here).unwrap_or(1);
-    if let Some(&screen) = ORDER.get((at + by) % ORDER.len()) {
+    let at = SCREENS.iter().position(|&screen| screen == here).unwrap_or(1);
+    if let Some(&screen) = SCREENS.get((at + by) % SCREENS.len()) {
         go(state, screen);
     }
 }
@@ -432,6 +496,7 @@ fn open(state: &mut State) -> Vec<Effect> {
                 return show_terminal(state, terminal);
             }
         }
+        Screen::Acts => return acts::open(state),
         Screen::Detail(_) | Screen::Node(_) => {}
     }
     Vec::new()
@@ -454,25 +519,22 @@ fn page(state: &mut State, context: Context, pages: isize) {
         state.points_scroll = state.points_scroll.saturating_add_signed(pages * 5).min(points.saturating_sub(1));
         return;
     }
-    let height = isize::try_from(layout::rows(state).height.max(2) - 1).unwrap_or(1);
-    step(state, context, pages * height);
+    let rows = if state.overlay.is_some() { state.size.1.saturating_sub(6) } else { layout::rows(state).height };
+    let height = isize::try_from(rows.max(2) - 1).unwrap_or(1);
+    step(state, pages * height);
 }
 
-fn step(state: &mut State, context: Context, by: isize) {
-    if context == Context::Help {
-        let most = overlay::help_scroll_max(state);
-        if let Some(Overlay::Help { scroll }) = &mut state.overlay {
-            let by = i16::try_from(by.clamp(-100, 100)).unwrap_or(0);
-            *scroll = scroll.saturating_add_signed(by).min(most);
-        }
-        return;
-    }
-    if context == Context::Resume {
-        let most = overlay::resume_scroll_max(state);
-        if let Some(Overlay::Resume(dialogue)) = &mut state.overlay {
-            let by = i16::try_from(by.clamp(-100, 100)).unwrap_or(0);
-            dialogue.scroll = dialogue.scroll.saturating_add_signed(by).min(most);
-        }
+fn step(state: &mut State, by: isize) {
+    if state.overlay.is_some() {
+        let most = overlay::scroll_max(state);
+        let scroll = match &mut state.overlay {
+            Some(Overlay::Help { scroll }) => scroll,
+            Some(Overlay::Resume(dialogue)) => &mut dialogue.scroll,
+            Some(Overlay::Act(act)) => &mut act.form.scroll,
+            _ => return,
+        };
+        let by = i16::try_from(by.clamp(-30_000, 30_000)).unwrap_or(0);
+        *scroll = (*scroll).min(most).saturating_add_signed(by).min(most);
         return;
     }
     let ids = Lines::of(state);
@@ -484,6 +546,7 @@ fn step(state: &mut State, context: Context, by: isize) {
         Screen::Alarms => state.alarms.step(&ids.alarms, by),
         Screen::Orders => state.orders.step(&ids.orders, by),
         Screen::Metering => state.metering.rows.step(&ids.metering, by),
+        Screen::Acts => state.acts.step(&ids.acts, by),
         Screen::Events => {
             // An expanded event may be longer than the screen: it is scrolled through before the next is selected.
             let (lines, rows) = (lists::event_lines(state), usize::from(layout::rows(state).height));
@@ -526,6 +589,7 @@ struct Lines {
     alarms: Vec<headroom_rules::output::AlarmId>,
     orders: Vec<OrderId>,
     metering: Vec<TerminalId>,
+    acts: Vec<ActKey>,
 }
 
 impl Lines {
@@ -542,6 +606,7 @@ impl Lines {
             alarms: state.view.alarms.iter().map(|a| a.id).collect(),
             orders: state.view.orders.iter().map(|o| o.id).collect(),
             metering: state.metering.shown().iter().map(|one| one.terminal).collect(),
+            acts: state.act_keys(),
         }
     }
 }
@@ -555,6 +620,7 @@ fn settle(state: &mut State) {
     state.alarms.find(&ids.alarms, true);
     state.orders.find(&ids.orders, false);
     state.metering.rows.find(&ids.metering, true);
+    state.acts.find(&ids.acts, true);
     if let Screen::Detail(_) = state.screen {
         state.rounds.find(&ids.rounds, true);
     }
@@ -565,6 +631,7 @@ fn settle(state: &mut State) {
         Screen::Alarms => state.alarms.scroll(ids.alarms.len(), height),
         Screen::Orders => state.orders.scroll(ids.orders.len(), height),
         Screen::Metering => state.metering.rows.scroll(ids.metering.len(), height),
+        Screen::Acts => state.acts.scroll(ids.acts.len(), height),
         Screen::Events => {
             let events = std::mem::take(&mut state.view.events);
             let before = state.events.index;
@@ -582,11 +649,10 @@ fn on_mouse(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
     if layout::too_small(state.size.0, state.size.1) {
         return Vec::new();
     }
-    let context = keys::context(state);
-    let wheel = state.overlay.is_none() || context == Context::Help;
+    let wheel = state.overlay.is_none() || matches!(state.overlay, Some(Overlay::Help { .. } | Overlay::Act(_)));
     match mouse.kind {
-        MouseEventKind::ScrollUp if wheel => step(state, context, -1),
-        MouseEventKind::ScrollDown if wheel => step(state, context, 1),
+        MouseEventKind::ScrollUp if wheel => step(state, -1),
+        MouseEventKind::ScrollDown if wheel => step(state, 1),
         // With an overlay open the keys decide: no stray click closes or executes anything.
         MouseEventKind::Down(MouseButton::Left) if state.overlay.is_none() => return click(state, mouse),
         _ => {}
@@ -621,6 +687,7 @@ fn click(state: &mut State, mouse: MouseEvent) -> Vec<Effect> {
         Screen::Alarms => pick(&mut state.alarms, &ids.alarms, line),
         Screen::Orders => pick(&mut state.orders, &ids.orders, line),
         Screen::Metering => pick(&mut state.metering.rows, &ids.metering, line),
+        Screen::Acts => pick(&mut state.acts, &ids.acts, line),
         Screen::Events => match lists::event_lines(state).get(state.events.offset + line) {
             Some(hit) => {
                 let again = hit.event == state.events.index;

@@ -11,6 +11,7 @@ use crate::model::{NodeId, NodeKind, Span, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Step};
 use crate::output::Output;
 use crate::policy::Flow;
+use crate::view::{View, Waiting};
 
 const MINUTE: Span = Span::from_s(60);
 
@@ -92,6 +93,24 @@ impl Gate {
             && flow.orders_per_min_feeder.is_none_or(|most| Self::sum(minute()) < most)
     }
 
+    /// Which bound leaves no room for an order below a feeder.
+    fn bound(&self, flow: &Flow, feeder: Feeder, now: Timestamp) -> Option<String> {
+        let of = |of: &Feeder| feeder == *of;
+        let minute = |only: bool| {
+            let lately = self.minute.iter().filter(|(at, ..)| now.since(*at) < MINUTE);
+            Self::sum(lately.filter(|(_, at, _)| !only || of(at)).map(|(.., count)| *count))
+        };
+        let here = || feeder.map_or_else(|| "what has no feeder".to_owned(), |feeder| feeder.to_string());
+        let selects = self.selects.get(&feeder).copied().unwrap_or_default();
+        at_bound("selects stand", Self::sum(self.selects.values().copied()), flow.selects_max)
+            .or_else(|| at_bound("orders a minute went out", minute(false), flow.orders_per_min))
+            .or_else(|| at_bound(&format!("selects below {} stand", here()), selects, flow.selects_max_feeder))
+            .or_else(|| {
+                let what = format!("orders a minute below {} went out", here());
+                at_bound(&what, minute(true), flow.orders_per_min_feeder)
+            })
+    }
+
     fn went_out(&mut self, flow: &Flow, feeder: Feeder, now: Timestamp) {
         let selects = self.selects.entry(feeder).or_default();
         *selects = selects.saturating_add(1);
@@ -116,6 +135,11 @@ impl Gate {
             }
         }
     }
+}
+
+/// A bound that leaves no room, in words.
+fn at_bound(what: &str, count: u32, most: Option<u32>) -> Option<String> {
+    most.filter(|most| count >= *most).map(|most| format!("{count} of {most} {what}"))
 }
 
 const fn is_select(state: OrderState) -> bool {
@@ -187,6 +211,23 @@ impl Engine {
                 None => self.send_select(id, feeder, out),
             }
         }
+    }
+
+    /// Those that wait, and for what.
+    pub(super) fn waiting_views(&self) -> Vec<Waiting> {
+        let gate = &self.ledger.gate;
+        let waiting = gate.waiting.iter().take(View::ORDERS_MAX);
+        let orders = waiting.filter_map(|(_, id)| self.ledger.get_open(*id));
+        let why = |(before, order): (usize, &Order)| {
+            let bound = gate.bound(&self.policy.flow, self.feeder_of(order.terminal), self.now);
+            let why = match (bound, before) {
+                (Some(bound), _) => bound,
+                (None, 0) => "its turn has come".to_owned(),
+                (None, before) => format!("{before} orders go before it"),
+            };
+            Waiting { order: order.id, why }
+        };
+        orders.enumerate().map(why).collect()
     }
 
     /// Whether somebody's turn may have come since it was last looked.

@@ -132,6 +132,16 @@ impl Engine {
         self.groups.kept.get(&group)
     }
 
+    /// A group order as its next step would find it: before its execute, each round is looked at anew.
+    pub fn group_now(&self, group: GroupId) -> Option<Group> {
+        let mut group = self.group(group)?.clone();
+        if matches!(group.line.state, GroupState::Drafted | GroupState::Approved) {
+            group.members = self.looked_at_anew(&group);
+            group.count();
+        }
+        Some(group)
+    }
+
     pub(super) fn draft_group(
         &mut self,
         origin: &Origin,
@@ -311,6 +321,7 @@ impl Engine {
         &mut self,
         origin: &Origin,
         id: GroupId,
+        seen: Option<Power>,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
         let group = self.groups.get(id)?;
@@ -327,6 +338,9 @@ impl Engine {
         }
         let members = self.looked_at_anew(group);
         let power = sum(&members);
+        if let Some(seen) = seen.filter(|seen| self.has_grown(*seen, power)) {
+            return Err(Refusal::GroupGrown { group: id, seen, power });
+        }
         let by = origin.operator.clone();
         let expires_at = self.now.after(self.policy.groups.expiry);
         self.change_group(id, |group| {
@@ -338,6 +352,11 @@ impl Engine {
         });
         self.tell(Happening::GroupApproved { group: id, power, by }, out);
         Ok(moved(id, GroupState::Drafted, &format!("{} at {power}", GroupState::Approved)))
+    }
+
+    /// Whether a list has more than what was seen of it, by more than is let pass.
+    fn has_grown(&self, seen: Power, now: Power) -> bool {
+        now > seen.percent(100 + i64::from(self.policy.groups.growth_percent))
     }
 
     pub(super) fn execute_group(
@@ -359,7 +378,7 @@ impl Engine {
         let taking_part = members.iter().filter(|member| member.state != MemberState::LeftOut).count();
         if let Some(by) = group.line.approved_by.clone() {
             let approved = group.line.power;
-            if power > approved.percent(100 + i64::from(self.policy.groups.growth_percent)) {
+            if self.has_grown(approved, power) {
                 self.change_group(id, |group| {
                     group.line.approved_by = None;
                     group.line.state = GroupState::Drafted;

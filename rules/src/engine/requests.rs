@@ -33,8 +33,8 @@ impl Engine {
                 scope.to_string(),
                 self.draft_group(origin, *act, scope, reason, out),
             ),
-            Request::ApproveGroup { group } => {
-                ("approve".into(), group.to_string(), self.approve_group(origin, *group, out))
+            Request::ApproveGroup { group, seen } => {
+                ("approve".into(), group.to_string(), self.approve_group(origin, *group, *seen, out))
             }
             Request::ExecuteGroup { group } => {
                 ("execute".into(), group.to_string(), self.execute_group(origin, *group, out))

@@ -8,10 +8,10 @@ use super::{Engine, Holder};
 use crate::model::{
     NodeId, PointKind, Power, Quality, Round, RoundNo, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
-use crate::orders::Order;
+use crate::orders::{Action, Order};
 use crate::outlook::Level;
 use crate::output::Alarm;
-use crate::view::{Burden, LimitState, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
+use crate::view::{Burden, Forbidden, LimitState, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
 
 impl Engine {
     /// Everything on the overview. Costs time in proportion to the fleet: build it a few times a second, not for each
@@ -28,6 +28,7 @@ impl Engine {
                 .collect(),
             alarms: sorted(self.alarms.live().cloned().collect()),
             orders: self.orders().take(View::ORDERS_MAX).cloned().collect(),
+            waiting: self.waiting_views(),
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
             targets: self.targets().cloned().collect(),
             groups: self.groups.lines().rev().cloned().collect(),
@@ -53,8 +54,17 @@ impl Engine {
             alarms: sorted(self.alarms.live().filter(|alarm| alarm.cause.terminal() == Some(id)).cloned().collect()),
             parameters: self.parameters.of(id).cloned(),
             interlocks: self.interlock_views(id),
+            forbidden: self.forbidden(id),
             burden: self.burden(id),
         })
+    }
+
+    fn forbidden(&self, terminal: TerminalId) -> Vec<Forbidden> {
+        let rounds = self.grid.inventory.terminals.get(&terminal).map(|entry| entry.rounds.keys().copied());
+        let why = |action| self.forbids_select(terminal, action).map(|refusal| refusal.to_string());
+        let of =
+            |round| Forbidden { round, trip: why(Action::Trip { round }), restore: why(Action::Restore { round }) };
+        rounds.into_iter().flatten().map(of).collect()
     }
 
     fn burden(&self, terminal: TerminalId) -> Burden {

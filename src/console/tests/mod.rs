@@ -1,5 +1,6 @@
 //! What the console does and shows, on a centre made by hand.
 
+mod acts;
 mod behaviour;
 mod http;
 mod screens;
@@ -157,6 +158,7 @@ fn a_view() -> View {
         tags: Vec::new(),
         proposals: Vec::new(),
         calculated: Vec::new(),
+        waiting: Vec::new(),
         nodes: vec![
             node("R", NodeKind::Region, None, 0, 8_210, None),
             node("S1", NodeKind::Substation, Some("R"), 1, 8_210, None),
@@ -227,6 +229,7 @@ fn a_detail() -> TerminalDetail {
         parameters: None,
         interlocks: Vec::new(),
         burden: Burden::default(),
+        forbidden: Vec::new(),
     }
 }
 
@@ -238,7 +241,8 @@ fn trend() -> Vec<TrendPoint> {
 fn console(size: (u16, u16)) -> State {
     let mut state = State::new(Theme { colour: true }, size);
     update(&mut state, Message::Clock(0));
-    let about = About { software: "headroom 0.1.0".into(), operator: "wang".into(), time_factor: 60.0 };
+    let about =
+        About { software: "headroom 0.1.0".into(), operator: "wang".into(), supervisor: false, time_factor: 60.0 };
     update(&mut state, Message::About(about));
     update(&mut state, Message::View(Box::new(a_view()), Health::default()));
     state

@@ -8,6 +8,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 
+use super::acts::{TAG, forbids};
 use super::{below, heading, row, text};
 use crate::console::client::compared;
 use crate::console::layout;
@@ -23,7 +24,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
         frame.render_widget(Line::raw(words), body);
         return;
     };
-    let areas = layout::detail(body, terminal.rounds.len());
+    let barring: Vec<String> = state.detail.iter().flat_map(forbids::barring).collect();
+    let areas = layout::detail(body, terminal.rounds.len(), barring.len());
     let link = if terminal.link_up {
         Span::styled("● link up", theme.normal())
     } else {
@@ -68,6 +70,9 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
         let spans = round_spans(state, round, usize::from(rows.width));
         row(state, frame, rows, at, index == state.rounds.index, spans);
     }
+    let cells = usize::from(areas.barring.width);
+    let barring = barring.into_iter().map(|words| Line::styled(text::fit(&format!(" {words}"), cells), theme.medium()));
+    frame.render_widget(Paragraph::new(barring.collect::<Vec<_>>()), areas.barring);
     draw_points(state, frame, areas.points);
     draw_trend(state, frame, areas.trend);
     heading(state, frame, areas.orders, " ORDERS");
@@ -95,13 +100,14 @@ fn round_spans<'a>(state: &State, round: &RoundView, width: usize) -> Vec<Span<'
         Some(SwitchPosition::Open) => theme.active(),
         _ => theme.medium(),
     };
+    let tag = round.tag.map(|tag| format!("{TAG} {tag}")).unwrap_or_default();
     let who = match (round.shed_by, round.held_by_operator) {
         (Some(node), _) => format!("shed by {node}"),
         (None, true) => "held by operator".to_owned(),
         (None, false) => String::new(),
     };
     let back = round.cold_load.map_or_else(String::new, |cold| format!("back with {} %", cold.percent));
-    let who = [back, who].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(", ");
+    let who = [tag, back, who].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(", ");
     let name = width.saturating_sub(23 + text::width(&who)).max(3);
     vec![
         Span::styled(format!(" {} ", round.round), theme.normal()),

@@ -2,13 +2,14 @@
 
 use headroom_rules::orders::Order;
 use headroom_rules::output::{Alarm, AlarmState, Happening};
-use headroom_rules::view::TerminalView;
+use headroom_rules::view::{RoundView, TerminalView};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::acts::TAG;
 use super::{below, heading, row, text};
 use crate::console::layout;
 use crate::console::state::{Screen, State};
@@ -25,11 +26,15 @@ pub(super) fn draw_terminals(state: &State, frame: &mut Frame, body: Rect) {
         ("", false) => String::new(),
         (value, _) => format!("   filter: {value}{caret}"),
     };
+    let marked = match state.marked.len() {
+        0 => String::new(),
+        marked => format!("   {marked} marked *"),
+    };
     heading(
         state,
         frame,
         body,
-        &format!(" TERMINALS {scope}: {} of {}{filter}", shown.len(), state.view.terminals.len()),
+        &format!(" TERMINALS {scope}: {} of {}{marked}{filter}", shown.len(), state.view.terminals.len()),
     );
     let body = below(body);
     let name = usize::from(body.width).saturating_sub(62);
@@ -61,18 +66,21 @@ pub(super) fn draw_terminals(state: &State, frame: &mut Frame, body: Rect) {
 fn terminal_spans<'a>(state: &State, terminal: &TerminalView, name: usize) -> Vec<Span<'a>> {
     let theme = state.theme;
     let link = if terminal.link_up {
-        Span::styled(" ● up   ", theme.quiet())
+        Span::styled("● up   ", theme.quiet())
     } else {
-        Span::styled(" ✖ DOWN ", theme.low())
+        Span::styled("✖ DOWN ", theme.low())
     };
+    let mark = if state.marked.contains(&terminal.id) { "*" } else { " " };
     let class = match (terminal.guaranteed, terminal.priority) {
         (true, _) => "guar.".to_owned(),
         (false, Some(class)) => class.to_string(),
         (false, None) => "—".to_owned(),
     };
-    let rounds: String =
-        terminal.rounds.iter().map(|r| format!("{}{}", r.round, text::position(r.position).0)).collect();
+    let tag = |r: &RoundView| if r.tag.is_some() { TAG } else { "" };
+    let round = |r: &RoundView| format!("{}{}{}", r.round, text::position(r.position).0, tag(r));
+    let rounds: String = terminal.rounds.iter().map(round).collect();
     vec![
+        Span::styled(mark, theme.strong()),
         link,
         Span::styled(format!("{} ", text::fit(terminal.id.as_str(), 10)), theme.normal()),
         Span::styled(format!("{} ", text::fit(&terminal.name, name)), theme.normal()),
@@ -175,14 +183,25 @@ pub(super) fn draw_orders(state: &State, frame: &mut Frame, body: Rect) {
             ),
             Span::styled(format!("{:10} ", order.state), state.theme.order(order.state)),
             Span::styled(
-                if order.detail.is_empty() { order.reason.clone() } else { order.detail.clone() },
+                match waits(state, order) {
+                    Some(why) => format!("waits: {why}"),
+                    None if order.detail.is_empty() => order.reason.clone(),
+                    None => order.detail.clone(),
+                },
                 state.theme.quiet(),
             ),
         ];
         row(state, frame, rows, at, index == state.orders.index, line);
     }
     let selected = state.view.orders.get(state.orders.index);
-    full_text(state, frame, full, &selected.map(order_text).unwrap_or_default());
+    let mut text = selected.map(order_text).unwrap_or_default();
+    text.extend(selected.and_then(|order| waits(state, order)).map(|why| format!("waits for its turn: {why}")));
+    full_text(state, frame, full, &text);
+}
+
+/// What an approved order waits for.
+fn waits<'a>(state: &'a State, order: &Order) -> Option<&'a str> {
+    state.view.waiting.iter().find(|waiting| waiting.order == order.id).map(|waiting| waiting.why.as_str())
 }
 
 /// An order in full.

@@ -1,5 +1,6 @@
 //! Draws the state. Nothing here changes it.
 
+mod acts;
 pub(crate) mod detail;
 pub(crate) mod lists;
 pub(crate) mod metering;
@@ -40,6 +41,7 @@ pub(crate) fn draw(state: &State, frame: &mut Frame) {
         Screen::Orders => lists::draw_orders(state, frame, areas.body),
         Screen::Events => lists::draw_events(state, frame, areas.body),
         Screen::Metering => metering::draw(state, frame, areas.body),
+        Screen::Acts => acts::draw(state, frame, areas.body),
     }
     let notice: Vec<Line> = layout::notice(state, area.width)
         .into_iter()
@@ -59,14 +61,14 @@ fn draw_too_small(state: &State, frame: &mut Frame, area: Rect) {
         text.push_str(" Orders of yours are selected.");
     }
     for binding in keys::bindings(context).filter(|binding| keys::acts_unseen(context, binding.command)) {
-        text.push_str(&format!(" {}: {}.", binding.label, binding.help));
+        text.push_str(&format!(" {}: {}.", binding.label, binding.short()));
     }
     let lines: Vec<Line> = text::wrap(&text, usize::from(area.width)).into_iter().map(Line::raw).collect();
     frame.render_widget(Paragraph::new(lines), area);
 }
 
 fn draw_tabs(state: &State, frame: &mut Frame, area: Rect) {
-    let mut spans = vec![Span::styled(" Headroom  ", state.theme.title())];
+    let mut spans = vec![Span::styled(layout::title(area.width), state.theme.title())];
     for (_, name, screen) in layout::tabs(state) {
         let here = match state.screen {
             Screen::Detail(_) => screen == Screen::Terminals,
@@ -104,7 +106,8 @@ fn draw_status(state: &State, frame: &mut Frame, area: Rect) {
         // While the centre answers, nothing is more worth knowing.
         Connection::Live if state.view.stopped.is_some() => {
             let by = state.view.stopped.as_ref().map_or("", |stopped| &stopped.by);
-            vec![Span::styled(format!(" ■ AUTOMATIC STOPPED by {by} "), theme.high().patch(theme.selected()))]
+            let by = if by.is_empty() { String::new() } else { format!(" by {by}") };
+            vec![Span::styled(format!(" ■ AUTOMATIC STOPPED{by} "), theme.high().patch(theme.selected()))]
         }
         Connection::Live if state.health.store.failing.is_some() => {
             vec![Span::styled(" ◆ store behind ", theme.medium())]
@@ -138,15 +141,22 @@ fn draw_status(state: &State, frame: &mut Frame, area: Rect) {
 fn draw_bar(state: &State, frame: &mut Frame, area: Rect) {
     let mut spans = Vec::new();
     let mut left = usize::from(area.width);
-    for binding in keys::bindings(keys::context(state)).filter(|binding| binding.in_bar) {
-        let cells = text::width(binding.label) + text::width(binding.help) + 4;
-        if cells > left {
+    let one_field = state.act().is_some_and(|act| act.form.fields.len() < 2);
+    let works = |binding: &&keys::Binding| binding.command != keys::Command::OtherField || !one_field;
+    let all = || keys::bindings(keys::context(state)).filter(|binding| binding.in_bar).filter(works);
+    let words = |binding: &keys::Binding| text::width(binding.label) + text::width(binding.short()) + 2;
+    // They move closer together where they would not all fit.
+    let all_of_them: usize = all().map(words).sum();
+    let gap = (left.saturating_sub(all_of_them) / all().count().max(1)).min(2);
+    for binding in all() {
+        let cells = words(binding) + gap;
+        if cells > left + gap {
             break;
         }
-        left -= cells;
+        left = left.saturating_sub(cells);
         spans.push(Span::raw(" "));
         spans.push(Span::styled(binding.label, state.theme.selected()));
-        spans.push(Span::styled(format!(" {}  ", binding.help), state.theme.normal()));
+        spans.push(Span::styled(format!(" {}{}", binding.short(), " ".repeat(gap)), state.theme.normal()));
     }
     frame.render_widget(Line::from(spans), area);
 }

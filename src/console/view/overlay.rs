@@ -8,19 +8,35 @@ use ratatui::style::Style;
 use ratatui::text::Line;
 use ratatui::widgets::{Block, Clear, Paragraph};
 
-use super::text;
+use super::{acts, text};
 use crate::console::keys;
 use crate::console::layout;
 use crate::console::state::{
     Dialogue, LimitDialogue, LimitStage, Overlay, ResumeDialogue, ResumeStage, Stage, State, Wish,
 };
 
-type Lines = Vec<(String, Style)>;
+/// Paragraphs with their looks.
+pub(super) type Lines = Vec<(String, Style)>;
 
 pub(super) fn draw(state: &State, frame: &mut Frame, area: Rect) {
     let Some(overlay) = &state.overlay else { return };
-    let area = layout::overlay(overlay, area);
-    let (title, lines, scroll) = match overlay {
+    let (title, lines, scroll) = content(state, overlay);
+    let (lines, area) = laid_out(overlay, lines, area);
+    let most = lines.len().saturating_sub(usize::from(area.height.saturating_sub(2)));
+    let scroll = scroll.min(u16::try_from(most).unwrap_or(u16::MAX));
+    let mut block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
+    if most > 0 && matches!(overlay, Overlay::Act(_)) {
+        let more = most - usize::from(scroll);
+        let words = if more == 0 { " end ".to_owned() } else { format!(" {more} more lines: PgDn ") };
+        block = block.title_bottom(Line::raw(words).right_aligned());
+    }
+    frame.render_widget(Clear, area);
+    frame.render_widget(Paragraph::new(lines).block(block).scroll((scroll, 0)), area);
+}
+
+/// Title, text, and how far it is scrolled.
+fn content(state: &State, overlay: &Overlay) -> (&'static str, Lines, u16) {
+    match overlay {
         Overlay::Help { scroll } => ("Keys", help(state), *scroll),
         Overlay::Quit => ("Quit?", quit(state), 0),
         Overlay::Comment { alarm, input } => {
@@ -35,11 +51,30 @@ pub(super) fn draw(state: &State, frame: &mut Frame, area: Rect) {
         Overlay::Dialogue(dialogue) => ("Control", control(state, dialogue), 0),
         Overlay::Limit(dialogue) => ("Limit", limit(state, dialogue), 0),
         Overlay::Resume(dialogue) => ("Resume automatic control", resume(state, dialogue), dialogue.scroll),
-    };
-    let lines = wrapped(lines, area.width);
-    let block = Block::bordered().title(format!(" {title} ")).padding(ratatui::widgets::Padding::horizontal(1));
-    frame.render_widget(Clear, area);
-    frame.render_widget(Paragraph::new(lines).block(block).scroll((scroll, 0)), area);
+        Overlay::Act(act) => {
+            let (title, lines) = acts::lines(state, act);
+            (title, lines, act.form.scroll)
+        }
+    }
+}
+
+/// The text as it is wrapped, and where it lies: an act takes no more than it needs.
+fn laid_out(overlay: &Overlay, lines: Lines, area: Rect) -> (Vec<Line<'static>>, Rect) {
+    let mut lies = layout::overlay(overlay, area);
+    let lines = wrapped(lines, lies.width);
+    if matches!(overlay, Overlay::Act(_)) {
+        let height = u16::try_from(lines.len() + 2).unwrap_or(u16::MAX).min(lies.height);
+        lies = Rect { y: lies.y + (lies.height - height) / 2, height, ..lies };
+    }
+    (lines, lies)
+}
+
+/// How far the overlay can be scrolled: its last line is then the last on the screen.
+pub(crate) fn scroll_max(state: &State) -> u16 {
+    let Some(overlay) = &state.overlay else { return 0 };
+    let (_, lines, _) = content(state, overlay);
+    let (lines, area) = laid_out(overlay, lines, Rect::new(0, 0, state.size.0, state.size.1));
+    u16::try_from(lines.len()).unwrap_or(u16::MAX).saturating_sub(area.height.saturating_sub(2))
 }
 
 /// The lines in an overlay of this width.
@@ -58,21 +93,14 @@ fn wrapped(lines: Lines, width: u16) -> Vec<Line<'static>> {
         .collect()
 }
 
-/// How far the help can be scrolled: its last line is then the last on the screen.
-pub(crate) fn help_scroll_max(state: &State) -> u16 {
-    let area = layout::overlay(&Overlay::Help { scroll: 0 }, Rect::new(0, 0, state.size.0, state.size.1));
-    let lines = u16::try_from(wrapped(help(state), area.width).len()).unwrap_or(u16::MAX);
-    lines.saturating_sub(area.height.saturating_sub(2))
-}
-
 /// The table of keys, screen by screen.
 fn help(state: &State) -> Lines {
     use keys::Context::{
-        Alarms, CheckBack, Comment, Detail, Events, Filter, Help, Limit, LimitConfirm, Metering, Node, Orders,
-        Overview, Quit, Resume, ReviewCap, Terminals,
+        Acts, Alarms, CheckBack, Comment, Confirm, Decide, Detail, EntryLook, Events, Filter, GroupApprove,
+        GroupExecute, Help, Limit, LimitConfirm, Metering, Node, Orders, Overview, Quit, Resume, ReviewCap, Terminals,
     };
     let everywhere = |b: &keys::Binding| b.contexts.contains(&Overview) && b.contexts.contains(&Events);
-    let line = |b: &keys::Binding| (format!("  {}{}", text::fit(&b.names(), 14), b.help), state.theme.normal());
+    let line = |b: &keys::Binding| (format!("  {}{}", text::fit(&b.names(), 14), b.long()), state.theme.normal());
     let mut lines = vec![("Everywhere".to_owned(), state.theme.title())];
     lines.extend(keys::TABLE.iter().filter(|b| everywhere(b)).map(line));
     for (name, context) in [
@@ -90,6 +118,12 @@ fn help(state: &State) -> Lines {
         ("Orders", Orders),
         ("Events", Events),
         ("Meter reading", Metering),
+        ("Acts: proposals, group orders, targets, tags", Acts),
+        ("Act: fields (F5 where the centre reckons)", EntryLook),
+        ("Act: last look", Confirm),
+        ("Proposal: last look", Decide),
+        ("Group order: the second person", GroupApprove),
+        ("Group order: execute", GroupExecute),
         ("Resume automatic control", Resume),
         ("Quit", Quit),
         ("Help", Help),
@@ -177,6 +211,9 @@ fn review(state: &State, dialogue: &Dialogue) -> Lines {
     }
     let (Wish::Trip(number) | Wish::Restore(number)) = dialogue.wish else { return lines };
     let Some(round) = terminal.rounds.iter().find(|r| r.round == number) else { return lines };
+    if let Some(why) = acts::forbids::why(state, dialogue.terminal, number, matches!(dialogue.wish, Wish::Trip(_))) {
+        lines.push((format!("✖ It will be refused: {why}"), theme.medium()));
+    }
     let (shape, position) = text::position(round.position);
     lines.push((
         format!("Round {number}      {}: {shape} {position}, {} kW behind it", round.name, text::kw(round.power)),
@@ -279,14 +316,6 @@ fn resume(state: &State, dialogue: &ResumeDialogue) -> Lines {
     lines
 }
 
-/// How far the look at a resumption can be scrolled.
-pub(crate) fn resume_scroll_max(state: &State) -> u16 {
-    let Some(overlay @ Overlay::Resume(dialogue)) = &state.overlay else { return 0 };
-    let area = layout::overlay(overlay, Rect::new(0, 0, state.size.0, state.size.1));
-    let lines = u16::try_from(wrapped(resume(state, dialogue), area.width).len()).unwrap_or(u16::MAX);
-    lines.saturating_sub(area.height.saturating_sub(2))
-}
-
 fn following(state: &State, id: headroom_rules::orders::OrderId, executing: bool, cancelling: bool) -> Lines {
     let theme = state.theme;
     let Some(order) = state.order(id) else {
@@ -299,7 +328,10 @@ fn following(state: &State, id: headroom_rules::orders::OrderId, executing: bool
     let mut lines = vec![(format!("{id} is {}{detail}", order.state), style)];
     match order.state {
         OrderState::Approved => {
-            lines.push((format!("◌ Waiting for its turn: other selects stand; {countdown}"), theme.active()));
+            let waiting = state.view.waiting.iter().position(|waiting| waiting.order == id);
+            let place = waiting.map_or_else(String::new, |place| format!(", place {}", place + 1));
+            let why = waiting.and_then(|place| state.view.waiting.get(place)).map_or("", |waiting| &waiting.why);
+            lines.push((format!("◌ Waiting for its turn{place}: {why}; {countdown}"), theme.active()));
         }
         OrderState::Selecting => {
             lines.push((format!("◌ Waiting for the terminal's check-back; {countdown}"), theme.active()));

@@ -1,12 +1,14 @@
 //! The supply tree with its headroom, and what happens.
 
 use headroom_rules::output::{Event, Happening};
+use headroom_rules::tags::TagOn;
 use headroom_rules::view::{LimitState, Load, NodeView};
 use ratatui::Frame;
 use ratatui::layout::Rect;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
 
+use super::acts::TAG;
 use super::{below, heading, lists, row, text};
 use crate::console::layout;
 use crate::console::state::State;
@@ -157,7 +159,9 @@ fn node_spans<'a>(state: &State, node: &NodeView, columns: &Columns) -> Vec<Span
         (true, false) => "▾",
         (false, _) => "·",
     };
-    let label = format!(" {}{twig} {} {}", "  ".repeat(usize::from(node.depth.min(8))), node.id, node.name);
+    let tagged = state.view.tags.iter().any(|tag| tag.on == TagOn::Node { node: node.id });
+    let tag = if tagged { TAG } else { "" };
+    let label = format!(" {}{twig} {}{tag} {}", "  ".repeat(usize::from(node.depth.min(8))), node.id, node.name);
     let shed = if node.rounds_shed > 0 { format!("{words} {}", node.rounds_shed) } else { words.to_owned() };
     let load = match node.load {
         Load::Summed { .. } => format!("Σ{}", text::kw(node.load.power())),

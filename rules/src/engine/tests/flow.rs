@@ -59,6 +59,23 @@ fn no_more_selects_stand_at_once_than_are_permitted_and_all_come_to_their_turn()
 }
 
 #[test]
+fn what_waits_for_its_turn_says_for_what() {
+    for (flow, why) in [
+        (at_once(2), "2 of 2 selects stand"),
+        (Flow { selects_max_feeder: Some(2), ..Flow::default() }, "2 of 2 selects below F stand"),
+        (Flow { orders_per_min: Some(2), ..Flow::default() }, "2 of 2 orders a minute went out"),
+        (Flow { orders_per_min_feeder: Some(2), ..Flow::default() }, "2 of 2 orders a minute below F went out"),
+    ] {
+        let mut centre = Centre::new(bounded(flow), &sites());
+        assert_eq!(centre.engine.view().waiting, []);
+        all_of_them(&mut centre);
+        let view = centre.engine.view();
+        let waiting: Vec<_> = view.waiting.iter().map(|waiting| (waiting.order.0, waiting.why.as_str())).collect();
+        assert_eq!(waiting, [(3, why), (4, why), (5, why), (6, why)]);
+    }
+}
+
+#[test]
 fn no_more_orders_go_out_in_any_minute_than_are_permitted() {
     for flow in [
         Flow { orders_per_min: Some(2), ..Flow::default() },

@@ -54,7 +54,7 @@ fn draft(centre: &mut Centre, who: &str, act: GroupAct, scope: GroupScope) -> Re
 }
 
 fn approve(centre: &mut Centre, who: &str, group: GroupId) -> Result<Reply, Refusal> {
-    centre.ask(who, Request::ApproveGroup { group })
+    centre.ask(who, Request::ApproveGroup { group, seen: None })
 }
 
 fn execute(centre: &mut Centre, who: &str, group: GroupId) -> Result<Reply, Refusal> {
@@ -120,7 +120,7 @@ fn second_person_a_large_trip_executes_only_when_two_different_people_said_so() 
     assert_eq!((line.power, line.rounds, line.left_out), (kw(80), 5, 1));
     assert!(matches!(execute(&mut centre, "wang", id), Err(Refusal::SecondPersonWanted { .. })));
     assert!(matches!(approve(&mut centre, "wang", id), Err(Refusal::SamePerson { .. })));
-    let outside = centre.ask_as(bound("li", "A1", false), Request::ApproveGroup { group: id });
+    let outside = centre.ask_as(bound("li", "A1", false), Request::ApproveGroup { group: id, seen: None });
     assert!(matches!(outside, Err(Refusal::OutsideArea { .. })), "authority over that area");
     assert_eq!((group(&centre, id).line.state, centre.commands(Step::Select).len()), (GroupState::Drafted, 0));
     approve(&mut centre, "li", id).unwrap();
@@ -183,6 +183,35 @@ fn an_approval_that_has_grown_stale_by_power_or_time_executes_nothing() {
     assert!(matches!(execute(&mut centre, "wang", id), Err(Refusal::GroupState { .. })));
     assert!(matches!(approve(&mut centre, "li", id), Err(Refusal::GroupState { .. })));
     assert_eq!(centre.commands(Step::Select), []);
+}
+
+#[test]
+fn second_person_approves_what_was_on_the_list_and_nothing_that_grew_behind_it() {
+    let mut centre = centre();
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    let now = centre.engine.group_now(id).unwrap();
+    assert_eq!(now.taking_part().map(|member| member.power).sum::<crate::model::Power>(), kw(80));
+    let approve = |centre: &mut Centre, seen| centre.ask("li", Request::ApproveGroup { group: id, seen: Some(seen) });
+    let refused = approve(&mut centre, kw(70)).unwrap_err();
+    assert_eq!(refused, Refusal::GroupGrown { group: id, seen: kw(70), power: kw(80) });
+    assert_eq!(group(&centre, id).line.state, GroupState::Drafted);
+    approve(&mut centre, kw(75)).unwrap();
+    assert_eq!(group(&centre, id).line.power, kw(80), "within 10 %");
+}
+
+#[test]
+fn a_draft_shows_who_would_be_left_out_now_and_stays_as_it_was_drawn_up() {
+    let mut centre = centre();
+    let id = draft(&mut centre, "wang", GroupAct::Trip, below("F")).unwrap();
+    let tag = Request::SetTag { on: TagOn::Terminal { terminal: terminal("T2") }, reason: "works".into() };
+    centre.ask("zhao", tag).unwrap();
+    let now = centre.engine.group_now(id).unwrap();
+    assert_eq!((member(&now, "T2", 1).state, now.line.left_out), (MemberState::LeftOut, 2));
+    assert!(member(&now, "T2", 1).why.contains("tagged by zhao"));
+    assert_eq!(
+        (member(&group(&centre, id), "T2", 1).state, group(&centre, id).line.left_out),
+        (MemberState::Waiting, 1)
+    );
 }
 
 #[test]
