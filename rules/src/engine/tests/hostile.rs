@@ -56,7 +56,7 @@ fn second_person_a_large_trip_cut_into_small_ones_takes_two_all_the_same() {
     // Somebody else has not tripped anything, and with a second person nothing is added up.
     let hers = draft(&mut centre, "li", of(&["T5"])).unwrap();
     execute(&mut centre, "li", hers).unwrap();
-    centre.ask("li", Request::ApproveGroup { group: two }).unwrap();
+    centre.ask("li", Request::ApproveGroup { group: two, seen: None }).unwrap();
     execute(&mut centre, "wang", two).unwrap();
     centre.run(20);
     assert_eq!(centre.off(), 4);
@@ -88,7 +88,7 @@ fn a_scope_that_repeats_itself_is_taken_down_once() {
     let mut centre = Centre::new(rules(), &sites());
     let scope = GroupScope::Node { node: node("F"), class: None, numbers: vec![round(1); 5_000] };
     let id = draft(&mut centre, "wang", scope).unwrap();
-    centre.ask("li", Request::ApproveGroup { group: id }).unwrap();
+    centre.ask("li", Request::ApproveGroup { group: id, seen: None }).unwrap();
     execute(&mut centre, "wang", id).unwrap();
     assert!(centre.last_order("T1").reason.starts_with("G1: trip F, rounds 1, drawn up by wang"));
     let id = draft(&mut centre, "wang", of(&["T2", "T1", "T2"])).unwrap_err();
@@ -103,7 +103,9 @@ fn an_approval_does_not_wake_a_draft_whose_time_is_over() {
     let at = Timestamp::new(centre.engine.now().get() + 300_000);
     let mut out = Vec::new();
     let origin = Origin::new("li", "10.0.0.2");
-    centre.engine.apply(&Input::Request { at, origin, request: Request::ApproveGroup { group: id } }, &mut out);
+    centre
+        .engine
+        .apply(&Input::Request { at, origin, request: Request::ApproveGroup { group: id, seen: None } }, &mut out);
     assert!(matches!(out.last(), Some(Output::Reply(Err(Refusal::GroupState { .. })))), "{:?}", out.last());
     centre.run(301);
     assert_eq!(centre.engine.group(id).unwrap().line.state, GroupState::Expired);
