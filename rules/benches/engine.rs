@@ -94,6 +94,8 @@ fn measure_rules(repetitions: u8, report: &mut Report) {
             let (reading_ns, ()) = each_ns(inputs.len(), || apply_all(engine, &inputs, &mut out));
             let tick = Input::Tick { at: at.after(Span::from_s(1)) };
             let (tick_ns, ()) = each_ns(1, || engine.apply(&tick, &mut out));
+            let (view_ns, view) = each_ns(1, || engine.view());
+            assert_eq!(view.terminals.len(), terminals.len());
             assert!(out.iter().all(|output| matches!(output, Output::Load(_))), "no rule begins");
             out.clear();
             *cost = reading_ns;
@@ -101,6 +103,7 @@ fn measure_rules(repetitions: u8, report: &mut Report) {
             report.add(group, "reading_ns", "a reading with 100 users' rules, ns", reading_ns);
             report.add(group, "readings_per_s", "  readings a second on one core", 1e9 / reading_ns);
             report.add(group, "tick_us", "the tick that looks at the rules, µs", tick_ns / 1_000.0);
+            report.add(group, "view_us", "a view, µs", view_ns / 1_000.0);
         }
         let [small, large] = costs;
         report.add("rules_100", "growth_ratio", "a reading of the large fleet to one of the small", large / small);

@@ -15,7 +15,7 @@ pub(super) trait Machine: Clone + Serialize + DeserializeOwned + Send + 'static 
     /// Before anything happened.
     fn new() -> Self;
     /// Looks at what the next inputs touch, so that applying them is faster; changes nothing.
-    fn reach_for<'a>(&self, _next: impl Iterator<Item = &'a Input>) {}
+    fn reach_for<'a>(&self, _next: impl Iterator<Item = &'a Input> + Clone) {}
     /// Applies an input.
     fn apply(&mut self, input: &Input, out: &mut Vec<Output>);
     /// The picture for operators.
@@ -33,7 +33,7 @@ impl Machine for Engine {
     fn new() -> Self {
         Self::new()
     }
-    fn reach_for<'a>(&self, next: impl Iterator<Item = &'a Input>) {
+    fn reach_for<'a>(&self, next: impl Iterator<Item = &'a Input> + Clone) {
         self.reach_for(next.take(Self::REACH));
     }
     fn apply(&mut self, input: &Input, out: &mut Vec<Output>) {

@@ -250,11 +250,16 @@ impl Engine {
     /// Looks at what inputs that come next will touch. It changes nothing and tells nothing; but the processor fetches what is far
     /// away for several of them at once, and [`apply`](Self::apply) does not wait for each. For [`REACH`](Self::REACH) inputs at
     /// a time.
-    pub fn reach_for<'a>(&self, inputs: impl Iterator<Item = &'a Input>) {
-        for input in inputs {
-            if let Input::Readings { terminal, .. } = input {
-                std::hint::black_box(self.grid.posts.get(terminal).map(Post::touch));
-            }
+    pub fn reach_for<'a>(&self, inputs: impl Iterator<Item = &'a Input> + Clone) {
+        let terminals = inputs.filter_map(|input| match input {
+            Input::Readings { terminal, .. } => Some(terminal),
+            _ => None,
+        });
+        // First where they stand, then what stands there: neither then waits for the other.
+        let posts = &self.grid.posts;
+        std::hint::black_box(terminals.clone().fold(0, |seen, terminal| seen ^ posts.touch(terminal)));
+        for terminal in terminals {
+            std::hint::black_box(posts.get(terminal).map(Post::touch));
         }
     }
 

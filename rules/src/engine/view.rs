@@ -4,9 +4,9 @@ use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::grid::{Held, Post};
-use super::{Engine, Holder};
+use super::{Engine, Holder, Shed};
 use crate::model::{
-    NodeId, PointKind, Power, Quality, Round, RoundNo, SwitchPosition, Terminal, TerminalId, Timestamp,
+    NodeId, PointKind, Power, PriorityClass, Quality, Round, RoundNo, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
 use crate::orders::{Action, Order};
 use crate::outlook::Level;
@@ -20,12 +20,7 @@ impl Engine {
         View {
             now: self.now,
             nodes: self.node_views(),
-            terminals: self
-                .grid
-                .posts
-                .iter()
-                .filter_map(|(&id, post)| Some(self.terminal_view(id, post, self.grid.inventory.terminals.get(&id)?)))
-                .collect(),
+            terminals: self.terminal_views(),
             alarms: sorted(self.alarms.live().cloned().collect()),
             orders: self.orders().take(View::ORDERS_MAX).cloned().collect(),
             waiting: self.waiting_views(),
@@ -88,15 +83,7 @@ impl Engine {
 
     fn node_views(&self) -> Vec<NodeView> {
         let inventory = &self.grid.inventory;
-        let mut counts = BTreeMap::<NodeId, (u32, u32)>::new();
-        for post in self.grid.posts.values() {
-            let at = post.node().or_else(|| post.heads().first().copied());
-            for node in at.into_iter().flat_map(|at| inventory.path_up(at)) {
-                let (all, up) = counts.entry(node).or_default();
-                *all += 1;
-                *up += u32::from(post.link_up);
-            }
-        }
+        let counts = self.grid.terminals_and_links();
         let mut shed = BTreeMap::<NodeId, u32>::new();
         for round in self.sheds.values().flat_map(BTreeMap::values) {
             if let Holder::Rule(node) = round.by {
@@ -141,11 +128,25 @@ impl Engine {
         views
     }
 
+    fn terminal_views(&self) -> Vec<TerminalView> {
+        let inventory = &self.grid.inventory;
+        // Posts stand in the order of the inventory's terminals, one for each.
+        let posts = self.grid.posts.iter().zip(&inventory.terminals);
+        posts.map(|((&id, post), (_, terminal))| self.terminal_view(id, post, terminal)).collect()
+    }
+
     fn terminal_view(&self, id: TerminalId, post: &Post, terminal: &Terminal) -> TerminalView {
-        let customer = self.grid.customer(id);
-        let measures = post.heads().first().and_then(|id| self.grid.inventory.nodes.get_key_value(id));
+        let inventory = &self.grid.inventory;
+        let customer = terminal.customer.and_then(|id| Some((id, inventory.customers.get(&id)?)));
+        let measures = post.heads().first().and_then(|id| inventory.nodes.get_key_value(id));
         let power = post.held(PointKind::ActivePower);
         let name = customer.map(|(_, c)| c.name.clone()).or_else(|| measures.map(|(_, node)| node.name.clone()));
+        let priority = customer.map(|(_, customer)| customer.priority);
+        let sheds = self.sheds.get(&id);
+        let round = |(no, round): (&RoundNo, &Round)| {
+            let shed = sheds.and_then(|rounds| rounds.get(no));
+            self.round_view((id, *no), post, round, shed, priority)
+        };
         TerminalView {
             id,
             customer: customer.map(|(id, _)| id),
@@ -157,16 +158,23 @@ impl Engine {
             stale: power.is_none_or(|held| post.is_stale(held, self.now, self.grid.age_max)),
             arrived_at: power.map(|held| held.arrived_at),
             contract: customer.map(|(_, customer)| customer.contract),
-            guaranteed: customer.is_some_and(|(_, c)| c.guaranteed) || self.grid.guarantee_at_terminal(id),
-            safety_floor: self.grid.floor(id),
-            priority: customer.map(|(_, customer)| customer.priority),
-            rounds: terminal.rounds.iter().map(|(no, round)| self.round_view(id, post, *no, round)).collect(),
+            guaranteed: customer.is_some_and(|(_, c)| c.guaranteed) || post.says_guaranteed(),
+            safety_floor: customer.map_or(Power::ZERO, |(_, c)| c.safety_floor).max(post.says_floor()),
+            priority,
+            rounds: terminal.rounds.iter().map(round).collect(),
         }
     }
 
-    fn round_view(&self, terminal: TerminalId, post: &Post, no: RoundNo, round: &Round) -> RoundView {
-        let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&no));
+    fn round_view(
+        &self,
+        (terminal, no): (TerminalId, RoundNo),
+        post: &Post,
+        round: &Round,
+        shed: Option<&Shed>,
+        class: Option<PriorityClass>,
+    ) -> RoundView {
         let value = |kind| post.held(kind).map(|held| held.reading.value);
+        let off_for = shed.map(|shed| self.now.since(shed.since)).unwrap_or_default();
         RoundView {
             round: no,
             name: round.name.clone(),
@@ -178,7 +186,7 @@ impl Engine {
             }),
             tag: self.tag_on_round(terminal, no).map(|tag| tag.id),
             held_by_operator: shed.is_some_and(|shed| shed.by == Holder::Operator),
-            cold_load: self.cold_load(terminal, no),
+            cold_load: self.cold_loads.expected(terminal, no, class, off_for),
         }
     }
 }

@@ -91,6 +91,8 @@ pub(crate) struct Grid {
     pub(crate) age_max: Span,
     /// Nodes whose load changed since it was last asked, each once.
     dirty: Vec<Place<NodeId>>,
+    /// All nodes, each after those below it.
+    from_leaves: Vec<Place<NodeId>>,
     /// Powers that count, by when they may have become too old.
     ages: Due,
     /// Links that are down, by when that is an alarm.
@@ -136,6 +138,12 @@ impl Grid {
         for (sum, (parent, head)) in self.sums.values_mut().zip(places) {
             (sum.parent, sum.head) = (parent, head);
         }
+        // A kind is always below that of its parent.
+        let kinds = self.inventory.nodes.iter();
+        let mut order: Vec<(Reverse<NodeKind>, Place<NodeId>)> =
+            kinds.filter_map(|(id, node)| Some((Reverse(node.kind), self.sums.place(id)?))).collect();
+        order.sort_unstable();
+        self.from_leaves = order.into_iter().map(|(_, place)| place).collect();
         for post in self.posts.values_mut() {
             post.place = post.beside.node.and_then(|node| self.sums.place(&node));
             let mut heads = post.beside.heads.iter().filter_map(|node| self.sums.place(node));
@@ -182,15 +190,7 @@ impl Grid {
                 sum.count_more(post.counted);
             }
         }
-        // From the leaves up: a kind is always below that of its parent.
-        let mut order: Vec<(Reverse<NodeKind>, Place<NodeId>)> = self
-            .inventory
-            .nodes
-            .iter()
-            .filter_map(|(id, node)| Some((Reverse(node.kind), self.sums.place(id)?)))
-            .collect();
-        order.sort_unstable();
-        for &(_, place) in &order {
+        for &place in &self.from_leaves {
             let Some(sum) = self.sums.at_mut(place) else { continue };
             sum.load = sum.load_from_parts(&self.posts);
             sum.dirty = true;
@@ -204,7 +204,7 @@ impl Grid {
             }
         }
         self.dirty.clear();
-        self.dirty.extend(order.iter().map(|&(_, place)| place));
+        self.dirty.extend(&self.from_leaves);
         self.dirty.sort_unstable();
         self.await_ages();
     }
@@ -421,6 +421,27 @@ impl Grid {
     pub(crate) fn path(&self, terminal: TerminalId) -> impl Iterator<Item = NodeId> + '_ {
         let node = self.posts.get(&terminal).and_then(|post| post.place);
         self.places_up(node).filter_map(|place| self.sums.name(place))
+    }
+
+    /// For each node how many terminals serve or measure it and what is below it, and how many of their links are up; nothing
+    /// for a node without.
+    pub(crate) fn terminals_and_links(&self) -> BTreeMap<NodeId, (u32, u32)> {
+        let mut counts = vec![(0, 0); self.sums.len()];
+        for post in self.posts.values() {
+            if let Some(count) = post.place.or(post.head).and_then(|place| counts.get_mut(place.index())) {
+                count.0 += 1;
+                count.1 += u32::from(post.link_up);
+            }
+        }
+        for &place in &self.from_leaves {
+            let parent = self.sums.at(place).and_then(|sum| sum.parent);
+            let (all, up) = counts.get(place.index()).copied().unwrap_or_default();
+            if let Some(above) = parent.and_then(|parent| counts.get_mut(parent.index())) {
+                above.0 += all;
+                above.1 += up;
+            }
+        }
+        self.nodes().zip(counts).filter(|(_, (all, _))| *all > 0).collect()
     }
 
     /// Terminals whose customer hangs below `node`, at any depth.
