@@ -299,7 +299,7 @@ fn supply(count: usize, areas: usize, areas_of_feeder: usize) -> Inventory {
         };
         inventory.customers.insert(id, customer);
         let rounds = RoundNo::ALL.into_iter().take(ROUNDS).map(|no| (no, Round { name: format!("group {no}") }));
-        let terminal = Terminal { customer: Some(id), rounds: rounds.collect() };
+        let terminal = Terminal { customer: Some(id), rounds: rounds.collect(), warns_for: Span::ZERO };
         inventory.terminals.insert(format!("T-{number:05}").parse().unwrap(), terminal);
     }
     assert_eq!(inventory.check(), []);

@@ -153,7 +153,10 @@ fn running(customers: usize, random: &mut Random) -> (Engine, Vec<i64>) {
         let id = format!("C-{number}").parse().unwrap();
         inventory.customers.insert(id, customer);
         let rounds = RoundNo::ALL.into_iter().take(ROUNDS).map(|no| (no, Round { name: String::new() })).collect();
-        inventory.terminals.insert(format!("T-{number}").parse().unwrap(), Terminal { customer: Some(id), rounds });
+        inventory.terminals.insert(
+            format!("T-{number}").parse().unwrap(),
+            Terminal { customer: Some(id), rounds, warns_for: Span::ZERO },
+        );
     }
     let terminals: Vec<_> = inventory.terminals.keys().copied().collect();
     let mut engine = Engine::new();

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::local_control::Parameters;
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
-use crate::orders::{Action, OrderId, Outcome};
+use crate::orders::{Action, OrderId, Outcome, Qualifier};
 use crate::output::{AlarmCause, AlarmId};
 use crate::own::ProposalId;
 use crate::policy::Policy;
@@ -168,6 +168,9 @@ pub enum Request {
         terminal: TerminalId,
         /// What is to be done.
         action: Action,
+        /// What the commands say of the output, where the terminal's point map is not to say it.
+        #[serde(default)]
+        qualifier: Option<Qualifier>,
         /// Why, for the audit log; may be empty.
         reason: String,
     },

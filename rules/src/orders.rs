@@ -69,6 +69,74 @@ impl fmt::Display for Action {
     }
 }
 
+/// What a command says of its output (QU of SCO, DCO and RCO, IEC 60870-5-101, 7.2.6.26).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Qualifier {
+    /// Nothing: the terminal knows what its output does.
+    #[default]
+    None,
+    /// A short pulse; the terminal has its length.
+    Short,
+    /// A long pulse; the terminal has its length.
+    Long,
+    /// The output stays.
+    Persistent,
+}
+
+impl Qualifier {
+    /// Every one, in the order of the codes.
+    pub const ALL: [Self; 4] = [Self::None, Self::Short, Self::Long, Self::Persistent];
+
+    /// As on the wire, 0..=3.
+    pub const fn code(self) -> u8 {
+        match self {
+            Self::None => 0,
+            Self::Short => 1,
+            Self::Long => 2,
+            Self::Persistent => 3,
+        }
+    }
+
+    /// None for what the standard reserves, or leaves to a manufacturer.
+    pub fn from_code(code: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(code)).copied()
+    }
+}
+
+impl fmt::Display for Qualifier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::None => "no additional definition",
+            Self::Short => "short pulse",
+            Self::Long => "long pulse",
+            Self::Persistent => "persistent output",
+        })
+    }
+}
+
+/// An action as somebody wants it done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// What.
+    pub action: Action,
+    /// Of the command's output; none leaves it to the terminal's point map.
+    pub qualifier: Option<Qualifier>,
+}
+
+impl From<Action> for Wish {
+    fn from(action: Action) -> Self {
+        Self { action, qualifier: None }
+    }
+}
+
+impl fmt::Display for Wish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.action)?;
+        self.qualifier.map_or(Ok(()), |qualifier| write!(f, " ({qualifier})"))
+    }
+}
+
 /// Who wants an order.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", tag = "by")]
@@ -180,6 +248,9 @@ pub struct Order {
     pub terminal: TerminalId,
     /// What.
     pub action: Action,
+    /// What its commands say of the output; none leaves it to the terminal's point map.
+    #[serde(default)]
+    pub qualifier: Option<Qualifier>,
     /// From whom.
     pub issuer: Issuer,
     /// Why, in a sentence.
@@ -200,6 +271,13 @@ pub struct Order {
     pub power_after: Option<Power>,
 }
 
+impl Order {
+    /// What is done, and how where the order says so.
+    pub const fn wish(&self) -> Wish {
+        Wish { action: self.action, qualifier: self.qualifier }
+    }
+}
+
 /// What the dispatcher is to send now. It has no choices left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Command {
@@ -209,6 +287,9 @@ pub struct Command {
     pub terminal: TerminalId,
     /// What.
     pub action: Action,
+    /// What the order says of the output; none leaves it to the terminal's point map.
+    #[serde(default)]
+    pub qualifier: Option<Qualifier>,
     /// Which step of it.
     pub step: Step,
     /// Not to be sent from here on; for [`Step::ReadBack`] and [`Step::Cancel`] too, which then count as timed out.
@@ -282,6 +363,8 @@ pub enum NotSent {
     NoPoint,
     /// The centre was stopping.
     Stopping,
+    /// The terminal's point map does not allow what the order says of the output.
+    Qualifier,
 }
 
 impl fmt::Display for NotSent {
@@ -293,6 +376,7 @@ impl fmt::Display for NotSent {
             Self::NotSelected => "there is no confirmed select",
             Self::NoPoint => "the terminal's point map has no such command",
             Self::Stopping => "the centre was stopping",
+            Self::Qualifier => "the terminal's point map does not allow that pulse there",
         })
     }
 }

@@ -96,7 +96,10 @@ pub(crate) fn inventory(sites: &[Site]) -> Inventory {
             (node("A2"), of(NodeKind::TransformerArea, Some("F"), None)),
         ]),
         customers: BTreeMap::new(),
-        terminals: BTreeMap::from([(terminal("H"), Terminal { customer: None, rounds: BTreeMap::new() })]),
+        terminals: BTreeMap::from([(
+            terminal("H"),
+            Terminal { customer: None, rounds: BTreeMap::new(), warns_for: Span::ZERO },
+        )]),
     };
     for site in sites {
         let id = site.terminal.to_string().parse().unwrap();
@@ -111,7 +114,7 @@ pub(crate) fn inventory(sites: &[Site]) -> Inventory {
         };
         inventory.customers.insert(id, customer);
         let rounds = site.numbered().map(|(round, _)| (round, Round { name: format!("group {round}") })).collect();
-        inventory.terminals.insert(site.terminal, Terminal { customer: Some(id), rounds });
+        inventory.terminals.insert(site.terminal, Terminal { customer: Some(id), rounds, warns_for: Span::ZERO });
     }
     assert_eq!(inventory.check(), []);
     inventory

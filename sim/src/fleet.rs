@@ -166,7 +166,9 @@ impl Maker {
 
     fn head(&mut self, feeder: u32) -> Result<(), FleetError> {
         let terminal: TerminalId = format!("H-{:02}", feeder + 1).parse()?;
-        self.inventory.terminals.insert(terminal, Terminal { customer: None, rounds: BTreeMap::new() });
+        self.inventory
+            .terminals
+            .insert(terminal, Terminal { customer: None, rounds: BTreeMap::new(), warns_for: Span::ZERO });
         self.posts.push(Post {
             terminal,
             common_address: self.next_address(),
@@ -224,7 +226,7 @@ impl Maker {
         self.inventory
             .customers
             .insert(customer, Customer { name, supplied_by, contract, guaranteed, safety_floor, priority });
-        self.inventory.terminals.insert(terminal, Terminal { customer: Some(customer), rounds });
+        self.inventory.terminals.insert(terminal, Terminal { customer: Some(customer), rounds, warns_for: Span::ZERO });
         self.posts.push(Post {
             terminal,
             common_address: self.next_address(),

@@ -110,6 +110,7 @@ fn an_order() -> Order {
         id: OrderId(7),
         terminal: terminal(),
         action: Action::Trip { round: RoundNo::ALL[0] },
+        qualifier: None,
         issuer: Issuer::Operator { name: "wang".into() },
         reason: "maintenance".into(),
         state: OrderState::Confirmed,

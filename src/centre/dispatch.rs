@@ -73,9 +73,11 @@ impl Dispatcher {
         if expires_in == Duration::ZERO {
             return Err(NotSent::Expired);
         }
-        let (ioa, value) = address(&route.profile, command.action, command.step).ok_or(NotSent::NoPoint)?;
-        let (id, step) = (command.order.0, command.step);
-        let command = LinkCommand { id, common_address: route.common_address, ioa, value, step, expires_in };
+        let Command { order, action, qualifier, step, .. } = *command;
+        let (ioa, value) = address(&route.profile, action, step).ok_or(NotSent::NoPoint)?;
+        let qualifier = route.profile.qualifier(action, qualifier).ok_or(NotSent::Qualifier)?.code();
+        let (id, common_address) = (order.0, route.common_address);
+        let command = LinkCommand { id, common_address, ioa, value, qualifier, step, expires_in };
         route.commands.try_send(command).map_err(|error| match error {
             TrySendError::Full(_) => NotSent::Busy,
             TrySendError::Closed(_) => NotSent::Stopping,
@@ -102,7 +104,7 @@ pub(super) async fn return_outcomes(mut unsent: mpsc::UnboundedReceiver<Input>, 
 #[cfg(test)]
 mod tests {
     use headroom_rules::model::{Power, RoundNo, Timestamp};
-    use headroom_rules::orders::OrderId;
+    use headroom_rules::orders::{OrderId, Qualifier};
 
     use super::*;
 
@@ -131,7 +133,8 @@ mod tests {
 
     fn trip(step: Step, expires_at: i64) -> Command {
         let action = Action::Trip { round: RoundNo::ALL[0] };
-        Command { order: OrderId(4), terminal: terminal(), action, step, expires_at: Timestamp::new(expires_at) }
+        let (order, expires_at) = (OrderId(4), Timestamp::new(expires_at));
+        Command { order, terminal: terminal(), action, qualifier: None, step, expires_at }
     }
 
     fn not_sent(bench: &mut Bench, step: Step) -> NotSent {
@@ -150,6 +153,7 @@ mod tests {
             common_address: 7,
             ioa: 6001,
             value: CommandValue::Double(false),
+            qualifier: 0,
             step: Step::Select,
             expires_in: Duration::from_secs(2),
         };
@@ -177,6 +181,21 @@ mod tests {
         }
         bench.dispatcher.dispatch(&trip(Step::ReadBack, NOW + 1_000), None);
         assert_eq!(bench.commands.try_recv().unwrap().step, Step::ReadBack);
+    }
+
+    #[test]
+    fn an_order_says_what_its_output_does_and_what_the_map_does_not_allow_is_not_sent() {
+        let mut bench = bench(Profile::standard());
+        for step in [Step::Select, Step::Execute] {
+            let long = Command { qualifier: Some(Qualifier::Long), ..trip(step, NOW + 1_000) };
+            bench.dispatcher.dispatch(&long, None);
+            assert_eq!(bench.commands.try_recv().unwrap().qualifier, 2);
+        }
+        let cap = Action::SetCap { cap: Power::ZERO };
+        let pulse = Command { action: cap, qualifier: Some(Qualifier::Short), ..trip(Step::Select, NOW + 1_000) };
+        bench.dispatcher.dispatch(&pulse, None);
+        assert_eq!(not_sent(&mut bench, Step::Select), NotSent::Qualifier);
+        assert!(bench.commands.try_recv().is_err());
     }
 
     #[test]

@@ -255,6 +255,7 @@ mod tests {
             id: OrderId(id),
             terminal: terminal.parse().unwrap(),
             action,
+            qualifier: None,
             issuer: Issuer::Limit { node: "F01".parse().unwrap() },
             reason: String::new(),
             state,
@@ -288,9 +289,10 @@ mod tests {
             priority: PriorityClass::try_from(1).unwrap(),
         };
         inventory.customers.insert(customer, guaranteed);
-        inventory
-            .terminals
-            .insert("T-1".parse().unwrap(), Terminal { customer: Some(customer), rounds: BTreeMap::new() });
+        inventory.terminals.insert(
+            "T-1".parse().unwrap(),
+            Terminal { customer: Some(customer), rounds: BTreeMap::new(), warns_for: Span::ZERO },
+        );
         let mut tally = Tally::new(&inventory);
         let round = RoundNo::ALL[0];
         let (trip, restore) = (Action::Trip { round }, Action::Restore { round });

@@ -2,7 +2,7 @@
 //!
 //! Read [`Centre::start`] for who feeds whom, then `acquisition` (links to journal), `engine_task` (journal to engine to
 //! everybody), `dispatch` (engine to links), `storing` (engine to store, through its outages), `recovery` and `snapshots`
-//! (where a start begins), `collect` (what terminals remember), `watching` (what the centre tells operators of its own
+//! (where a start begins), `collect` (what terminals remember), `compare` (their parameters, when a link comes up), `watching` (what the centre tells operators of its own
 //! disk). [`Handle`] is what the API and others hold of a running centre.
 //!
 //! ```text
@@ -16,6 +16,7 @@
 
 mod acquisition;
 mod collect;
+mod compare;
 #[cfg(test)]
 mod damage_tests;
 mod demand;
@@ -167,8 +168,13 @@ impl Centre {
     pub async fn start(parts: Parts) -> Result<Self, CentreError> {
         let Parts { data, fleet, fleet_file, policy, iec104, transport, clock, store, journal: kept, collection } =
             parts;
-        let Fleet { inventory, links: entries } = fleet;
+        let Fleet { mut inventory, links: entries } = fleet;
         let profiles = profiles(&fleet_file, &entries)?;
+        for (entry, profile) in entries.iter().zip(&profiles) {
+            if let Some(terminal) = inventory.terminals.get_mut(&entry.terminal) {
+                terminal.warns_for = profile.warns_for();
+            }
+        }
         let timers = timers(&iec104)?;
         let mut gate = Gate::open(&transport).await?;
         // One time-out for both: an order that the engine holds for selected is selected on its link.
@@ -304,7 +310,7 @@ impl Centre {
             clock: clock.clone(),
             standing,
         };
-        links.spawn(collect::run(collector, stopped));
+        links.spawn(collect::run(collector, stopped.clone()));
         let handle = Handle {
             view,
             submissions,
@@ -322,6 +328,7 @@ impl Centre {
             utc_offset: collection.utc_offset(),
             clock,
         };
+        links.spawn(compare::run(handle.clone(), handle.view.clone(), stopped));
         Ok(Self {
             handle,
             tally,

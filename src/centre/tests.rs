@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use headroom_rules::groups::{Group, GroupId};
 use headroom_rules::input::{Input, Origin as From, Request};
+use headroom_rules::local_control::Parameters;
 use headroom_rules::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Command, NotSent, OrderId, Outcome, Step};
 use headroom_rules::output::{Event, Happening, Output, Reply};
@@ -53,6 +54,7 @@ impl Machine for Counter {
                     order,
                     terminal: terminal(),
                     action,
+                    qualifier: None,
                     step: Step::Select,
                     expires_at,
                 }));
@@ -405,6 +407,32 @@ async fn a_fleet_is_acquired_and_what_was_received_is_stored_over_a_restart() {
         let late = handle.request(From::new("wang", "10.0.0.7"), Request::Cancel { order: OrderId(1) });
         assert_eq!(late.await.unwrap_err(), Unavailable::Stopping);
     }
+    stop.send(true).unwrap();
+    running.ended().await;
+}
+
+#[tokio::test]
+async fn parameters_are_compared_when_a_link_comes_up_and_nothing_is_written() {
+    let Simulated { parts, stop, running, _folder } = simulated(2).await;
+    let (one, other) = (parts.fleet.links[0].terminal, parts.fleet.links[1].terminal);
+    let centre = Centre::start(parts.clone()).await.unwrap();
+    let wanted = Parameters { window_min: 7, ..Parameters::default() };
+    let request = Request::SetParameters { terminal: one, parameters: Box::new(wanted), reason: String::new() };
+    centre.handle().request(From::new("wang", "10.0.0.7"), request).await.unwrap().unwrap();
+    timeout(SOON, centre.stop()).await.unwrap().unwrap();
+    // As if the terminal had been exchanged meanwhile: what it has is not what is wanted.
+    let centre = Centre::start(parts).await.unwrap();
+    let handle = centre.handle();
+    let mut view = handle.view.clone();
+    let differs =
+        |view: &Arc<View>| view.alarms.iter().any(|it| it.cause == AlarmCause::ParametersDiffer { terminal: one });
+    timeout(SOON, view.wait_for(differs)).await.unwrap().unwrap();
+    let known = handle.terminal(one).await.unwrap().unwrap().parameters.unwrap();
+    assert_eq!(known.differences(), [("window_min", "7".to_owned(), "1".to_owned())]);
+    assert_eq!(handle.read_parameters(one).await.unwrap().read.unwrap().window_min, 1, "nothing was written");
+    // Of the other one nothing is wanted: it was not asked.
+    assert!(handle.terminal(other).await.unwrap().unwrap().parameters.is_none());
+    timeout(SOON, centre.stop()).await.unwrap().unwrap();
     stop.send(true).unwrap();
     running.ended().await;
 }

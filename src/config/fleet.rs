@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::model::{
-    Customer, CustomerId, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, SupplyError,
+    Customer, CustomerId, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, Span, SupplyError,
     Terminal, TerminalId,
 };
 
@@ -320,7 +320,7 @@ fn terminal(section: &Section<'_>, file: &Path, maps: &Maps) -> Option<(Terminal
         rounds.insert(no, Round { name });
     }
     section.end();
-    let terminal = Terminal { customer: customer?, rounds };
+    let terminal = Terminal { customer: customer?, rounds, warns_for: Span::ZERO };
     let link = LinkEntry { terminal: id?, reached: reached?, tls: tls?, common_address: common_address?, profile };
     complete.then_some((terminal, link))
 }

@@ -96,8 +96,12 @@ pub(crate) fn select(state: &mut State) -> Vec<Effect> {
     dialogue.action = Some(action);
     dialogue.note = None;
     dialogue.stage = Stage::Asking;
-    let request =
-        Request::Select { terminal: dialogue.terminal, action, reason: dialogue.reason.value().trim().to_owned() };
+    let request = Request::Select {
+        terminal: dialogue.terminal,
+        action,
+        qualifier: None,
+        reason: dialogue.reason.value().trim().to_owned(),
+    };
     vec![Effect::Ask(Asked::Select, request)]
 }
 

@@ -245,7 +245,10 @@ async fn a_terminal_that_never_told_anything_is_one_long_gap() {
     let subject = Subject::Gaps(Points { terminals: vec![], kinds: vec![PointKind::ActivePower] }, Span::from_s(600));
     let silent: TerminalId = "T-9".parse().unwrap();
     let fleet = Inventory {
-        terminals: BTreeMap::from([(silent, Terminal { customer: None, rounds: BTreeMap::new() })]),
+        terminals: BTreeMap::from([(
+            silent,
+            Terminal { customer: None, rounds: BTreeMap::new(), warns_for: Span::ZERO },
+        )]),
         ..Inventory::default()
     };
     let mut sheet = Sheet::begin(Format::Csv, subject.columns(), Offset::default(), Vec::new()).unwrap();

@@ -52,7 +52,7 @@ fn one_of_each() -> Vec<Input> {
         Input::Request {
             at,
             origin,
-            request: Request::Select { terminal, action, reason: "maintenance, 检修".into() },
+            request: Request::Select { terminal, action, qualifier: None, reason: "maintenance, 检修".into() },
         },
         tick(5),
     ]

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use headroom_rules::local_control::Remote;
-use headroom_rules::model::{PointKind, Power, Quality, Reading, RoundNo, SwitchPosition, Timestamp};
-use headroom_rules::orders::Action;
+use headroom_rules::model::{PointKind, Power, Quality, Reading, RoundNo, Span, SwitchPosition, Timestamp};
+use headroom_rules::orders::{Action, Qualifier};
 use serde::Deserialize;
 
 use crate::iec104::asdu::Bcr;
@@ -145,6 +145,8 @@ struct RawCommands {
     cap: Option<CapCommand>,
     #[serde(default)]
     with_time: bool,
+    #[serde(default)]
+    warning_min: u8,
 }
 
 #[derive(Deserialize)]
@@ -155,6 +157,12 @@ struct RawRound {
     #[serde(rename = "type", default)]
     wire: CommandType,
     terms_ioa: Option<u32>,
+    #[serde(default)]
+    trip_qualifier: Qualifier,
+    #[serde(default)]
+    restore_qualifier: Qualifier,
+    #[serde(default)]
+    qualifiers: Vec<Qualifier>,
 }
 
 /// The command that switches a round (IEC 60870-5-101, 7.3.2): ON closes, OFF opens.
@@ -166,6 +174,15 @@ pub enum CommandType {
     /// Double command, C_DC: DCS 2 closes (restore), DCS 1 opens (trip).
     #[default]
     Double,
+}
+
+/// What the commands of a round say of its output.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Qualifiers {
+    trip: Qualifier,
+    restore: Qualifier,
+    /// What an order may say instead.
+    others: Vec<Qualifier>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -190,6 +207,8 @@ pub enum ProfileError {
     Scale { scale: f64, what: String },
     #[error("point map: clock.offset_minutes = {offset_minutes}: wanted -840 to 840")]
     Clock { offset_minutes: i16 },
+    #[error("point map: commands.warning_min = {minutes}: wanted 0 to {}", Profile::WARNING_MIN_MAX)]
+    Warning { minutes: u8 },
     #[error("point map: {point} cannot travel as {wire:?}")]
     Type { point: PointKind, wire: PointType },
 }
@@ -200,32 +219,40 @@ pub struct Profile {
     /// Sorted by address.
     points: Vec<PointEntry>,
     rounds: BTreeMap<RoundNo, RoundCommand>,
+    qualifiers: BTreeMap<RoundNo, Qualifiers>,
     /// Where a trip with its terms is commanded.
     terms: BTreeMap<u32, RoundNo>,
     cap: Option<CapCommand>,
     parameters: BTreeMap<u32, ShortParameter>,
     zone: Zone,
     timed_commands: bool,
+    warns_for: Span,
 }
 
 impl Profile {
+    /// Longest warning before a trip, min (Q/GDW 1376.1, AFN 05 F1: four bits).
+    pub const WARNING_MIN_MAX: u8 = 15;
+
     /// The map that Headroom ships, `profiles/standard.toml`.
     pub fn standard() -> Self {
         // A test holds the shipped file sound; a build with a broken one maps nothing rather than something wrong.
         Self::parse(include_str!("../profiles/standard.toml")).unwrap_or(Self {
             points: Vec::new(),
             rounds: BTreeMap::new(),
+            qualifiers: BTreeMap::new(),
             terms: BTreeMap::new(),
             cap: None,
             parameters: BTreeMap::new(),
             zone: Zone::UTC,
             timed_commands: false,
+            warns_for: Span::ZERO,
         })
     }
 
     /// From TOML: `[[points]]` with `point`, `ioa`, `type`, `scale`; `[[commands.rounds]]` with `round`, `ioa`,
-    /// `type` ("double" unless set), `terms_ioa`; `[[parameters]]` with `parameter`, `ioa`; `commands.cap` with `ioa`, `scale`, `type` ("float" unless set);
-    /// `commands.with_time`; `clock` with `offset_minutes` and `summer_time`.
+    /// `type` ("double" unless set), `terms_ioa`, `trip_qualifier` and `restore_qualifier` ("none" unless set), `qualifiers` (others
+    /// that an order may name); `[[parameters]]` with `parameter`, `ioa`; `commands.cap` with `ioa`, `scale`, `type` ("float" unless
+    /// set); `commands.with_time`; `commands.warning_min`; `clock` with `offset_minutes` and `summer_time`.
     ///
     /// # Errors
     /// The file is refused whole for an unknown key, an address out of range or used twice, a point mapped twice, a
@@ -267,9 +294,11 @@ impl Profile {
                 return Err(ProfileError::Type { point: entry.kind, wire: entry.wire });
             }
         }
-        let mut rounds = BTreeMap::new();
+        let (mut rounds, mut qualifiers) = (BTreeMap::new(), BTreeMap::new());
         let mut terms = BTreeMap::new();
-        for RawRound { round, ioa, wire, terms_ioa } in commands.rounds {
+        for raw in commands.rounds {
+            let RawRound { round, ioa, wire, terms_ioa, trip_qualifier, restore_qualifier, qualifiers: others } = raw;
+            qualifiers.insert(round, Qualifiers { trip: trip_qualifier, restore: restore_qualifier, others });
             let what = format!("the command of round {round}");
             take(ioa, what.clone())?;
             if let Some(ioa) = terms_ioa {
@@ -295,13 +324,19 @@ impl Profile {
             }
             parameters.insert(ioa, parameter);
         }
+        if commands.warning_min > Self::WARNING_MIN_MAX {
+            return Err(ProfileError::Warning { minutes: commands.warning_min });
+        }
+        let warns_for = Span::from_s(i64::from(commands.warning_min) * 60);
         let RawClock { offset_minutes, summer_time } = clock;
         if offset_minutes.unsigned_abs() > Zone::OFFSET_MAX.unsigned_abs() {
             return Err(ProfileError::Clock { offset_minutes });
         }
         points.sort_by_key(|entry| entry.ioa);
         let zone = Zone { offset_minutes, summer_time };
-        Ok(Self { points, rounds, terms, cap: commands.cap, parameters, zone, timed_commands: commands.with_time })
+        let timed_commands = commands.with_time;
+        let cap = commands.cap;
+        Ok(Self { points, rounds, qualifiers, terms, cap, parameters, zone, timed_commands, warns_for })
     }
 
     /// The clock of the terminal's time tags.
@@ -312,6 +347,26 @@ impl Profile {
     /// Whether commands carry the time of their sending, for terminals that refuse late ones.
     pub const fn timed_commands(&self) -> bool {
         self.timed_commands
+    }
+
+    /// How long the terminal warns its customer before it carries out a trip, where its parameters do not say so.
+    pub const fn warns_for(&self) -> Span {
+        self.warns_for
+    }
+
+    /// What a command says of the output: what its order wants, or else what the map says of the round. None where the order
+    /// wants what the map does not allow there.
+    pub fn qualifier(&self, action: Action, wanted: Option<Qualifier>) -> Option<Qualifier> {
+        let none = Qualifiers::default();
+        let of = action.round().and_then(|round| self.qualifiers.get(&round)).unwrap_or(&none);
+        let usual = match action {
+            Action::Trip { .. } => of.trip,
+            Action::Restore { .. } => of.restore,
+            // QL of a set point is another matter.
+            Action::SetCap { .. } => Qualifier::None,
+        };
+        let wanted = wanted.unwrap_or(usual);
+        (wanted == usual || of.others.contains(&wanted)).then_some(wanted)
     }
 
     /// All points, sorted by address.
@@ -587,6 +642,29 @@ mod tests {
         assert_eq!(profile.action(7, CommandValue::Double(false)), None);
         assert_eq!(profile.action(8, CommandValue::Single(false)), None);
         assert!(Profile::parse(&text.replace("single", "float")).is_err());
+    }
+
+    #[test]
+    fn a_round_says_what_its_output_does_and_what_else_an_order_may_say() {
+        let text = "points = []\n[commands]\nwarning_min = 5\n[[commands.rounds]]\nround = 1\nioa = 7\n\
+                    trip_qualifier = \"short\"\nrestore_qualifier = \"persistent\"\nqualifiers = [\"long\"]\n\
+                    [[commands.rounds]]\nround = 2\nioa = 8\n";
+        let profile = Profile::parse(text).unwrap();
+        let [one, two] = [RoundNo::ALL[0], RoundNo::ALL[1]];
+        let (trip, restore) = (Action::Trip { round: one }, Action::Restore { round: one });
+        assert_eq!(profile.qualifier(trip, None), Some(Qualifier::Short));
+        assert_eq!(profile.qualifier(restore, None), Some(Qualifier::Persistent));
+        assert_eq!(profile.qualifier(trip, Some(Qualifier::Long)), Some(Qualifier::Long));
+        assert_eq!(profile.qualifier(trip, Some(Qualifier::Persistent)), None, "that is for the return");
+        assert_eq!(profile.qualifier(Action::Trip { round: two }, None), Some(Qualifier::None));
+        assert_eq!(profile.qualifier(Action::Trip { round: two }, Some(Qualifier::Short)), None);
+        let cap = Action::SetCap { cap: Power::ZERO };
+        assert_eq!(profile.qualifier(cap, None), Some(Qualifier::None));
+        assert_eq!(profile.qualifier(cap, Some(Qualifier::Short)), None);
+        assert_eq!(profile.warns_for(), Span::from_s(300));
+        let said = Profile::parse(&text.replace("min = 5", "min = 16")).unwrap_err().to_string();
+        assert_eq!(said, "point map: commands.warning_min = 16: wanted 0 to 15");
+        assert!(Profile::parse(&text.replace("[\"long\"]", "[\"brief\"]")).is_err());
     }
 
     #[test]

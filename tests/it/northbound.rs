@@ -84,7 +84,10 @@ impl Dispatch {
 
     async fn command(&mut self, id: u64, step: Step, kw: f32) -> Outcome {
         let (value, expires_in) = (CommandValue::SetFloat(kw), Duration::from_secs(60));
-        self.commands.send(Command { id, common_address: 7, ioa: 6_001, value, step, expires_in }).await.unwrap();
+        self.commands
+            .send(Command { id, common_address: 7, ioa: 6_001, value, qualifier: 0, step, expires_in })
+            .await
+            .unwrap();
         self.outcome(id).await
     }
 }

@@ -108,7 +108,15 @@ async fn a_link_reads_and_switches_a_station_of_lib60870() {
 
     let action = Action::Trip { round: RoundNo::ALL[0] };
     let (ioa, value) = profile.command_address(action).unwrap();
-    let command = |step| Command { id: 9, common_address: 47, ioa, value, step, expires_in: Duration::from_secs(30) };
+    let command = |step| Command {
+        id: 9,
+        common_address: 47,
+        ioa,
+        value,
+        qualifier: 0,
+        step,
+        expires_in: Duration::from_secs(30),
+    };
     commands.send(command(Step::Select)).await.unwrap();
     hear(&mut heard, "the check-back", confirmed(9, Step::Select)).await;
     commands.send(command(Step::Execute)).await.unwrap();

@@ -171,8 +171,9 @@ impl Engine {
         self.ledger.set_feeder(id, feeder);
         self.move_order(id, OrderState::Selecting, String::new(), out);
         let Some(order) = self.ledger.get_open(id) else { return };
-        let Order { terminal, action, expires_at, .. } = *order;
-        out.push(Output::Command(Command { order: id, terminal, action, step: Step::Select, expires_at }));
+        let Order { terminal, action, qualifier, expires_at, .. } = *order;
+        let step = Step::Select;
+        out.push(Output::Command(Command { order: id, terminal, action, qualifier, step, expires_at }));
     }
 
     /// An order changes its state: whether it still holds a select, or a place among those that wait.

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::flow::Gate;
 use super::{Engine, Holder, Shed, Stuck};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
-use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
+use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step, Wish};
 use crate::output::Output;
 use crate::view::View;
 
@@ -33,6 +33,9 @@ pub(super) struct Open {
     pub(super) order: Order,
     selected_at: Option<Timestamp>,
     executed_at: Option<Timestamp>,
+    /// How long its terminal warns its customer before it trips, as known when the execute went out.
+    #[serde(default)]
+    warns_for: Span,
     /// When the point was last asked for.
     read_at: Option<Timestamp>,
     readings: u8,
@@ -43,6 +46,13 @@ pub(super) struct Open {
     /// The feeder whose bounds its select counts against.
     #[serde(default)]
     feeder: Option<NodeId>,
+}
+
+impl Open {
+    /// How long after its execute the point may still show what was before.
+    fn effect_within(&self) -> Span {
+        self.warns_for + EFFECT_WITHIN
+    }
 }
 
 /// A rule's order that is final, until the rule has drawn its conclusions.
@@ -164,12 +174,13 @@ impl Engine {
     pub(super) fn issue(
         &mut self,
         terminal: TerminalId,
-        action: Action,
+        wish: impl Into<Wish>,
         issuer: Issuer,
         reason: String,
         expected: Option<Power>,
         out: &mut Vec<Output>,
     ) -> OrderId {
+        let Wish { action, qualifier } = wish.into();
         if let Some(round) = action.round() {
             self.promised.end(terminal, round);
         }
@@ -180,6 +191,7 @@ impl Engine {
             id,
             terminal,
             action,
+            qualifier,
             issuer,
             reason,
             state: OrderState::Approved,
@@ -198,6 +210,7 @@ impl Engine {
             order,
             selected_at: None,
             executed_at: None,
+            warns_for: Span::ZERO,
             read_at: None,
             readings: 0,
             expected,
@@ -344,7 +357,7 @@ impl Engine {
         let Some(open) = self.ledger.open.get(&id).filter(|open| open.order.state == OrderState::Selected) else {
             return;
         };
-        let Order { terminal, action, expires_at, .. } = open.order;
+        let Order { terminal, action, qualifier, expires_at, .. } = open.order;
         if self.now >= expires_at || open.selected_at.is_none_or(|at| self.now.since(at) >= self.policy.select_timeout)
         {
             self.withdraw(id, OrderState::Expired, "ran out of time before its execute".into(), out);
@@ -364,12 +377,15 @@ impl Engine {
             };
             self.effects.expect(id, terminal, round, change);
         }
+        let warns_for = self.warns_for(terminal, action);
         if let Some(open) = self.ledger.open.get_mut(&id) {
             open.executed_at = Some(self.now);
+            open.warns_for = warns_for;
             open.order.power_before = power;
         }
         self.move_order(id, OrderState::Executing, String::new(), out);
-        out.push(Output::Command(Command { order: id, terminal, action, step: Step::Execute, expires_at }));
+        let step = Step::Execute;
+        out.push(Output::Command(Command { order: id, terminal, action, qualifier, step, expires_at }));
     }
 
     /// Why an order is not selected or executed any more, and how it ends then: things may have changed since it was wanted or
@@ -401,12 +417,13 @@ impl Engine {
     /// Ends an order before its execute, and tells the terminal so where it may hold a select.
     pub(super) fn withdraw(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
         let Some(open) = self.ledger.open.get(&id) else { return };
-        let Order { terminal, action, .. } = open.order;
+        let Order { terminal, action, qualifier, .. } = open.order;
         let sent = open.order.state != OrderState::Approved;
         self.end_order(id, state, detail, out);
         if sent && self.grid.posts.get(&terminal).is_some_and(|post| post.link_up) {
             let expires_at = self.now.after(READ_AGAIN);
-            out.push(Output::Command(Command { order: id, terminal, action, step: Step::Cancel, expires_at }));
+            let step = Step::Cancel;
+            out.push(Output::Command(Command { order: id, terminal, action, qualifier, step, expires_at }));
         }
     }
 
@@ -442,7 +459,11 @@ impl Engine {
                 self.end_order(id, state, format!("not sent: {why}"), out);
             }
             (OrderState::Executing, Outcome::Confirmed(Step::Execute) | Outcome::Terminated) => {
-                self.move_order(id, OrderState::Executed, String::new(), out);
+                let detail = match open.warns_for {
+                    Span::ZERO => String::new(),
+                    warns_for => format!("the terminal warns its customer for {} min", warns_for.s() / 60),
+                };
+                self.move_order(id, OrderState::Executed, detail, out);
                 self.confirm_if_shown(id, out);
             }
             (OrderState::Executing, Outcome::Refused { step: Step::Execute, cause }) => {
@@ -480,13 +501,14 @@ impl Engine {
 
     fn read_back(&mut self, id: OrderId, out: &mut Vec<Output>) {
         let Some(open) = self.ledger.open.get_mut(&id) else { return };
-        let Order { terminal, action, .. } = open.order;
+        let Order { terminal, action, qualifier, .. } = open.order;
         if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
             return;
         }
         open.read_at = Some(self.now);
         let expires_at = self.now.after(self.policy.order_expiry);
-        out.push(Output::Command(Command { order: id, terminal, action, step: Step::ReadBack, expires_at }));
+        let step = Step::ReadBack;
+        out.push(Output::Command(Command { order: id, terminal, action, qualifier, step, expires_at }));
     }
 
     /// The link is up again: what is unknown there is read.
@@ -615,7 +637,7 @@ impl Engine {
     /// The terminal has told all its points: what they say of an order that is executed or unknown.
     fn judge(&mut self, id: OrderId, out: &mut Vec<Output>) {
         let Some(open) = self.ledger.open.get(&id) else { return };
-        let waited = open.executed_at.is_none_or(|at| self.now.since(at) >= EFFECT_WITHIN);
+        let waited = open.executed_at.is_none_or(|at| self.now.since(at) >= open.effect_within());
         let tired = open.readings >= READINGS_MAX;
         let subject = match open.order.action {
             Action::SetCap { .. } => "cap",
@@ -659,7 +681,7 @@ impl Engine {
                     // The link answers for every command; this is for an answer that was lost on the way here.
                     OrderState::Executing if passed(open.executed_at, self.policy.order_expiry) => Due::Lost,
                     OrderState::Executed
-                        if passed(open.executed_at, EFFECT_WITHIN) && passed(open.read_at, READ_AGAIN) =>
+                        if passed(open.executed_at, open.effect_within()) && passed(open.read_at, READ_AGAIN) =>
                     {
                         Due::ReadBack
                     }

@@ -13,7 +13,8 @@ use super::Engine;
 use super::requests::Granted;
 use crate::input::Origin;
 use crate::local_control::Parameters;
-use crate::model::{Power, TerminalId};
+use crate::model::{Power, Span, TerminalId};
+use crate::orders::Action;
 use crate::output::{AlarmCause, Output, Refusal, Reply};
 use crate::view::TerminalParameters;
 
@@ -83,6 +84,21 @@ impl Engine {
                 format!("floor_kw = {}: wanted at least the customer's safety floor of {floor}", parameters.floor_kw);
             Refusal::ParameterOutOfRange { terminal, why }
         })
+    }
+
+    /// How long a terminal warns its customer before it carries out a trip: the longest of what was read of its parameters and
+    /// of what it shall have, or else what its point map says.
+    pub(super) fn warns_for(&self, terminal: TerminalId, action: Action) -> Span {
+        if !matches!(action, Action::Trip { .. }) {
+            return Span::ZERO;
+        }
+        let page = self.parameters.of(terminal);
+        let known = page.into_iter().flat_map(|page| [&page.read, &page.wanted]).flatten();
+        let minutes = known.map(|parameters| parameters.remote.warning_min).max();
+        minutes.map_or_else(
+            || self.grid.inventory.terminals.get(&terminal).map_or(Span::ZERO, |it| it.warns_for),
+            |minutes| Span::from_s(i64::from(minutes) * 60),
+        )
     }
 
     /// What came of reading a terminal's parameters back, or of sending them.

@@ -4,7 +4,7 @@ use super::Engine;
 use super::cold_load::percent;
 use crate::input::{Origin, Request};
 use crate::model::{NodeId, Power, RoundNo, TerminalId};
-use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
+use crate::orders::{Action, Issuer, Order, OrderId, OrderState, Wish};
 use crate::output::{AlarmId, Audit, Output, Refusal, Reply};
 use crate::policy::LimitRule;
 
@@ -19,11 +19,14 @@ pub(super) struct Granted {
 impl Engine {
     pub(super) fn on_request(&mut self, origin: &Origin, request: &Request, out: &mut Vec<Output>) {
         let (action, object, result) = match request {
-            Request::Select { terminal, action, reason } => (
-                format!("select: {action}{}{reason}", if reason.is_empty() { "" } else { ": " }),
-                terminal.to_string(),
-                self.select(origin, *terminal, *action, reason, out),
-            ),
+            Request::Select { terminal, action, qualifier, reason } => {
+                let wish = Wish { action: *action, qualifier: *qualifier };
+                (
+                    format!("select: {wish}{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                    terminal.to_string(),
+                    self.select(origin, *terminal, wish, reason, out),
+                )
+            }
             Request::Execute { order } => {
                 ("execute".into(), order.to_string(), self.execute_asked(origin, *order, out))
             }
@@ -120,10 +123,11 @@ impl Engine {
         &mut self,
         origin: &Origin,
         terminal: TerminalId,
-        action: Action,
+        wish: Wish,
         reason: &str,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
+        let action = wish.action;
         let inventory = self.grid.inventory.terminals.get(&terminal).ok_or(Refusal::UnknownTerminal { terminal })?;
         if let Some(round) = action.round()
             && !inventory.rounds.contains_key(&round)
@@ -136,7 +140,7 @@ impl Engine {
         }
         let position = action.round().and_then(|round| self.grid.position(terminal, round, self.now));
         let issuer = Issuer::Operator { name: origin.operator.clone() };
-        let id = self.issue(terminal, action, issuer, reason.to_owned(), None, out);
+        let id = self.issue(terminal, wish, issuer, reason.to_owned(), None, out);
         Ok(Granted {
             reply: Reply::Order { order: id },
             object: format!("{terminal} {id}"),

@@ -122,7 +122,6 @@ pub struct LocalControl {
     /// For the down-float, over its own window.
     present: Demand,
     capping: Capping,
-    measuring: Vec<Measuring>,
     opening: BTreeMap<RoundNo, Timestamp>,
     guaranteed: bool,
     guarantee_told: bool,
@@ -143,7 +142,6 @@ impl LocalControl {
             last_seen: None,
             present,
             capping,
-            measuring: Vec::new(),
             opening: BTreeMap::new(),
             guaranteed: false,
             guarantee_told: false,
@@ -236,11 +234,11 @@ impl LocalControl {
 
     /// The clock was put right by `by`: what runs goes on for as long as it would have.
     pub fn clock_set(&mut self, by: Span) {
-        let State { guarantee_since, heard_at, float_since, announced, until, .. } = &mut self.state;
+        let State { guarantee_since, heard_at, float_since, announced, until, measuring, .. } = &mut self.state;
         let times = [guarantee_since, heard_at, float_since].into_iter().flatten();
         let times = times.chain(announced.iter_mut().map(|announced| &mut announced.trips_at));
         let times = times.chain(until.iter_mut().map(|(_, until)| until));
-        let times = times.chain(self.measuring.iter_mut().map(|trip| &mut trip.at));
+        let times = times.chain(measuring.iter_mut().map(|trip| &mut trip.at));
         let times = times.chain(self.opening.values_mut()).chain([&mut self.powered_at]).chain(&mut self.last_seen);
         times.for_each(|time| *time = time.after(by));
         self.capping.clock_set(by);
@@ -281,7 +279,7 @@ impl LocalControl {
     fn trip(&mut self, seen: &Seen, round: RoundNo, holder: Holder, measuring: Measuring, acts: &mut Vec<Act>) {
         self.opening.insert(round, seen.now);
         self.state.hold(round, holder);
-        self.measuring.push(measuring);
+        self.state.measuring.push(measuring);
         self.revision += 1;
         acts.push(Act::Trip(round));
     }

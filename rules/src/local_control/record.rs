@@ -146,7 +146,7 @@ impl Record {
 }
 
 /// A trip whose effect is still to be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Measuring {
     pub(super) at: Timestamp,
     pub(super) function: Function,
@@ -165,9 +165,11 @@ impl Measuring {
 }
 
 impl LocalControl {
-    /// Completes the records whose time has come.
+    /// Completes the records whose time has come. One whose time came while there was no power is completed with the first
+    /// measurement after it.
     pub(super) fn measure(&mut self, seen: &Seen, acts: &mut Vec<Act>) {
-        self.measuring.retain_mut(|trip| {
+        let before = acts.len();
+        self.state.measuring.retain_mut(|trip| {
             let since = seen.now.since(trip.at);
             if since >= MEASURED_AFTER && trip.after.is_none() {
                 trip.after = Some(seen.power);
@@ -181,5 +183,7 @@ impl LocalControl {
             acts.push(Act::Record(Record::Control { at, function, round, set_point, before, after, frozen }));
             false
         });
+        // Told once, also over a restart.
+        self.revision += u64::from(acts.len() > before);
     }
 }

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::record::Measuring;
 use crate::model::{Energy, Power, RoundNo, Timestamp};
 
 /// Numbers of purchases kept one by one.
@@ -38,6 +39,8 @@ pub struct State {
     pub(super) announced: Vec<Announced>,
     /// Rounds that the centre tripped for a time, with its end.
     pub(super) until: Vec<(RoundNo, Timestamp)>,
+    /// Trips whose effect is still to be measured.
+    pub(super) measuring: Vec<Measuring>,
     pub(super) register: Option<Energy>,
     pub(super) month: Option<i64>,
     pub(super) month_used: Energy,

@@ -425,6 +425,31 @@ fn after_a_restart_guarantee_holds_and_known_purchases_are_what_they_were() {
 }
 
 #[test]
+fn a_record_that_is_being_measured_is_kept_over_a_restart_and_told_once() {
+    let mut bench = Bench::new(INSTALLED, Parameters::default());
+    bench.remote(1, 0, 0).unwrap();
+    let restart = |bench: &mut Bench| {
+        let state = serde_json::from_str(&serde_json::to_string(bench.control.state()).unwrap()).unwrap();
+        bench.control = LocalControl::new(INSTALLED, Parameters::default(), state, bench.now);
+    };
+    bench.run(MIN);
+    restart(&mut bench);
+    assert_eq!(records(&bench.run(50)), []);
+    let revision = bench.control.revision();
+    let log = records(&bench.run(20));
+    let [Record::Control { function: Function::Remote, before, after, .. }] = log[..] else { panic!("{log:?}") };
+    assert_eq!((before, after), (kw(140), kw(100)));
+    assert!(bench.control.revision() > revision, "a restart is to know that it was told");
+    restart(&mut bench);
+    assert_eq!(records(&bench.run(300)), []);
+    // Two minutes that passed without power: the first measurement after it.
+    bench.remote(2, 0, 0).unwrap();
+    restart(&mut bench);
+    bench.now = bench.now.after(Span::from_s(HOUR));
+    assert_eq!(records(&bench.run(0)).len(), 1);
+}
+
+#[test]
 fn a_clock_that_is_set_shortens_no_lock_and_no_guarantee_and_the_warning_goes_on() {
     let guarantee = Guarantee { on: true, half_h: 1, automatic_after_h: 0 };
     let mut bench = Bench::new(INSTALLED, Parameters { guarantee, trip_lock_min: 5, ..Parameters::default() });

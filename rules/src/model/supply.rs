@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::{CustomerId, NodeId, Power, RoundNo, TerminalId};
+use super::{CustomerId, NodeId, Power, RoundNo, Span, TerminalId};
 
 /// What a node of the supply tree is. Ordered from the top down: a node's parent is always of an earlier kind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -113,6 +113,10 @@ pub struct Terminal {
     pub customer: Option<CustomerId>,
     /// Its rounds; empty for one that only measures.
     pub rounds: BTreeMap<RoundNo, Round>,
+    /// How long it warns its customer before it carries out a trip, by its point map. What is known of its parameters says
+    /// it better.
+    #[serde(default)]
+    pub warns_for: Span,
 }
 
 /// The whole supply tree. Build it with [`Inventory::check`] or not at all.
@@ -262,12 +266,13 @@ mod tests {
                 },
             )]),
             terminals: BTreeMap::from([
-                ("H".parse().unwrap(), Terminal { customer: None, rounds: BTreeMap::new() }),
+                ("H".parse().unwrap(), Terminal { customer: None, rounds: BTreeMap::new(), warns_for: Span::ZERO }),
                 (
                     "T".parse().unwrap(),
                     Terminal {
                         customer: Some("C".parse().unwrap()),
                         rounds: BTreeMap::from([(RoundNo::ALL[0], Round { name: "r".into() })]),
+                        warns_for: Span::ZERO,
                     },
                 ),
             ]),

@@ -294,7 +294,7 @@ impl<'a> Telling<'a> {
 
     /// A command reaches its terminal, or does not.
     fn arrive(&mut self, command: Command) {
-        let Command { order, terminal, action, step, expires_at } = command;
+        let Command { order, terminal, action, step, expires_at, .. } = command;
         let not_sent = |why| Outcome::NotSent { step, why };
         let outcome = if self.now >= expires_at {
             not_sent(NotSent::Expired)
@@ -359,7 +359,7 @@ impl<'a> Telling<'a> {
                     Switching::Trip => Action::Trip { round: *round },
                     Switching::Restore => Action::Restore { round: *round },
                 };
-                let request = Request::Select { terminal: *terminal, action, reason: String::new() };
+                let request = Request::Select { terminal: *terminal, action, qualifier: None, reason: String::new() };
                 self.ask(by, &format!("selects {terminal} to {action}"), request);
             }
             Act::Execute { by, terminal } => {

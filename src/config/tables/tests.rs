@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::model::{
-    Customer, Inventory, Node, NodeKind, Power, PriorityClass, Round, RoundNo, Terminal, TerminalId,
+    Customer, Inventory, Node, NodeKind, Power, PriorityClass, Round, RoundNo, Span, Terminal, TerminalId,
 };
 use headroom_terminals::iec104::access::registration::Registration;
 use insta::assert_snapshot;
@@ -90,7 +90,7 @@ prop_compose! {
             let supplied_by = "F".parse().unwrap();
             customers.insert(customer, Customer { name, supplied_by, contract, guaranteed, safety_floor: floor, priority });
             let rounds = RoundNo::ALL.into_iter().take(rounds).map(|no| (no, Round { name: round.clone() })).collect();
-            terminals.insert(terminal, Terminal { customer: Some(customer), rounds });
+            terminals.insert(terminal, Terminal { customer: Some(customer), rounds, warns_for: Span::ZERO });
             let tls = tls.then(|| vec!["name:t.example".parse().unwrap(), format!("sha256:{}", "ab".repeat(32)).parse().unwrap()]);
             fleet.links.push(LinkEntry { terminal, reached, tls, common_address, profile: STANDARD_PROFILE.to_owned() });
         }

@@ -349,6 +349,7 @@ fn a_cap_that_is_no_number_is_not_sent() {
         let wanted = cap.map(|w| Request::Select {
             terminal: "T2".parse().unwrap(),
             action: Action::SetCap { cap: Power::new(w) },
+            qualifier: None,
             reason: String::new(),
         });
         assert_eq!(asks(&effects), wanted.iter().collect::<Vec<_>>(), "{typed}");

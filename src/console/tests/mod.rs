@@ -119,6 +119,7 @@ fn order(id: u64, state: OrderState, detail: &str) -> Order {
         id: OrderId(id),
         terminal: "T2".parse().unwrap(),
         action: Action::Trip { round: RoundNo::ALL[0] },
+        qualifier: None,
         issuer: Issuer::Operator { name: "wang".into() },
         reason: "maintenance".into(),
         state,

@@ -206,7 +206,7 @@ fn waits<'a>(state: &'a State, order: &Order) -> Option<&'a str> {
 
 /// An order in full.
 pub(super) fn order_text(order: &Order) -> Vec<String> {
-    let mut lines = vec![format!("{} {}: {}, by {}", order.id, order.terminal, order.action, order.issuer)];
+    let mut lines = vec![format!("{} {}: {}, by {}", order.id, order.terminal, order.wish(), order.issuer)];
     if !order.reason.is_empty() {
         lines.push(format!("why: {}", order.reason));
     }

@@ -142,7 +142,7 @@ fn what_a_person_trips_is_off_in_both_and_is_taken_off_once() {
     let terminal = "T1".parse().unwrap();
     let action = Action::Trip { round: RoundNo::ALL[0] };
     let inputs = journal_with(150, |s| match s {
-        20 => Some(Request::Select { terminal, action, reason: String::new() }),
+        20 => Some(Request::Select { terminal, action, qualifier: None, reason: String::new() }),
         25 => Some(Request::Execute { order: OrderId(1) }),
         _ => None,
     });

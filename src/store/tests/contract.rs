@@ -532,6 +532,7 @@ async fn orders_alarms_and_events_are_filtered_by_time_and_by_whom_they_are_abou
             id: OrderId(id),
             terminal: format!("T-{}", id % 2).parse().unwrap(),
             action: Action::Trip { round: 1.try_into().unwrap() },
+            qualifier: None,
             issuer: Issuer::Operator { name: "wang".into() },
             reason: String::new(),
             state,

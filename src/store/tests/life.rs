@@ -101,6 +101,7 @@ fn outputs(n: i64) -> Vec<Output> {
         id: OrderId(number + 1),
         terminal: format!("T-{}", n % 2 + 1).parse().unwrap(),
         action,
+        qualifier: None,
         issuer: Issuer::Operator { name: "wang".into() },
         reason: "by hand; lunch".into(),
         state: OrderState::Confirmed,

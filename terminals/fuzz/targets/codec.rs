@@ -35,12 +35,20 @@ fn message(raw: &[u8]) {
         let sent = command.sent;
         let _ = command.too_old(Timestamp::new(0), Zone::UTC, std::time::Duration::from_secs(1));
         if let Some(value) = command.value {
-            let again = asdu::command(asdu.common_address, command.ioa, value, command.select, asdu.cause, sent);
+            let again = asdu::command(
+                asdu.common_address,
+                command.ioa,
+                value,
+                command.qualifier,
+                command.select,
+                asdu.cause,
+                sent,
+            );
             assert_eq!(again.first(), Some(&asdu.type_id));
             let read = Asdu::parse(&again).expect("what is encoded is understood").command().expect("a command");
             assert_eq!(
-                (read.ioa, read.value, read.select, read.sent),
-                (command.ioa, Some(value), command.select, sent)
+                (read.ioa, read.value, read.qualifier, read.select, read.sent),
+                (command.ioa, Some(value), command.qualifier, command.select, sent)
             );
         }
     }

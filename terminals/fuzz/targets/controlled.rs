@@ -198,7 +198,7 @@ impl Run {
                 });
                 let cause = [6, 6, 6, 8][usize::from(cause & 3)];
                 let ioa = 8 + u32::from(ioa & 3);
-                let mut command = asdu::command(1, ioa, value, select, cause, sent);
+                let mut command = asdu::command(1, ioa, value, 0, select, cause, sent);
                 command[3] = originator & 1;
                 if qualifier & 3 == 1
                     && sent.is_none()

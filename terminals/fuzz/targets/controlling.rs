@@ -170,7 +170,8 @@ impl Run {
         let expires_in = Duration::from_millis(u64::from(expires));
         // An order has one point; a point is wanted by several orders.
         let (id, ioa) = (u64::from(id & 7), u32::from(id & 3));
-        let outputs = self.centre.submit(self.now, Command { id, common_address: 1, ioa, value, step, expires_in });
+        let outputs =
+            self.centre.submit(self.now, Command { id, common_address: 1, ioa, value, qualifier: 0, step, expires_in });
         self.take(outputs);
     }
 
@@ -316,6 +317,7 @@ fuzz_target!(|case: Case| {
         common_address: 1,
         ioa: 1,
         value: CommandValue::Single(true),
+        qualifier: 0,
         step: Step::Select,
         expires_in: Duration::from_secs(1),
     };

@@ -2,6 +2,7 @@
 
 use headroom_rules::local_control::{Act, Forbidden, Function, Parameters, Record, Remote, Seen, State};
 use headroom_rules::model::{ControlField, PointKind, Power, Quality, RoundNo, SwitchPosition, Timestamp};
+use headroom_rules::orders::Qualifier;
 use serde::{Deserialize, Serialize};
 
 use super::{Agent, Sample, Site};
@@ -97,7 +98,9 @@ impl<S: Site> Agent<S> {
         for act in acts {
             match act {
                 Act::Trip(round) => {
-                    self.site.switch(round, false);
+                    // Whatever function trips it: what a remote trip said counts for the first opening alone.
+                    let output = std::mem::take(&mut self.output[usize::from(round.get() - 1)]);
+                    self.drive(round, false, output);
                     self.site.notify(&Notice::Tripped(round));
                 }
                 Act::Permit(round) => self.site.notify(&Notice::Permitted(round)),
@@ -108,6 +111,15 @@ impl<S: Site> Agent<S> {
                 Act::Show(text) => self.site.notify(&Notice::Text(text)),
                 Act::Record(record) => self.tell_record(out, record),
             }
+        }
+    }
+
+    /// Drives a round's output: by a pulse, or for good.
+    pub(super) fn drive(&mut self, round: RoundNo, closed: bool, output: Qualifier) {
+        match output {
+            Qualifier::None | Qualifier::Persistent => self.site.switch(round, closed),
+            Qualifier::Short => self.site.pulse(round, closed, self.settings.short_pulse),
+            Qualifier::Long => self.site.pulse(round, closed, self.settings.long_pulse),
         }
     }
 

@@ -11,7 +11,7 @@ use headroom_rules::local_control::{Installed, LocalControl, Parameters, State};
 use headroom_rules::model::{
     Current, Energy, PointKind, Power, Quality, RoundNo, Span, SwitchPosition, Timestamp, Voltage,
 };
-use headroom_rules::orders::{Action, Step};
+use headroom_rules::orders::{Action, Qualifier, Step};
 
 use crate::iec104::asdu::causes;
 use crate::iec104::controlled::Parameter;
@@ -80,6 +80,10 @@ pub trait Site: Send + 'static {
     fn now(&self) -> Timestamp;
     /// Drives a round's switch. Whether it moved shows in the samples that follow.
     fn switch(&mut self, round: RoundNo, closed: bool);
+    /// Drives a round's switch by a pulse: the output returns after so long, the switch stays where it went.
+    fn pulse(&mut self, round: RoundNo, closed: bool, _length: Span) {
+        self.switch(round, closed);
+    }
     /// Tells the customer.
     fn notify(&mut self, _notice: &Notice) {}
     /// What [`Self::keep`] was given last, before the terminal restarted.
@@ -124,6 +128,8 @@ pub struct Agent<S> {
     power_reported_at: Timestamp,
     /// Rounds that a remote command drove and whose change has not been reported yet.
     driven: [bool; 8],
+    /// What the last remote trip of a round says of its output, until it is made.
+    output: [Qualifier; 8],
     /// The cap changed and has not been reported yet.
     cap_changed: bool,
     supplied: bool,
@@ -163,6 +169,7 @@ impl<S: Site> Agent<S> {
             reported: None,
             power_reported_at: started,
             driven: [false; 8],
+            output: [Qualifier::None; 8],
             cap_changed: false,
             supplied: true,
             record: Record::default(),
@@ -459,7 +466,7 @@ impl<S: Site> Station for Agent<S> {
     }
 
     fn command(&mut self, command: StationCommand) -> CommandAnswer {
-        let StationCommand { ioa, value, step, .. } = command;
+        let StationCommand { ioa, value, step, qualifier, .. } = command;
         let sample = self.site.sample();
         let moves = matches!(step, Step::Select | Step::Execute);
         if let Some(parameter) = self.config.profile.parameter(ioa) {
@@ -480,6 +487,12 @@ impl<S: Site> Station for Agent<S> {
         {
             return CommandAnswer::UnknownObject;
         }
+        let of_output = match Qualifier::from_code(qualifier) {
+            // QL of a set point says nothing of an output.
+            _ if !value.is_switching() => Qualifier::None,
+            Some(of_output) => of_output,
+            None => return CommandAnswer::Refused,
+        };
         if moves && matches!(action, Action::Trip { round } if !self.may_trip(&sample, round)) {
             return CommandAnswer::Refused;
         }
@@ -492,6 +505,7 @@ impl<S: Site> Station for Agent<S> {
         match action {
             Action::Trip { round } => {
                 let terms = trip.map_or(self.control.parameters().remote, |(_, terms)| terms);
+                self.output[usize::from(round.get() - 1)] = of_output;
                 if self.trip(&sample, round, terms).is_err() {
                     return CommandAnswer::Refused;
                 }
@@ -502,7 +516,8 @@ impl<S: Site> Station for Agent<S> {
                 let mut told = Vec::new();
                 self.perform(acts, &mut told);
                 self.driven[usize::from(round.get() - 1)] = true;
-                self.site.switch(round, true);
+                self.output[usize::from(round.get() - 1)] = Qualifier::None;
+                self.drive(round, true, of_output);
             }
             Action::SetCap { cap } => {
                 self.control.set_cap(Some(cap));
@@ -576,9 +591,10 @@ impl<S: Site> Station for Agent<S> {
             }
         };
         let now = Station::now(self);
-        let Settings { report_every, deadband_percent, tariffs, control } = settings;
+        let Settings { report_every, deadband_percent, tariffs, short_pulse, long_pulse, control } = settings;
         (self.settings.report_every, self.settings.deadband_percent) = (report_every, deadband_percent);
         self.settings.tariffs = tariffs;
+        (self.settings.short_pulse, self.settings.long_pulse) = (short_pulse, long_pulse);
         if !self.set_parameters(control) {
             return false;
         }

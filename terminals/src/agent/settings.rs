@@ -1,4 +1,4 @@
-//! What the centre may set by a file: a text of TOML, `report_every_s`, `deadband_percent`, `tariffs`, and the parameters of
+//! What the centre may set by a file: a text of TOML, `report_every_s`, `deadband_percent`, `tariffs`, `short_ms`, `long_ms`, and the parameters of
 //! local control as the table `control`. What is not said stays as it is. The terminal keeps it over restarts, and gives back
 //! what is in force.
 
@@ -22,6 +22,10 @@ pub struct Settings {
     pub deadband_percent: i64,
     /// What the registers by tariff count when.
     pub tariffs: Tariffs,
+    /// A short pulse of an output, 10..=60000 ms.
+    pub short_pulse: Span,
+    /// A long one, likewise.
+    pub long_pulse: Span,
     /// Of local control.
     pub control: Parameters,
 }
@@ -63,6 +67,8 @@ struct Raw {
     deadband_percent: Option<i64>,
     /// See [`Tariffs::parse`].
     tariffs: Option<String>,
+    short_ms: Option<i64>,
+    long_ms: Option<i64>,
     control: Option<Parameters>,
 }
 
@@ -71,6 +77,8 @@ struct Text<'a> {
     report_every_s: i64,
     deadband_percent: i64,
     tariffs: String,
+    short_ms: i64,
+    long_ms: i64,
     control: &'a Parameters,
 }
 
@@ -80,12 +88,15 @@ struct Text<'a> {
 pub struct SettingsError(String);
 
 impl Settings {
-    /// As terminals come: a report each minute at least, a deadband of 1 %, the usual tariffs, no control.
+    /// As terminals come: a report each minute at least, a deadband of 1 %, the usual tariffs, pulses of 0.2 and of 1 s, no
+    /// control.
     pub fn usual() -> Self {
         Self {
             report_every: Span::from_s(60),
             deadband_percent: 1,
             tariffs: Tariffs::usual(),
+            short_pulse: Span::new(200),
+            long_pulse: Span::new(1_000),
             control: Parameters::default(),
         }
     }
@@ -102,6 +113,8 @@ impl Settings {
         if raw.report_every_s.is_none()
             && raw.deadband_percent.is_none()
             && raw.tariffs.is_none()
+            && raw.short_ms.is_none()
+            && raw.long_ms.is_none()
             && raw.control.is_none()
         {
             return Err(SettingsError("nothing is set".to_owned()));
@@ -123,6 +136,15 @@ impl Settings {
             let wanted = || SettingsError("tariffs: wanted 48 digits of 1 to 4, one for each half hour".to_owned());
             settings.tariffs = Tariffs::parse(&digits).ok_or_else(wanted)?;
         }
+        for (key, ms, pulse) in
+            [("short_ms", raw.short_ms, &mut settings.short_pulse), ("long_ms", raw.long_ms, &mut settings.long_pulse)]
+        {
+            let Some(ms) = ms else { continue };
+            if !(10..=60_000).contains(&ms) {
+                return Err(SettingsError(format!("{key} = {ms}: wanted 10 to 60000 ms")));
+            }
+            *pulse = Span::new(ms);
+        }
         if let Some(control) = raw.control {
             control.check().map_err(|error| SettingsError(format!("control.{error}")))?;
             settings.control = control;
@@ -132,11 +154,13 @@ impl Settings {
 
     /// All of them as a text of TOML, always the same for the same settings.
     pub fn text(&self) -> String {
-        let Self { report_every, deadband_percent, tariffs, control } = self;
+        let Self { report_every, deadband_percent, tariffs, short_pulse, long_pulse, control } = self;
         let text = Text {
             report_every_s: report_every.s(),
             deadband_percent: *deadband_percent,
             tariffs: tariffs.digits(),
+            short_ms: short_pulse.get(),
+            long_ms: long_pulse.get(),
             control,
         };
         // Whole numbers, texts and lists of them: there is nothing that TOML could not hold.

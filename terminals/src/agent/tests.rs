@@ -1,5 +1,7 @@
 use std::time::Instant;
 
+use headroom_rules::local_control::Remote;
+
 use super::*;
 use crate::iec104::apci::{self, Frame};
 use crate::iec104::asdu::Bcr;
@@ -13,6 +15,8 @@ const LINK: ConnectionId = ConnectionId(1);
 struct Bench {
     now: Timestamp,
     sample: Sample,
+    pulses: Vec<(u8, bool, i64)>,
+    kept: Option<String>,
 }
 
 impl Site for Bench {
@@ -25,6 +29,16 @@ impl Site for Bench {
     }
     fn now(&self) -> Timestamp {
         self.now
+    }
+    fn pulse(&mut self, round: RoundNo, closed: bool, length: Span) {
+        self.pulses.push((round.get(), closed, length.get()));
+        self.switch(round, closed);
+    }
+    fn kept(&mut self) -> Option<String> {
+        self.kept.clone()
+    }
+    fn keep(&mut self, text: &str) {
+        self.kept = Some(text.to_owned());
     }
     fn switch(&mut self, round: RoundNo, closed: bool) {
         let (position, power) = if closed { (SwitchPosition::Closed, 20) } else { (SwitchPosition::Open, 0) };
@@ -56,7 +70,8 @@ fn agent(guaranteed: bool) -> Agent<Bench> {
         floor: Power::from_kw(30),
         control: Parameters { warning_min: [1; 8], ..Parameters::default() },
     };
-    let mut agent = Agent::new(config, Bench { now: Timestamp::new(0), sample });
+    let site = Bench { now: Timestamp::new(0), sample, pulses: Vec::new(), kept: None };
+    let mut agent = Agent::new(config, site);
     agent.site_mut().now = Timestamp::new(600_000);
     agent.interrogated(&mut Vec::new());
     agent
@@ -379,4 +394,64 @@ fn a_counter_interrogation_tells_the_registers_by_tariff_of_the_periods_that_wer
         let text = format!("report_every_s = 60\ndeadband_percent = 1\ntariffs = \"{bad}\"\n");
         assert!(!agent.write_file(SETTINGS_FILE, text.as_bytes()), "{bad}");
     }
+}
+
+#[test]
+fn a_pulse_drives_the_output_for_as_long_as_the_settings_say_and_a_persistent_one_stays() {
+    let mut agent = agent(false);
+    let order = |on: bool, qualifier, step| StationCommand {
+        qualifier,
+        ..StationCommand::new(6001, CommandValue::Double(on), step)
+    };
+    assert!(agent.write_file(SETTINGS_FILE, b"long_ms = 2500\n"));
+    for (s, (on, qualifier)) in [700, 800, 900, 1_000].into_iter().zip([(false, 1), (true, 2), (false, 3), (true, 0)]) {
+        moved(&mut agent, s, |_| {});
+        for step in [Step::Select, Step::Execute] {
+            assert_eq!(agent.command(order(on, qualifier, step)), CommandAnswer::Accepted);
+        }
+    }
+    assert_eq!(agent.site().pulses, [(1, false, 200), (1, true, 2_500)]);
+    // Reserved by the standard.
+    assert_eq!(agent.command(order(false, 4, Step::Select)), CommandAnswer::Refused);
+    for bad in ["short_ms = 9", "long_ms = 60001"] {
+        assert!(!agent.write_file(SETTINGS_FILE, bad.as_bytes()), "{bad}");
+    }
+}
+
+#[test]
+fn the_pulse_of_a_trip_that_is_announced_comes_when_the_warning_is_over() {
+    let mut agent = agent(false);
+    let parameters = Parameters { remote: Remote { half_h: 0, warning_min: 5 }, ..Parameters::default() };
+    assert!(agent.set_parameters(parameters));
+    let order =
+        StationCommand { qualifier: 2, ..StationCommand::new(6001, CommandValue::Double(false), Step::Execute) };
+    assert_eq!(agent.command(order), CommandAnswer::Accepted);
+    for s in (600..910).step_by(10) {
+        assert_eq!(agent.site().pulses, [], "{s}");
+        moved(&mut agent, s, |_| {});
+    }
+    assert_eq!(agent.site().pulses, [(1, false, 1_000)]);
+}
+
+#[test]
+fn a_record_that_is_being_measured_at_a_restart_is_told_once_after_it() {
+    let mut agent = agent(false);
+    let trip = StationCommand::new(6001, CommandValue::Double(false), Step::Execute);
+    assert_eq!(agent.command(trip), CommandAnswer::Accepted);
+    moved(&mut agent, 601, |_| {});
+    let restarted = |agent: Agent<Bench>| {
+        let Agent { config, site, .. } = agent;
+        Agent::new(config, site)
+    };
+    let mut agent = restarted(agent);
+    let records = |told: &[(u32, Value, u8)]| -> Vec<(u32, Value)> {
+        told.iter().filter(|told| (5001..=5010).contains(&told.0)).map(|told| (told.0, told.1)).collect()
+    };
+    assert_eq!(records(&moved(&mut agent, 719, |_| {})), []);
+    let told = moved(&mut agent, 720, |_| {});
+    // Remote control, by the centre, round 1, from 60 kW to 40.
+    let wanted = [(5001, 5.0), (5002, 1.0), (5003, 1.0), (5006, 60.0), (5007, 40.0)];
+    assert_eq!(records(&told), wanted.map(|(ioa, value)| (ioa, Value::Float(value))));
+    let mut agent = restarted(agent);
+    assert_eq!(records(&moved(&mut agent, 1_000, |_| {})), [], "told before");
 }

@@ -150,8 +150,19 @@ impl Centre {
 
     /// What became of a step of `order`; a termination is not it.
     pub(crate) async fn step(&mut self, order: u64, to: (u16, u32), value: CommandValue, step: Step) -> Outcome {
+        self.pulse(order, to, (value, 0), step).await
+    }
+
+    /// Likewise, with a qualifier.
+    pub(crate) async fn pulse(
+        &mut self,
+        order: u64,
+        to: (u16, u32),
+        (value, qualifier): (CommandValue, u8),
+        step: Step,
+    ) -> Outcome {
         let ((common_address, ioa), expires_in) = (to, Duration::from_secs(60));
-        let command = Command { id: order, common_address, ioa, value, step, expires_in };
+        let command = Command { id: order, common_address, ioa, value, qualifier, step, expires_in };
         self.ask(move |session, now| session.submit(now, command));
         self.until(&format!("the outcome of {command:?}"), |output| match output {
             Output::Outcome { command, outcome, .. } if *command == order && *outcome != Outcome::Terminated => {

@@ -106,18 +106,21 @@ async fn switch_all(name: &'static str, timed: bool) {
     let mut tally = Tally::new(name);
     for (order, row) in (100..).zip(&rows) {
         let to = (COMMON_ADDRESS, row.ioa);
-        let selected = centre.step(order, to, row.value, Step::Select).await;
+        // QU in turn: none, short and long pulse, persistent; QL: none.
+        let qualifier = if row.value.is_switching() { u8::try_from(order % 4).unwrap() } else { 0 };
+        let selected = centre.pulse(order, to, (row.value, qualifier), Step::Select).await;
         if !row.value.can_be_selected() {
             let refused = Outcome::NotSent { step: Step::Select, why: NotSent::NotSelected };
             tally.row(format!("select {}", row.name(timed)), &selected, &refused);
             continue;
         }
         tally.row(format!("select {}", row.name(timed)), &selected, &Outcome::Confirmed(Step::Select));
-        let executed = centre.step(order, to, row.value, Step::Execute).await;
+        let executed = centre.pulse(order, to, (row.value, qualifier), Step::Execute).await;
         tally.row(format!("execute {}", row.name(timed)), &executed, &Outcome::Confirmed(Step::Execute));
         centre.terminated(order).await;
         let seen = station.seen("the execute", |told| told["seen"] == "command" && told["ioa"] == row.ioa).await;
         tally.row(format!("{} as it came", row.name(timed)), &seen["fields"], row.fields());
+        tally.row(format!("its qualifier {qualifier}"), &seen["quality"], &json!(qualifier));
         if timed {
             let late_ms = now().get() - seen["time"].as_i64().unwrap();
             tally.row(

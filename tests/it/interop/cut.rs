@@ -119,7 +119,8 @@ impl Linked {
 
     pub(super) async fn order(&self, id: u64, value: CommandValue, step: Step) {
         let expires_in = Duration::from_secs(60);
-        let command = Command { id, common_address: COMMON_ADDRESS, ioa: SWITCH, value, step, expires_in };
+        let command =
+            Command { id, common_address: COMMON_ADDRESS, ioa: SWITCH, value, qualifier: 0, step, expires_in };
         self.commands.send(command).await.unwrap();
     }
 

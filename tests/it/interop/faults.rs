@@ -263,8 +263,15 @@ impl LinkHandler for Sending {
     async fn outcome(&mut self, command: u64, outcome: Outcome, ack: Option<AckTicket>) {
         if outcome == Outcome::Confirmed(Step::Select) {
             let (expires_in, step) = (Duration::from_secs(60), Step::Execute);
-            let execute =
-                Command { id: command, common_address: COMMON_ADDRESS, ioa: 6_001, value: ON, step, expires_in };
+            let execute = Command {
+                id: command,
+                common_address: COMMON_ADDRESS,
+                ioa: 6_001,
+                value: ON,
+                qualifier: 0,
+                step,
+                expires_in,
+            };
             self.commands.send(execute).await.unwrap();
         }
         self.listening.outcome(command, outcome, ack).await;

@@ -27,7 +27,7 @@ fn outside<T: std::fmt::Debug>(result: &Result<T, Refusal>, what: &str) -> bool 
 }
 
 fn select(id: &str) -> Request {
-    Request::Select { terminal: terminal(id), action: TRIP, reason: "test".into() }
+    Request::Select { terminal: terminal(id), action: TRIP, qualifier: None, reason: "test".into() }
 }
 
 fn set(id: &str, limit: Power) -> Request {

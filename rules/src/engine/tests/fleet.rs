@@ -73,7 +73,7 @@ impl Guard {
             self.rules.insert(*id);
         }
         let Output::Command(command) = output else { return };
-        let Command { order, terminal, action, step, expires_at } = *command;
+        let Command { order, terminal, action, step, expires_at, .. } = *command;
         if matches!(step, Step::Select | Step::Execute) {
             assert!(self.now < expires_at, "expired-never-sent: {command:?} at {}", self.now);
             assert!(!(self.stopped && self.rules.contains(&order)), "stopped-is-stopped: {command:?}");
@@ -477,7 +477,7 @@ impl Centre {
     }
 
     pub(super) fn select(&mut self, operator: &str, id: &str, action: Action) -> Result<OrderId, Refusal> {
-        let request = Request::Select { terminal: terminal(id), action, reason: "test".into() };
+        let request = Request::Select { terminal: terminal(id), action, qualifier: None, reason: "test".into() };
         match self.ask(operator, request)? {
             Reply::Order { order } => Ok(order),
             other => panic!("a select makes an order, not {other:?}"),

@@ -33,7 +33,7 @@ fn with(interlocks: Vec<Interlock>, limit_kw: i32) -> Policy {
 }
 
 fn select(centre: &mut Centre, action: Action) -> Result<crate::output::Reply, Refusal> {
-    centre.ask("wang", Request::Select { terminal: terminal("T1"), action, reason: String::new() })
+    centre.ask("wang", Request::Select { terminal: terminal("T1"), action, qualifier: None, reason: String::new() })
 }
 
 const TRIP: fn() -> Action = || Action::Trip { round: round(1) };

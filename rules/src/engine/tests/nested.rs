@@ -8,7 +8,7 @@ use super::fleet::Centre;
 use crate::engine::Engine;
 use crate::input::Input;
 use crate::model::{
-    Customer, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, SwitchPosition, Terminal,
+    Customer, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, Span, SwitchPosition, Terminal,
     TerminalId,
 };
 use crate::output::{AlarmCause, Happening, Output};
@@ -165,7 +165,10 @@ fn grown(shape: &Shape) -> (Inventory, BTreeMap<TerminalId, Vec<Power>>) {
                     );
                     let named =
                         RoundNo::ALL.into_iter().zip(&powers).map(|(no, _)| (no, Round { name: String::new() }));
-                    terminals.insert(id, Terminal { customer: Some(customer), rounds: named.collect() });
+                    terminals.insert(
+                        id,
+                        Terminal { customer: Some(customer), rounds: named.collect(), warns_for: Span::ZERO },
+                    );
                     drawn.insert(id, powers);
                 }
             }

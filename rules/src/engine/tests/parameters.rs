@@ -1,12 +1,13 @@
 //! Parameters of terminals: wanted, read back, compared; and what a terminal's own word spares.
 
-use super::fleet::Centre;
+use super::fleet::{Centre, Habit};
 use crate::input::{Input, Request};
-use crate::local_control::{Parameters, RestDay};
+use crate::local_control::{Parameters, Remote, RestDay};
 use crate::model::{PointKind, Quality, Reading};
+use crate::orders::{Action, OrderState, Step};
 use crate::output::{AlarmCause, AlarmState, Finding, Happening, Refusal};
 use crate::tags::TagOn;
-use crate::testing::{good, kw, limit, policy, round, site, terminal};
+use crate::testing::{good, kw, limit, policy, round, s, site, terminal};
 
 fn differ() -> AlarmCause {
     AlarmCause::ParametersDiffer { terminal: terminal("T1") }
@@ -117,6 +118,77 @@ fn never_shed_protected_a_floor_that_the_terminal_says_is_kept_and_one_of_bad_qu
         least = least.min(centre.drawn(terminal("T1")));
     }
     assert_eq!(least, kw(30), "50 kW less one round of 20");
-    let action = crate::orders::Action::Trip { round: round(2) };
+    let action = Action::Trip { round: round(2) };
     assert!(centre.select("li", "T1", action).is_err());
+}
+
+/// A trip of T1 round 1 by an operator at a terminal that warns its customer for 5 min, just executed.
+fn warning(habit: Habit) -> (Centre, crate::orders::OrderId) {
+    let mut centre = Centre::new(policy(vec![]), &[site("T1", "A1", &[20])]);
+    let has = Parameters { remote: Remote { half_h: 0, warning_min: 5 }, ..Parameters::default() };
+    heard(&mut centre, Some(&has), None);
+    centre.habit("T1", habit);
+    let order = centre.select("li", "T1", Action::Trip { round: round(1) }).unwrap();
+    centre.run(2);
+    centre.ask("li", Request::Execute { order }).unwrap();
+    (centre, order)
+}
+
+#[test]
+fn a_trip_of_which_the_customer_is_warned_is_waited_for_as_long_as_the_terminal_warns() {
+    let (mut centre, order) = warning(Habit::Slow(302));
+    centre.run(300);
+    let waiting = centre.order(order);
+    assert_eq!(
+        (waiting.state, waiting.detail.as_str()),
+        (OrderState::Executed, "the terminal warns its customer for 5 min")
+    );
+    assert!(centre.commands(Step::ReadBack).is_empty(), "there is nothing to be read back yet");
+    centre.run(5);
+    assert_eq!(centre.order(order).state, OrderState::Confirmed);
+    // Nobody is warned of a return.
+    let restore = centre.select("li", "T1", Action::Restore { round: round(1) }).unwrap();
+    centre.run(2);
+    centre.ask("li", Request::Execute { order: restore }).unwrap();
+    centre.run(1);
+    assert_eq!(centre.order(restore).detail, "");
+}
+
+#[test]
+fn unknown_is_read_back_after_the_warning_time_and_never_sent_again() {
+    let (mut centre, order) = warning(Habit::Stuck);
+    centre.run(359);
+    assert_eq!(centre.order(order).state, OrderState::Executed);
+    centre.run(3);
+    let failed = centre.order(order);
+    assert_eq!((failed.state, failed.detail.as_str()), (OrderState::Failed, "read back: the switch has not changed"));
+    assert_eq!((centre.commands(Step::Execute).len(), centre.commands(Step::ReadBack).len()), (1, 1));
+    // The link lost within the warning: what is read back before its end says nothing yet.
+    let (mut centre, order) = warning(Habit::Slow(200));
+    centre.run(30);
+    centre.link("T1", false);
+    assert_eq!(centre.order(order).state, OrderState::Unknown);
+    centre.run(60);
+    centre.link("T1", true);
+    centre.run(60);
+    assert_eq!(centre.order(order).state, OrderState::Unknown);
+    centre.run(60);
+    assert_eq!((centre.order(order).state, centre.commands(Step::Execute).len()), (OrderState::Confirmed, 1));
+}
+
+#[test]
+fn where_no_parameters_are_known_the_point_map_says_how_long_a_terminal_warns() {
+    let sites = [site("T1", "A1", &[20])];
+    let mut centre = Centre::new(policy(vec![]), &sites);
+    let mut inventory = crate::testing::inventory(&sites);
+    inventory.terminals.get_mut(&terminal("T1")).unwrap().warns_for = s(120);
+    centre.apply(Input::Inventory { at: centre.now, inventory: Box::new(inventory) });
+    centre.habit("T1", Habit::Slow(121));
+    let order = centre.select("li", "T1", Action::Trip { round: round(1) }).unwrap();
+    centre.run(2);
+    centre.ask("li", Request::Execute { order }).unwrap();
+    centre.run(118);
+    assert_eq!(centre.order(order).detail, "the terminal warns its customer for 2 min");
+    centre.run(6);
+    assert_eq!(centre.order(order).state, OrderState::Confirmed);
 }

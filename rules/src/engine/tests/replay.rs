@@ -276,7 +276,7 @@ impl Trial {
             }
             Happens::Link { of, up } => self.apply(&Input::Link { at, terminal: ids()[of], up }),
             Happens::Select { who, of, action } => {
-                self.ask(who, Request::Select { terminal: ids()[of], action, reason: String::new() });
+                self.ask(who, Request::Select { terminal: ids()[of], action, qualifier: None, reason: String::new() });
             }
             Happens::Execute { who, back } => {
                 let order = OrderId(self.last.saturating_sub(back));

@@ -36,6 +36,11 @@ impl CommandValue {
     pub const fn can_be_selected(self) -> bool {
         !matches!(self, Self::SetBits(_))
     }
+
+    /// Whether it drives an output, so that its qualifier is QU (60870-5-101, 7.2.6.26); of a set point it is QL.
+    pub const fn is_switching(self) -> bool {
+        matches!(self, Self::Single(_) | Self::Double(_) | Self::Step(_))
+    }
 }
 
 /// One step of an order, for one point.
@@ -49,6 +54,8 @@ pub struct Command {
     pub ioa: u32,
     /// Value.
     pub value: CommandValue,
+    /// QU of single, double and step commands, 0..=31; QL of set points, 0..=127. Of select and execute alike.
+    pub qualifier: u8,
     /// Step.
     pub step: Step,
     /// Not to be sent when this long has passed since it was submitted.
@@ -112,24 +119,27 @@ impl Asdu<'_> {
     }
 }
 
-/// The message of a command, without qualifier of its own; with `sent`, as a type that carries its time.
+/// The message of a command with its qualifier (QU 0..=31 in bits 2..6; QL 0..=127); with `sent`, as a type that carries its
+/// time.
 pub fn command(
     common_address: u16,
     ioa: u32,
     value: CommandValue,
+    qualifier: u8,
     select: bool,
     cause: u8,
     sent: Option<Cp56>,
 ) -> Vec<u8> {
     let se = if select { SELECT } else { 0 };
-    let pair = |on: bool| if on { 2 } else { 1 } | se;
+    let (qu, ql) = ((qualifier & 0x1F) << 2 | se, qualifier & 0x7F | se);
+    let pair = |on: bool| if on { 2 } else { 1 } | qu;
     let element = match value {
-        CommandValue::Single(on) => Element::SingleCommand(Sco(u8::from(on) | se)),
+        CommandValue::Single(on) => Element::SingleCommand(Sco(u8::from(on) | qu)),
         CommandValue::Double(on) => Element::DoubleCommand(Dco(pair(on))),
         CommandValue::Step(higher) => Element::StepCommand(Rco(pair(higher))),
-        CommandValue::SetNormalized(n) => Element::SetNormalized(n, Qos(se)),
-        CommandValue::SetScaled(n) => Element::SetScaled(n, Qos(se)),
-        CommandValue::SetFloat(n) => Element::SetFloat(n, Qos(se)),
+        CommandValue::SetNormalized(n) => Element::SetNormalized(n, Qos(ql)),
+        CommandValue::SetScaled(n) => Element::SetScaled(n, Qos(ql)),
+        CommandValue::SetFloat(n) => Element::SetFloat(n, Qos(ql)),
         CommandValue::SetBits(bits) => Element::SetBits(bits),
     };
     // Every command has a type with and one without a time.

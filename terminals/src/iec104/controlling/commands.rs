@@ -29,6 +29,7 @@ pub(super) struct Active {
 pub(super) struct Selected {
     id: u64,
     value: CommandValue,
+    qualifier: u8,
     until: Instant,
 }
 
@@ -100,8 +101,8 @@ impl Session {
         if command.step == Step::Execute {
             // The select serves one execute, and none after this attempt.
             let held = self.selected.remove(&point);
-            let permitted =
-                held.is_some_and(|held| held.id == command.id && held.value == command.value && now < held.until);
+            let same = |held: &Selected| (held.value, held.qualifier) == (command.value, command.qualifier);
+            let permitted = held.is_some_and(|held| held.id == command.id && same(&held) && now < held.until);
             if !permitted {
                 if let Some(held) = held.filter(|held| held.id != command.id) {
                     self.selected.insert(point, held);
@@ -116,8 +117,8 @@ impl Session {
         let cause = if command.step == Step::Cancel { causes::DEACTIVATION } else { causes::ACTIVATION };
         let select = command.step != Step::Execute;
         let sent = self.config.timed_commands.then(|| Cp56::new(self.wall, self.config.zone));
-        let Command { common_address, ioa, value, .. } = command;
-        self.flow.send(now, &asdu::command(common_address, ioa, value, select, cause, sent));
+        let Command { common_address, ioa, value, qualifier, .. } = command;
+        self.flow.send(now, &asdu::command(common_address, ioa, value, qualifier, select, cause, sent));
         self.active.insert(point, Active { command, sent_at: now, deadline: now + self.config.command_timeout });
         self.tell(super::Output::Sent(command.id));
     }
@@ -136,8 +137,9 @@ impl Session {
             self.unsettled.remove(&point);
             return;
         };
-        let Command { id, step, value, .. } = active.command;
-        let same = answer.value == Some(value) && answer.select == (step != Step::Execute);
+        let Command { id, step, value, qualifier, .. } = active.command;
+        let same =
+            answer.value == Some(value) && answer.qualifier == qualifier && answer.select == (step != Step::Execute);
         let unknown = matches!(asdu.cause, 44..=47);
         let confirms = match asdu.cause {
             causes::ACTIVATION_CON => true,
@@ -157,7 +159,7 @@ impl Session {
                 // From its sending: the station's own time-out cannot have begun earlier.
                 let until = active.sent_at + self.config.select_timeout;
                 if now < until {
-                    self.selected.insert(point, Selected { id, value, until });
+                    self.selected.insert(point, Selected { id, value, qualifier, until });
                 }
             }
             Step::Execute => {

@@ -210,7 +210,7 @@ async fn a_station_that_dials_in_is_read_and_commanded_and_its_heartbeats_distur
     let (address, _, way, _stop) = called("DTU-0001").await;
     let (mut seen, order, _stop_link) = linked(way);
     let (value, expires_in) = (CommandValue::Double(false), SOON);
-    let command = |step| Command { id: 1, common_address: 1, ioa: 10, value, step, expires_in };
+    let command = |step| Command { id: 1, common_address: 1, ioa: 10, value, qualifier: 0, step, expires_in };
     order.send(command(Step::Select)).await.unwrap();
     let refused = Outcome::NotSent { step: Step::Select, why: NotSent::NoLink };
     until(&mut seen, Seen::Outcome(1, refused)).await;

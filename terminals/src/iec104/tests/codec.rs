@@ -61,7 +61,7 @@ fn a_sequence_counts_its_addresses_up() {
 #[test]
 fn a_double_command_is_written_as_the_standard_says() {
     // C_DC_NA_1, one, activation, address 1, object 24577; DCO: ON, QU 0, S/E = 1.
-    let raw = asdu::command(1, 24_577, CommandValue::Double(true), true, 6, None);
+    let raw = asdu::command(1, 24_577, CommandValue::Double(true), 0, true, 6, None);
     assert_eq!(raw, [0x2E, 0x01, 0x06, 0x00, 0x01, 0x00, 0x01, 0x60, 0x00, 0x82]);
 }
 
@@ -82,7 +82,7 @@ fn single_commands_are_written_and_read_as_the_standard_says() {
     ];
     for (raw, on, select) in [(select_on, true, true), (execute_off, false, false)] {
         let value = CommandValue::Single(on);
-        assert_eq!(asdu::command(1, 6_001, value, select, 6, None), raw);
+        assert_eq!(asdu::command(1, 6_001, value, 0, select, 6, None), raw);
         assert_eq!(
             Asdu::parse(&raw).unwrap().command(),
             Some(WireCommand { ioa: 6_001, value: Some(value), select, qualifier: 0, sent: None })
@@ -105,7 +105,7 @@ fn a_set_point_is_written_and_read_as_the_standard_says() {
     execute[13] = 0x00; // QOS: S/E = 0 (execute)
     for (raw, selects) in [(select, true), (execute, false)] {
         let value = CommandValue::SetFloat(250.0);
-        assert_eq!(asdu::command(258, 6_101, value, selects, 6, None), raw);
+        assert_eq!(asdu::command(258, 6_101, value, 0, selects, 6, None), raw);
         let read = Asdu::parse(&raw).unwrap();
         assert_eq!(
             read.command(),

@@ -519,6 +519,21 @@ fn an_execute_of_anything_but_what_was_selected_is_refused() {
 }
 
 #[test]
+fn select_before_execute_holds_to_the_pulse_of_single_double_and_step_commands() {
+    // QU 1 (short pulse) selected; QU 2 (long pulse) executed.
+    for (type_id, on) in [(45, 1), (46, 2), (47, 2)] {
+        let message = |octet: u8| [type_id, 1, 6, 0, 1, 0, 10, 0, 0, octet];
+        let (select, short, long) = (message(0x84 | on), message(0x04 | on), message(0x08 | on));
+        let mut desk = desk(|_| {});
+        assert_eq!(desk.ask(A, &select), [with(CON, &select)]);
+        assert_eq!(desk.ask(A, &long), [with(CON | NEGATIVE, &long)]);
+        assert_eq!(desk.ask(A, &short), [with(CON | NEGATIVE, &short)], "one attempt for one select");
+        assert_eq!(desk.ask(A, &select), [with(CON, &select)]);
+        assert_eq!(desk.ask(A, &short), [with(CON, &short), with(10, &short)]);
+    }
+}
+
+#[test]
 fn a_select_is_its_originators_and_a_second_one_of_its_own_renews_it() {
     let mut desk = desk(|_| {});
     let by = |originator: u8, dco: u8| {

@@ -424,7 +424,9 @@ impl World {
             order.maybe_sent += 1;
         }
         let &mut Order { ioa, value, expires_in, .. } = order;
-        let command = Command { id, common_address: 1, ioa, value, step, expires_in };
+        // None, a short pulse, a long one, persistent.
+        let qualifier = u8::try_from(id % 4).unwrap();
+        let command = Command { id, common_address: 1, ioa, value, qualifier, step, expires_in };
         let outputs = centre.submit(self.now, command);
         self.take_from_centre(outputs);
     }

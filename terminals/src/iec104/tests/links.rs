@@ -115,7 +115,7 @@ async fn an_order_goes_over_tcp_and_its_effect_comes_back() {
     until(Seen::Object(90, Value::Counter(Bcr::new(5)))).await;
     let (value, expires_in) = (CommandValue::Double(false), Duration::from_secs(60));
     for step in [Step::Select, Step::Execute] {
-        order.send(Command { id: 1, common_address: 1, ioa: 10, value, step, expires_in }).await.unwrap();
+        order.send(Command { id: 1, common_address: 1, ioa: 10, value, qualifier: 0, step, expires_in }).await.unwrap();
         until(Seen::Written(1)).await;
         until(Seen::Outcome(1, Outcome::Confirmed(step))).await;
     }

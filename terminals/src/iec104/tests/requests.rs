@@ -132,7 +132,7 @@ impl Played {
 
     fn command(&mut self, id: u64, step: Step, on: bool) {
         let (value, expires_in) = (CommandValue::Double(on), Duration::from_secs(60));
-        self.centre.submit(self.now, Command { id, common_address: 1, ioa: 10, value, step, expires_in });
+        self.centre.submit(self.now, Command { id, common_address: 1, ioa: 10, value, qualifier: 0, step, expires_in });
         self.drain();
     }
 }

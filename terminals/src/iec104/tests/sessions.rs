@@ -98,7 +98,7 @@ impl Joined {
 
 fn command(id: u64, step: Step, on: bool) -> Command {
     let (value, expires_in) = (CommandValue::Double(on), Duration::from_secs(60));
-    Command { id, common_address: 1, ioa: 10, value, step, expires_in }
+    Command { id, common_address: 1, ioa: 10, value, qualifier: 0, step, expires_in }
 }
 
 fn not_sent(step: Step, why: NotSent) -> Outcome {
@@ -162,6 +162,29 @@ fn select_before_execute() {
     joined.settle(true);
     assert_eq!(joined.outcomes(), [(1, not_sent(Step::Execute, NotSent::NotSelected))]);
     assert_eq!(joined.commands_sent(), 1);
+}
+
+#[test]
+fn select_before_execute_holds_to_the_pulse_that_was_selected() {
+    const SHORT: u8 = 1;
+    const LONG: u8 = 2;
+    for value in [CommandValue::Double(true), CommandValue::Double(false)] {
+        let mut joined = Joined::new(4_096);
+        let to = |step, qualifier| Command { value, qualifier, ..command(1, step, false) };
+        joined.centre.submit(joined.now, to(Step::Select, SHORT));
+        joined.settle(true);
+        joined.centre.submit(joined.now, to(Step::Execute, LONG));
+        joined.settle(true);
+        let confirmed = |step| (1, Outcome::Confirmed(step));
+        let refused = (1, not_sent(Step::Execute, NotSent::NotSelected));
+        assert_eq!(joined.outcomes(), [confirmed(Step::Select), refused]);
+        joined.centre.submit(joined.now, to(Step::Select, LONG));
+        joined.settle(true);
+        joined.centre.submit(joined.now, to(Step::Execute, LONG));
+        joined.settle(true);
+        let done = [confirmed(Step::Select), confirmed(Step::Execute), (1, Outcome::Terminated)];
+        assert_eq!(joined.outcomes(), done, "{value:?}");
+    }
 }
 
 #[test]
@@ -340,7 +363,7 @@ fn an_outcome_that_the_station_told_is_durable_before_it_is_acknowledged() {
     {
         session.on_bytes(now, &frame(Frame::I { send, receive: 0, asdu }));
     }
-    let check_back = asdu::command(1, 10, CommandValue::Double(false), true, 7, None);
+    let check_back = asdu::command(1, 10, CommandValue::Double(false), 0, true, 7, None);
     session.on_bytes(now, &frame(Frame::I { send: 2, receive: 0, asdu: &check_back }));
     let mut told = Vec::new();
     while let Some(output) = session.next_output() {
@@ -462,7 +485,7 @@ fn an_execute_without_a_select_is_refused_by_the_station() {
     session.on_connected(now, LINK);
     session.on_bytes(now, LINK, &frame(Frame::U(Control::StartAct)));
     let _ = session.next_output();
-    let execute = asdu::command(1, 10, CommandValue::Double(false), false, 6, None);
+    let execute = asdu::command(1, 10, CommandValue::Double(false), 0, false, 6, None);
     session.on_bytes(now, LINK, &frame(Frame::I { send: 0, receive: 1, asdu: &execute }));
     assert_eq!(session.next_output().unwrap().1[8], 7 | 0x40);
     assert!(session.station().closed);

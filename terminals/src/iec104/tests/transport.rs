@@ -276,6 +276,7 @@ async fn of_two_connections_one_transfers_the_other_is_tested_and_takes_over_at_
         common_address: 1,
         ioa: 10,
         value: CommandValue::Double(true),
+        qualifier: 0,
         step,
         expires_in: Duration::from_secs(60),
     };

@@ -240,7 +240,7 @@ impl Guard {
     }
 
     fn on_command(&mut self, command: Command, plant: &Plant, view: impl Fn() -> View) {
-        let Command { order, terminal, action, step, expires_at } = command;
+        let Command { order, terminal, action, step, expires_at, .. } = command;
         let known = self.orders.get(&order).unwrap_or_else(|| panic!("a command without an order: {command:?}"));
         assert_eq!((known.order.terminal, known.order.action), (terminal, action), "an order does not change");
         assert!(self.now < expires_at, "expired-never-sent: {command:?} at {}", self.now);

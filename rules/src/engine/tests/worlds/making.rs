@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::dice::Dice;
 use super::plant::{Device, Head, Plant};
 use crate::model::{
-    Customer, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, Terminal, TerminalId,
+    Customer, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, Span, Terminal, TerminalId,
 };
 use crate::policy::{LimitRule, Policy};
 use crate::testing::{kw, limit, policy, s};
@@ -18,7 +18,9 @@ fn tree(dice: &mut Dice) -> (Inventory, BTreeMap<TerminalId, Head>) {
         let measured_by = dice.percent(measured_percent).then(|| format!("H-{id}").parse::<TerminalId>().unwrap());
         if let Some(head) = measured_by {
             heads.insert(head, Head { node, link: true, silent: false, bad: false });
-            inventory.terminals.insert(head, Terminal { customer: None, rounds: BTreeMap::new() });
+            inventory
+                .terminals
+                .insert(head, Terminal { customer: None, rounds: BTreeMap::new(), warns_for: Span::ZERO });
         }
         let parent = parent.map(|parent| parent.parse().unwrap());
         inventory.nodes.insert(node, Node { kind, name: String::new(), parent, measured_by });
@@ -66,7 +68,9 @@ fn customers(dice: &mut Dice, inventory: &mut Inventory) -> BTreeMap<TerminalId,
         };
         inventory.customers.insert(customer, entry);
         let named = RoundNo::ALL.into_iter().zip(&rounds).map(|(round, _)| (round, Round { name: "group".into() }));
-        inventory.terminals.insert(id, Terminal { customer: Some(customer), rounds: named.collect() });
+        inventory
+            .terminals
+            .insert(id, Terminal { customer: Some(customer), rounds: named.collect(), warns_for: Span::ZERO });
         devices.insert(id, Device::new(node, base, &rounds, clock));
     }
     devices

@@ -42,7 +42,7 @@ impl World {
                     2 | 3 => Action::Restore { round },
                     _ => Action::SetCap { cap: if self.dice.one_in(2) { Power::ZERO } else { self.dice.kw(1, 60) } },
                 };
-                Request::Select { terminal: self.any_device(), action, reason }
+                Request::Select { terminal: self.any_device(), action, qualifier: None, reason }
             }
             6..13 => Request::Execute { order: recent },
             13 => Request::Cancel { order: recent },

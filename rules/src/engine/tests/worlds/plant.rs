@@ -281,7 +281,7 @@ impl Plant {
 
     /// What the dispatcher and the terminal make of a command.
     pub(super) fn obey(&mut self, command: Command, dice: &mut Dice) {
-        let Command { order, terminal, action, step, expires_at } = command;
+        let Command { order, terminal, action, step, expires_at, .. } = command;
         let not_sent = |why| Coming::Outcome(order, Outcome::NotSent { step, why });
         if self.now >= expires_at {
             return self.later(0, not_sent(NotSent::Expired));

@@ -7,7 +7,7 @@ mod others;
 use headroom_rules::model::{Quality, Timestamp};
 
 use crate::iec104::apci::{self, Frame};
-use crate::iec104::asdu::{Asdu, CommandValue, Element, HEADER_LEN, Tag, Value};
+use crate::iec104::asdu::{self, Asdu, CommandValue, Element, HEADER_LEN, Tag, Value};
 use crate::iec104::time::{TimeBase, Zone};
 
 /// All but the objects.
@@ -74,6 +74,12 @@ fn commands(frame: &[u8], head: Head, wanted: (u32, Option<CommandValue>, bool, 
     let message = same_both_ways(frame, &head);
     let command = Asdu::parse(&message).unwrap().command().unwrap();
     assert_eq!((command.ioa, command.value, command.select, command.qualifier), wanted);
+    if let Some(value) = command.value {
+        let (address, cause) = (u16::from_le_bytes([message[4], message[5]]), message[2] & 0x3F);
+        let ours = asdu::command(address, command.ioa, value, command.qualifier, command.select, cause, command.sent);
+        // But for P/N, T and the originator, which are the session's.
+        assert_eq!((&ours[..2], &ours[4..]), (&message[..2], &message[4..]), "what ours would send");
+    }
     assert_eq!(text(command.sent.and_then(|tag| tag.instant(Zone::UTC))).as_deref(), sent);
 }
 

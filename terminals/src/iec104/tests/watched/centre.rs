@@ -29,6 +29,7 @@ struct Submitted {
 struct Held {
     id: u64,
     value: CommandValue,
+    qualifier: u8,
     until: Instant,
 }
 
@@ -310,7 +311,7 @@ impl Centre {
             s.sent.is_none()
                 && s.command.step == step
                 && (s.command.common_address, s.command.ioa) == point
-                && Some(s.command.value) == wire.value
+                && (Some(s.command.value), s.command.qualifier) == (wire.value, wire.qualifier)
                 && s.epoch == self.epoch
         };
         let Some(submitted) = self.submitted.iter_mut().find(same) else {
@@ -321,8 +322,8 @@ impl Centre {
         submitted.sent = Some(now);
         let held = self.held.get(&point).copied();
         if step == Step::Execute {
-            let permits =
-                held.is_some_and(|held| held.id == command.id && held.value == command.value && now < held.until);
+            let same = |held: &Held| (held.value, held.qualifier) == (command.value, command.qualifier);
+            let permits = held.is_some_and(|held| held.id == command.id && same(&held) && now < held.until);
             assert!(permits, "select_before_execute: {command:?} with {held:?}");
             self.held.remove(&point);
             self.executes.push((command.id, command.value));
@@ -381,7 +382,7 @@ impl Centre {
         let Outcome::Confirmed(_) = outcome else { return };
         let confirmed = self.answers.iter().any(|&(common_address, wire, cause, negative)| {
             (common_address, wire.ioa) == (command.common_address, command.ioa)
-                && wire.value == Some(command.value)
+                && (wire.value, wire.qualifier) == (Some(command.value), command.qualifier)
                 && wire.select == (step != Step::Execute)
                 && matches!(cause, causes::ACTIVATION_CON | causes::DEACTIVATION_CON)
                 && !negative
@@ -390,7 +391,8 @@ impl Centre {
         match step {
             Step::Select => {
                 let until = sent.unwrap() + self.config.select_timeout;
-                self.held.insert((command.common_address, command.ioa), Held { id, value: command.value, until });
+                let Command { common_address, ioa, value, qualifier, .. } = command;
+                self.held.insert((common_address, ioa), Held { id, value, qualifier, until });
             }
             Step::Execute => *self.executed.entry(id).or_default() += 1,
             Step::Cancel | Step::ReadBack => {}
