@@ -18,6 +18,7 @@ use headroom_rules::model::{
     Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
+use headroom_rules::notices::{NoticeRule, NoticeTexts};
 use headroom_rules::output::{AlarmPriority, Event, Happening, Output};
 use headroom_rules::own::{Act, Own, Rule};
 use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
@@ -220,6 +221,7 @@ fn policy(limits: Vec<LimitRule>) -> Policy {
         flow: Flow::default(),
         groups: GroupRules::default(),
         baseline: Span::from_s(900),
+        notice_texts: NoticeTexts::default(),
         reading_age_max: Span::from_s(120),
         order_expiry: Span::from_s(60),
         select_timeout: Span::from_s(30),
@@ -317,6 +319,7 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         schedule: None,
         margin: None,
         forecast: Span::ZERO,
+        notice: NoticeRule::NONE,
         warning_percent: 90,
         delay: Span::from_s(10),
         hysteresis_percent: 5,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::local_control::Parameters;
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
+use crate::notices::NoticeId;
 use crate::orders::{Action, OrderId, Outcome, Qualifier};
 use crate::output::{AlarmCause, AlarmId};
 use crate::own::ProposalId;
@@ -82,6 +83,15 @@ pub enum Input {
         /// Why not, where it was not.
         failed: Option<String>,
     },
+    /// What came of a text for a customer's display.
+    Told {
+        /// When.
+        at: Timestamp,
+        /// Which.
+        notice: NoticeId,
+        /// Why it did not reach the terminal; none where the terminal confirmed it.
+        failed: Option<String>,
+    },
     /// Something is wrong with the centre itself, or no longer: an alarm for its operators.
     Trouble {
         /// When.
@@ -110,6 +120,7 @@ impl Input {
             | Self::Outcome { at, .. }
             | Self::Request { at, .. }
             | Self::Parameters { at, .. }
+            | Self::Told { at, .. }
             | Self::Trouble { at, .. }
             | Self::Tick { at } => *at,
         }

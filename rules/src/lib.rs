@@ -14,6 +14,7 @@ pub mod input;
 mod limiting;
 pub mod local_control;
 pub mod model;
+pub mod notices;
 pub mod orders;
 pub mod outlook;
 pub mod output;

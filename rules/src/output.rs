@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::groups::{GroupAct, GroupId};
 use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::notices::{Telling, Untold};
 use crate::orders::{Action, Command, Order, OrderId};
 use crate::outlook::Outlook;
 use crate::own::{Proposal, ProposalId, Subject};
@@ -19,6 +20,8 @@ use crate::view::Forecast;
 pub enum Output {
     /// For the dispatcher: send this now. Never acted upon while a journal is replayed.
     Command(Command),
+    /// For the dispatcher: show a customer this now. Never acted upon while a journal is replayed.
+    Tell(Telling),
     /// An order is new or changed.
     Order(Order),
     /// An alarm is new or changed.
@@ -523,6 +526,22 @@ pub enum Happening {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         outlook: Option<Box<Outlook>>,
     },
+    /// A plan was made, and its customers are told before it is looked at anew: so many who had not been told yet.
+    Announced {
+        node: NodeId,
+        load: Power,
+        wanted: Power,
+        expected: Power,
+        shed: Vec<Choice>,
+        customers: u32,
+        due: Timestamp,
+    },
+    /// The time of a notice is over and a plan is executed: who of its customers was told, and who was not.
+    NoticeOver { node: NodeId, told: u32, untold: Vec<Untold> },
+    /// The load is too high to wait for a notice, or for its end.
+    NoticeCut { node: NodeId, load: Power, limit: Power, percent: u16, untold: Vec<Untold> },
+    /// What was announced is not done: so many customers are told that.
+    NoticeCalledOff { node: NodeId, customers: u32, why: String },
     /// The checker refused a plan. Nothing of it was executed.
     PlanRefused { node: NodeId, violation: String },
     /// The effect of a plan was measured.
@@ -683,6 +702,7 @@ pub enum Finding {
     NotReturnedLast { terminal: TerminalId, round: RoundNo },
     Interlocked { terminal: TerminalId, round: RoundNo, interlock: RuleId },
     NotNeeded { terminal: TerminalId, round: RoundNo },
+    NotReached { terminal: TerminalId },
     PassCap { terminal: TerminalId, round: RoundNo },
 }
 
@@ -787,6 +807,7 @@ impl fmt::Display for Finding {
             Self::Interlocked { terminal, round, interlock } => {
                 write!(f, "{terminal} round {round}: not permitted by interlock {interlock}")
             }
+            Self::NotReached { terminal } => write!(f, "{terminal}: no notice reached it"),
             Self::NotNeeded { terminal, round } => write!(f, "{terminal} round {round}: not needed"),
             Self::PassCap { terminal, round } => {
                 write!(f, "{terminal} round {round}: more than one plan may shed")
@@ -873,6 +894,35 @@ impl fmt::Display for Happening {
                 Listed(shed),
                 spared.len()
             ),
+            Self::Announced { node, load, wanted, expected, shed, customers, due } => write!(
+                f,
+                "{node}: announced at {load}: {wanted} wanted, {expected} in {} rounds may be shed from {due}; {customers} \
+                 {} told now: {}",
+                shed.len(),
+                if *customers == 1 { "customer is" } else { "customers are" },
+                Listed(shed)
+            ),
+            Self::NoticeOver { node, told, untold } if untold.is_empty() => {
+                write!(f, "{node}: the notice is over: all {told} customers to be shed were told")
+            }
+            Self::NoticeOver { node, told, untold } => write!(
+                f,
+                "{node}: the notice is over: of those to be shed {told} were told, {} not: {}",
+                untold.len(),
+                Listed(untold)
+            ),
+            Self::NoticeCut { node, load, limit, percent, untold } if untold.is_empty() => {
+                write!(f, "{node}: {load} is over {percent} % of the limit of {limit}: no waiting")
+            }
+            Self::NoticeCut { node, load, limit, percent, untold } => write!(
+                f,
+                "{node}: {load} is over {percent} % of the limit of {limit}: no waiting; without notice: {}",
+                Listed(untold)
+            ),
+            Self::NoticeCalledOff { node, customers, why } => {
+                let are = if *customers == 1 { "customer is" } else { "customers are" };
+                write!(f, "{node}: what was announced is called off, {customers} {are} told: {why}")
+            }
             Self::PlanRefused { node, violation } => write!(f, "{node}: plan refused by the checker: {violation}"),
             Self::Verified { node, expected, measured, load } => {
                 write!(f, "{node}: shed {measured} of {expected} expected, load now {load}")

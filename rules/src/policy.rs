@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, Schedule};
 use crate::model::{NodeId, Power, Span};
+use crate::notices::{NoticeRule, NoticeTexts};
 use crate::own::Own;
 
 /// The rules in force. Parsed and checked by the centre's `config`; here every figure is in range.
@@ -23,6 +24,9 @@ pub struct Policy {
     /// When a group order takes two people, and how long their word holds.
     #[serde(default)]
     pub groups: GroupRules,
+    /// What customers read before a trip. Rules of before there were notices have the usual texts.
+    #[serde(default)]
+    pub notice_texts: NoticeTexts,
     /// A reading older than this decides nothing.
     pub reading_age_max: Span,
     /// How long an order may live before it must have been executed.
@@ -146,6 +150,9 @@ pub struct LimitRule {
     pub forecast: Span,
     /// The load must have been above the limit for this long before anything is shed.
     pub delay: Span,
+    /// What customers are told before their rounds are shed. Rules of before there were notices give none.
+    #[serde(default)]
+    pub notice: NoticeRule,
     /// A breach ends, and a plan aims, this far below the limit, in 0..=50 % of it.
     pub hysteresis_percent: u8,
     /// How long after the last trip of a plan its effect is judged.

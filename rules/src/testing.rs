@@ -6,6 +6,7 @@ use crate::model::{
     Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
+use crate::notices::{NoticeRule, NoticeTexts};
 use crate::outlook::{Fairness, Next, NoMore, Outlook};
 use crate::own::Own;
 use crate::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
@@ -130,6 +131,7 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
         forecast: Span::ZERO,
         warning_percent: 90,
         delay: s(10),
+        notice: NoticeRule::NONE,
         hysteresis_percent: 5,
         verify_after: s(30),
         effect_percent_min: 50,
@@ -154,6 +156,7 @@ pub(crate) fn policy(limits: Vec<LimitRule>) -> Policy {
         flow: Flow::default(),
         groups: GroupRules::default(),
         baseline: s(900),
+        notice_texts: NoticeTexts::default(),
         reading_age_max: s(60),
         order_expiry: s(60),
         select_timeout: s(30),

@@ -9,6 +9,7 @@ use crate::model::{
     CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
     SwitchPosition, TerminalId, Timestamp,
 };
+use crate::notices::Announcement;
 use crate::orders::{Order, OrderId};
 use crate::outlook::Level;
 use crate::output::{Alarm, Event};
@@ -38,6 +39,9 @@ pub struct View {
     /// Target reductions that are planned or in force, by node and time.
     #[serde(default)]
     pub targets: Vec<Target>,
+    /// What customers were told before trips: what stands, then what is over, the newest first.
+    #[serde(default)]
+    pub announcements: Vec<Announcement>,
     /// The newest group orders first, without their rounds.
     #[serde(default)]
     pub groups: Vec<GroupLine>,

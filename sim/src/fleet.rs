@@ -6,6 +6,7 @@ use headroom_rules::model::{
     CodeError, Customer, CustomerId, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, PriorityError, Round,
     RoundNo, Span, Terminal, TerminalId,
 };
+use headroom_rules::notices::{NoticeRule, NoticeTexts};
 use headroom_rules::own::Own;
 use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
 use rand::{RngExt, SeedableRng};
@@ -292,6 +293,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             restore_spread: Span::from_s(15),
             cold_load_percent: 150,
             cold_load_learn: true,
+            notice: NoticeRule::NONE,
             settle: Span::from_s(120),
         });
     }
@@ -305,6 +307,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
         // Simulated time runs fast: twenty minutes leave an operator twenty seconds at factor 60.
         order_expiry: Span::from_s(1_200),
         select_timeout: Span::from_s(1_200),
+        notice_texts: NoticeTexts::default(),
         fairness_weeks: FAIRNESS_WEEKS,
         own: Own::default(),
     })

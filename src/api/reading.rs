@@ -3,6 +3,7 @@
 use headroom_rules::groups::GroupId;
 use headroom_rules::input::Authority;
 use headroom_rules::model::{NodeId, PointKind, Span, TerminalId, Timestamp};
+use headroom_rules::notices::Announcement;
 use serde::Serialize;
 use serde_json::json;
 use warp::http::StatusCode;
@@ -56,6 +57,24 @@ pub(super) async fn group(api: &Api, id: u64) -> Result<Response, Fault> {
     let group = api.handle.group(id).await?;
     let unknown = || Fault::new(StatusCode::NOT_FOUND, format!("group order {id} does not exist, or is of long ago"));
     Ok(ok(&group.ok_or_else(unknown)?))
+}
+
+/// What customers were told before trips: what stands, then the newest of what is over. Of one node, where `about` names it.
+pub(super) fn notices(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
+    let params = Params::parse(pairs, &["about"])?;
+    let about: Option<NodeId> = match params.text("about") {
+        None => None,
+        Some(id) => Some(id.parse().map_err(|error| Fault::bad_request(format!("no node's id: {error}")))?),
+    };
+    let view = api.handle.view();
+    let of = |it: &&Announcement| about.is_none_or(|node| it.node == node);
+    let announcements: Vec<serde_json::Value> = view
+        .announcements
+        .iter()
+        .filter(of)
+        .map(|it| json!({ "told": it.told(), "not_reached": it.not_reached().collect::<Vec<_>>(), "announcement": it }))
+        .collect();
+    Ok(ok(&json!({ "at": view.now, "announcements": announcements })))
 }
 
 pub(super) async fn terminal(api: &Api, id: &str) -> Result<Response, Fault> {

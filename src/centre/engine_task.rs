@@ -19,6 +19,7 @@ use super::dispatch::Dispatcher;
 use super::figures::{Origin, Tally};
 use super::handle::Question;
 use super::machine::{Machine, REACH, apply};
+use super::notices::Teller;
 use super::recovery::Marks;
 use super::snapshots::Snapshots;
 use super::storing::{Storing, WriterGone};
@@ -39,6 +40,7 @@ pub(super) struct EngineTask<M> {
     /// Everything up to here was applied.
     pub(super) position: Position,
     pub(super) dispatcher: Dispatcher,
+    pub(super) teller: Teller,
     pub(super) storing: Storing,
     pub(super) snapshots: Snapshots,
     pub(super) backlog: watch::Receiver<Backlog>,
@@ -117,6 +119,7 @@ impl<M: Machine> EngineTask<M> {
                         let reacting_to = is_rules_trip(&command, &outputs).then_some(received);
                         self.dispatcher.dispatch(&command, reacting_to);
                     }
+                    Output::Tell(telling) => self.teller.tell(telling),
                     Output::Reply(answer) => {
                         if let Some(reply) = reply.take() {
                             // Whoever asked may have given up.

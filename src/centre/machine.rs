@@ -64,7 +64,9 @@ pub(super) fn apply<M: Machine>(machine: &mut M, input: &Input, direct: &mut Vec
     let mut outputs = Vec::new();
     machine.apply(input, &mut outputs);
     if !outputs.is_empty() {
-        direct.extend(outputs.extract_if(.., |output| matches!(output, Output::Command(_) | Output::Reply(_))));
+        direct.extend(
+            outputs.extract_if(.., |output| matches!(output, Output::Command(_) | Output::Tell(_) | Output::Reply(_))),
+        );
     }
     outputs
 }

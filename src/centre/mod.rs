@@ -27,6 +27,7 @@ mod figures;
 mod handle;
 mod links;
 mod machine;
+mod notices;
 mod parameters;
 mod reaction;
 mod recovery;
@@ -64,6 +65,7 @@ use self::dispatch::{Dispatcher, Route, return_outcomes};
 use self::engine_task::EngineTask;
 use self::figures::Tally;
 use self::links::{Gate, described};
+use self::notices::Teller;
 use self::reaction::Reactions;
 use self::recovery::Beginning;
 use self::snapshots::Snapshots;
@@ -219,11 +221,13 @@ impl Centre {
             routes.insert(entry.terminal, Route { commands, profile: Arc::clone(&profile), common_address });
             ways.push((entry, way, profile, Work { commands: commands_from, asks: asks_from }));
         }
+        let lines = Arc::new(lines);
         let storing = Storing::new(entries_to, backlog.clone(), data);
         let applied = storing.applied();
         let mut engine = EngineTask {
             machine,
             position,
+            teller: Teller::new(Arc::clone(&lines), submissions.clone(), clock.clone()),
             dispatcher: Dispatcher::new(routes, unsent, clock.clone(), Arc::clone(&reactions)),
             storing,
             snapshots: Snapshots::new(control.clone(), position),
@@ -299,7 +303,6 @@ impl Centre {
         }
         let refusals = gate.refusals();
         gate.take_calls(&mut links, stopped.clone());
-        let lines = Arc::new(lines);
         let demand = Demand::new(Arc::clone(&lines));
         let fetcher = Fetcher::new(lines, submissions.clone(), store_reader.clone(), clock.clone());
         let (standing, collecting) = watch::channel(Collecting::default());

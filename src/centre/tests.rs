@@ -23,6 +23,7 @@ use tokio::time::timeout;
 use super::dispatch::{Dispatcher, Route, return_outcomes};
 use super::engine_task::EngineTask;
 use super::machine::Machine;
+use super::notices::Teller;
 use super::snapshots::{Snapshots, encode};
 use super::storing::Storing;
 use super::*;
@@ -129,9 +130,11 @@ fn bench(folder: &Path, entries_max: usize, machine: Counter, position: Position
     let (view_to, view) = watch::channel(Arc::new(View::default()));
     let clock = Clock::from_source(1.0, || Timestamp::new(0));
     let route = Route { commands: commands_to, profile: Arc::new(Profile::standard()), common_address: 1 };
+    let (submissions, _) = mpsc::channel(1);
     let task = EngineTask {
         machine,
         position,
+        teller: Teller::new(Arc::default(), submissions, clock.clone()),
         dispatcher: Dispatcher::new(BTreeMap::from([(terminal(), route)]), unsent_to, clock, Arc::default()),
         storing: Storing::new(entries_to, backlog_seen.clone(), folder.to_owned()),
         snapshots: Snapshots::new(control, position),

@@ -130,6 +130,8 @@ fn what(input: &Input) -> String {
         Input::Request { origin, request, .. } => format!("{} {}", origin.operator, asked(request)),
         Input::Parameters { terminal, failed: Some(why), .. } => format!("{terminal} parameters not read: {why}"),
         Input::Parameters { terminal, failed: None, .. } => format!("{terminal} parameters read back"),
+        Input::Told { notice, failed: Some(why), .. } => format!("{notice} not delivered: {why}"),
+        Input::Told { notice, failed: None, .. } => format!("{notice} delivered"),
         Input::Trouble { cause, detail, .. } => match detail {
             Some(detail) => format!("{cause}: {detail}"),
             None => format!("{cause}: over"),

@@ -13,6 +13,7 @@ mod fleet;
 mod flow;
 mod maps;
 mod northbound;
+mod notices;
 mod own;
 mod reader;
 pub mod rules;

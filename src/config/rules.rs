@@ -12,6 +12,7 @@ use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, LimitRule, PassCaps, Policy};
 use super::calendar;
 use super::error::ConfigErrors;
 use super::flow;
+use super::notices;
 use super::own;
 use super::reader::{Section, Source, read_file};
 
@@ -65,6 +66,7 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             calendar: top.section("calendar").and_then(|section| calendar::take(&section)),
             flow: top.section("flow").map_or(Flow::GENEROUS, |section| flow::take_flow(&section)),
             groups: top.section("group").as_ref().map(flow::take_groups).unwrap_or_default(),
+            notice_texts: top.section("notice").as_ref().map(notices::take_texts).unwrap_or_default(),
             baseline: Span::from_s(Policy::BASELINE_MIN * 60),
             reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
             order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
@@ -145,6 +147,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
     let warning_percent = section.int_or("warning_percent", Defaults::WARNING_PERCENT, PERCENT, 1..=100);
     let forecast_min = section.int_or("forecast_min", Defaults::FORECAST_MIN, "whole number of minutes", 0..=15);
     let delay = span("delay_s", Defaults::DELAY_S, 0..=DAY_S);
+    let notice = notices::take_rule(section);
     let hysteresis_percent = section.int_or("hysteresis_percent", Defaults::HYSTERESIS_PERCENT, PERCENT, 0..=50);
     let verify_after = span("verify_after_s", Defaults::VERIFY_AFTER_S, 1..=3_600);
     let effect_percent_min = section.int_or("effect_percent_min", Defaults::EFFECT_PERCENT_MIN, PERCENT, 1..=100);
@@ -179,6 +182,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         forecast: Span::from_s(forecast_min * 60),
         warning_percent,
         delay,
+        notice,
         hysteresis_percent,
         verify_after,
         effect_percent_min,
@@ -208,6 +212,7 @@ pub fn to_toml(policy: &Policy) -> String {
         policy.fairness_weeks
     );
     text.push_str(&flow::to_toml(&policy.flow, &policy.groups));
+    text.push_str(&notices::texts_to_toml(&policy.notice_texts));
     text.extend(policy.calendar.as_ref().map(calendar::calendar_to_toml));
     for rule in &policy.limits {
         let percent = [
@@ -241,6 +246,7 @@ pub fn to_toml(policy: &Policy) -> String {
         for (key, value) in caps.into_iter().filter_map(|(key, value)| Some((key, value?))) {
             let _ = writeln!(text, "{key} = {value}");
         }
+        text.push_str(&notices::rule_to_toml(&rule.notice));
         let _ = writeln!(text, "forecast_min = {}", whole_s(rule.forecast) / 60);
         for (key, value) in spans {
             let _ = writeln!(text, "{key} = {}", whole_s(value));

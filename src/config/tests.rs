@@ -3,6 +3,7 @@ use std::path::{Path, PathBuf};
 
 use headroom_rules::input::Authority;
 use headroom_rules::model::{Power, Span};
+use headroom_rules::notices::{NoticeRule, Unreached};
 use headroom_rules::output::AlarmCause;
 use headroom_rules::policy::PassCaps;
 use insta::assert_snapshot;
@@ -119,6 +120,8 @@ fn rules_written_parse_back_to_the_same() {
     (rule.restore_hold, rule.restore_step, rule.on_time_min) = (Span::from_s(4), Span::from_s(5), Span::from_s(6));
     (rule.restore_spread, rule.settle, rule.cold_load_learn) = (Span::from_s(5), Span::from_s(7), false);
     rule.pass = PassCaps { power_max: Some(Power::from_kw(400)), rounds_max: Some(20) };
+    rule.notice = NoticeRule { before: Span::from_s(300), unreached: Unreached::Spare, urgent_percent: 115 };
+    policy.notice_texts.trip = "{node} 限电 \"{time}\" \\".to_owned();
     policy.fairness_weeks = 3;
     assert_eq!(rules::parse(Path::new("rules.toml"), &rules::to_toml(&policy), None).unwrap(), policy);
 }
@@ -683,4 +686,18 @@ fn a_terminal_either_listens_or_dials() {
     assert_snapshot!(said(terminal(text)), @r#"
     terminal.toml:1: listen = "127.0.0.1:1": beside [dial]: wanted one of them, as a terminal either listens or dials
     "#);
+}
+
+#[test]
+fn a_notice_that_says_nothing_or_cannot_be_read_is_refused() {
+    let limit = "[[limit]]\nnode = \"F11\"\nlimit_kw = 2400\n";
+    let refused = |text: &str| rules::parse(Path::new("rules.toml"), text, None).unwrap_err().to_string();
+    assert!(refused(&format!("{limit}notice_min = 61\n")).contains("wanted a whole number of minutes, 0 to 60"));
+    assert!(refused(&format!("{limit}urgent_percent = 120\n")).contains("wanted notice_min above 0 beside it"));
+    let wrong = refused(&format!("{limit}notice_min = 5\nunreached = \"ask\"\n"));
+    assert!(wrong.contains("limit.unreached = \"ask\": wanted \"trip\" or \"spare\""), "{wrong}");
+    for text in ["{when}", "", "a\\u001bb"] {
+        let wrong = refused(&format!("[notice]\ntrip_text = \"{text}\"\n{limit}"));
+        assert!(wrong.contains("rules.toml:2: notice.trip_text"), "{wrong}");
+    }
 }

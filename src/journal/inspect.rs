@@ -334,6 +334,7 @@ pub(crate) const fn kind(input: &Input) -> &'static str {
         Input::Outcome { .. } => "outcome",
         Input::Request { .. } => "request",
         Input::Parameters { .. } => "parameters",
+        Input::Told { .. } => "told",
         Input::Trouble { .. } => "trouble",
         Input::Tick { .. } => "tick",
     }

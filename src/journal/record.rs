@@ -34,6 +34,7 @@ impl Record {
             | Input::Policy { .. }
             | Input::Request { .. }
             | Input::Parameters { .. }
+            | Input::Told { .. }
             | Input::Trouble { .. } => Self::Json(serde_json::to_string(input).map_err(|e| e.to_string())?),
         })
     }

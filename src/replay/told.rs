@@ -25,6 +25,7 @@ impl Told {
     pub fn json(&self) -> serde_json::Result<Value> {
         let (kind, fields) = match &self.output {
             Output::Command(command) => ("command", serde_json::to_value(command)?),
+            Output::Tell(telling) => ("notice", serde_json::to_value(telling)?),
             Output::Order(order) => ("order", serde_json::to_value(order)?),
             Output::Alarm(alarm) => ("alarm", serde_json::to_value(alarm)?),
             Output::Event(event) => ("event", serde_json::to_value(event)?),
@@ -32,7 +33,7 @@ impl Told {
             Output::Load(minute) => ("load", serde_json::to_value(minute)?),
             Output::Reply(reply) => ("reply", serde_json::to_value(reply)?),
         };
-        let sent = matches!(self.output, Output::Command(_)).then_some(false);
+        let sent = matches!(self.output, Output::Command(_) | Output::Tell(_)).then_some(false);
         Ok(json!({ "at": self.at.to_string(), "kind": kind, kind: fields, "sent": sent, "text": self.sentence() }))
     }
 
@@ -41,6 +42,9 @@ impl Told {
             Output::Command(command) => {
                 let (order, terminal) = (command.order, command.terminal);
                 format!("not sent: order {order}: {} of {} at {terminal}", command.step, command.action)
+            }
+            Output::Tell(telling) => {
+                format!("not sent: notice {} to {}: {}", telling.notice, telling.terminal, telling.text)
             }
             Output::Order(order) => {
                 let detail = if order.detail.is_empty() { String::new() } else { format!(" ({})", order.detail) };

@@ -126,7 +126,7 @@ impl Batch {
             }
             for (place, output) in (0..).zip(&entry.outputs) {
                 match output {
-                    Output::Command(_) | Output::Reply(_) => {}
+                    Output::Command(_) | Output::Tell(_) | Output::Reply(_) => {}
                     Output::Load(minute) => minutes.push(minute),
                     Output::Event(event) => batch.events.push(event_row(position, place, event)?),
                     Output::Alarm(alarm) => {

@@ -34,6 +34,8 @@ impl Engine {
             return Err(Refusal::AutomaticStopped { by: by.clone(), since: *since });
         }
         let by = origin.operator.clone();
+        // Before the stop: who was told that a round goes off learns that it does not.
+        self.end_announcements(&format!("automatic control was stopped by {by}"), out);
         self.stopped = Some(Stopped { since: self.now, by: by.clone(), reason: reason.to_owned() });
         let detail = || if reason.is_empty() { format!("by {by}") } else { format!("by {by}: {reason}") };
         self.alarms.raise(AlarmCause::AutomaticStopped, self.now, detail, out);
@@ -113,6 +115,7 @@ const fn is_an_act(event: &Event) -> bool {
     matches!(
         event.what,
         Happening::Planned { .. }
+            | Happening::Announced { .. }
             | Happening::PlanRefused { .. }
             | Happening::Futile { .. }
             | Happening::Restoring { .. }

@@ -7,7 +7,7 @@ use super::Engine;
 use super::limits::{Phase, Watch};
 use super::requests::Granted;
 use crate::input::Origin;
-use crate::limiting::plan::{Task, plan};
+use crate::limiting::plan::Task;
 use crate::model::{NodeId, Power, Span};
 use crate::output::{AlarmCause, Happening, Output, Refusal, Reply};
 use crate::policy::LimitRule;
@@ -44,7 +44,7 @@ impl Engine {
         let node = rule.node;
         let wanted = load - rule.target() - self.effects.going_from(&self.grid, node) - self.left_to_those_below(rule);
         let task = Task { rule, pass: watch.passes().saturating_add(1), load, wanted };
-        if wanted <= Power::ZERO || plan(&task, &self.facts(node, &watch.deaf)).shed.is_empty() {
+        if wanted <= Power::ZERO || self.plan_with_notice(&task, watch).1.shed.is_empty() {
             return;
         }
         watch.phase = Phase::Watching;

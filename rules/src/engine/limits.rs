@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
+use super::notices::Stage;
 use super::places::Place;
 use super::supply::Supply;
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
 use crate::limiting::need::check_need;
-use crate::limiting::plan::{Plan, Task, plan};
+use crate::limiting::notice::check_notice;
+use crate::limiting::plan::{Plan, Task};
 use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Choice, Happening, Output};
@@ -63,7 +65,7 @@ pub(super) struct Watch {
     /// That restoration waits for the supply was told.
     #[serde(default)]
     pub(super) supply_told: bool,
-    warned: bool,
+    pub(super) warned: bool,
     /// Rounds that did not respond in this breach.
     pub(super) deaf: BTreeSet<(TerminalId, RoundNo)>,
     /// Since when the load has been low enough to restore.
@@ -243,6 +245,7 @@ impl Engine {
             Some(load) => {
                 self.judge_supply(&rule, &mut watch, load, out);
                 self.judge_load(&rule, &mut watch, load, out);
+                self.judge_notice(&rule, &watch, out);
                 self.step_back(&rule, &mut watch, load, out);
                 self.step(&rule, &mut watch, load, out);
             }
@@ -372,6 +375,9 @@ impl Engine {
     ) -> bool {
         let node = rule.node;
         self.shed_below_first(node, out);
+        if self.waits_for_notice(rule, load) {
+            return false;
+        }
         let too_high = forecast.map_or(load, |forecast| forecast.load) - rule.target();
         let wanted = too_high - self.effects.going_from(&self.grid, node) - self.left_to_those_below(rule);
         if wanted <= Power::ZERO {
@@ -388,9 +394,13 @@ impl Engine {
             return false;
         }
         let task = Task { rule, pass: passes + 1, load, wanted };
-        let plan = plan(&task, &self.facts(node, &watch.deaf));
+        let (stage, plan) = self.plan_with_notice(&task, watch);
         if let Some(forecast) = forecast {
             self.tell_foreseen(rule, load, forecast, out);
+        }
+        let announces = stage == Stage::Announce || (stage == Stage::Again && !self.all_told(&plan));
+        if announces && self.announce_if_sound(rule, watch, &plan, out) {
+            return false;
         }
         if !self.approve(rule, watch, &plan, out) {
             if forecast.is_none() {
@@ -408,6 +418,7 @@ impl Engine {
         if let Some(breach) = &mut watch.breach {
             breach.passes = plan.pass;
         }
+        self.execute_announced(rule, &plan, stage, load, out);
         self.carry_out(rule, watch, plan, load, out);
         true
     }
@@ -415,7 +426,8 @@ impl Engine {
     /// Has a plan checked, and tells it or why it is refused. Whether it may be carried out.
     pub(super) fn approve(&mut self, rule: &LimitRule, watch: &Watch, plan: &Plan, out: &mut Vec<Output>) -> bool {
         let world = World { deaf: watch.deaf.clone(), ..self.world() };
-        match check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan)) {
+        let checked = check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan));
+        match checked.and_then(|()| check_notice(&world, plan, rule)) {
             Ok(()) => {
                 self.tell(plan.told(), out);
                 true
@@ -470,6 +482,7 @@ impl Engine {
             doubted: self.unresponsive.keys().copied().collect(),
             deaf: BTreeSet::new(),
             tags: &self.tags,
+            notices: &self.notices,
             busy: self.ledger.busy(),
             now: self.now,
         }

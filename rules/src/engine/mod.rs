@@ -26,6 +26,7 @@ mod in_force;
 mod limits;
 mod looking_back;
 mod nested;
+pub(crate) mod notices;
 mod orders;
 mod own;
 mod parameters;
@@ -69,6 +70,7 @@ use grid::{Grid, Post};
 use groups::Groups;
 use in_force::Bounds;
 use limits::{Limited, Watch};
+use notices::Notices;
 use orders::Ledger;
 use own::OwnState;
 use parameters::ParameterBook;
@@ -190,6 +192,9 @@ pub struct Engine {
     /// Snapshots of before there were tags have none.
     #[serde(default)]
     tags: Tags,
+    /// Snapshots of before there were notices have none.
+    #[serde(default)]
+    notices: Notices,
     /// Snapshots of before parameters were kept have none.
     #[serde(default)]
     parameters: ParameterBook,
@@ -241,6 +246,7 @@ impl Engine {
             Input::Parameters { terminal, read, failed, .. } => {
                 self.on_parameters(*terminal, read.as_deref(), failed.as_deref(), out);
             }
+            Input::Told { notice, failed, .. } => self.on_told(*notice, failed.as_deref()),
             Input::Trouble { cause, detail, .. } => self.on_trouble(*cause, detail.as_deref(), out),
             Input::Tick { .. } => self.on_tick(out),
         }
@@ -342,6 +348,7 @@ impl Engine {
             watch.look_anew(self.now);
         }
         self.interrupt_orders(out);
+        self.interrupt_notices();
     }
 
     fn on_trouble(&mut self, cause: AlarmCause, detail: Option<&str>, out: &mut Vec<Output>) {
@@ -352,6 +359,7 @@ impl Engine {
             self.alarms.skip_numbers(LOST_MAX);
             self.groups.skip_numbers(LOST_MAX);
             self.tags.skip_numbers(LOST_MAX);
+            self.notices.skip_numbers(LOST_MAX);
         }
         self.alarms.raise(cause, self.now, || detail.to_owned(), out);
     }
@@ -383,6 +391,7 @@ impl Engine {
         self.curves.settle(self.now, nodes.keys().map(|&node| (node, limit(node))));
         self.recent.settle(|node| self.watches.contains_key(&node));
         self.withdraw_orders_without_rule(out);
+        self.settle_notices(out);
         // Nobody would restore what a rule shed that is there no more, or that does not reach there any more: it is the
         // operators' from here on.
         for (terminal, rounds) in self.sheds.iter_mut().chain(&mut self.late) {
@@ -652,6 +661,7 @@ impl Engine {
         self.orders_on_tick(out);
         self.own_on_tick(out);
         self.groups_on_tick(out);
+        self.notices_on_tick();
         let limited: Vec<NodeId> = self.watches.keys().copied().collect();
         for node in limited {
             self.watch(node, out);

@@ -46,7 +46,8 @@ impl Engine {
             let (Some(watch), Some(rule_below)) = (self.watches.get(&node), self.policy.rule(node)) else { continue };
             let load = self.grid.load(node).power();
             let acts = load.is_some_and(|load| load > rule_below.limit)
-                && watch.acts_at(rule_below).is_some_and(|acts_at| acts_at <= by);
+                && watch.acts_at(rule_below).is_some_and(|acts_at| acts_at <= by)
+                && load.is_some_and(|load| self.notices.hold_until(rule_below, load, self.now) <= by);
             let mut pending = Power::ZERO;
             if let Some(load) = load.filter(|_| acts) {
                 let excess = load - self.effects.going_from(&self.grid, node) - rule_below.target();

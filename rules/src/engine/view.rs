@@ -26,6 +26,7 @@ impl Engine {
             waiting: self.waiting_views(),
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
             targets: self.targets().cloned().collect(),
+            announcements: self.announcements().cloned().collect(),
             groups: self.groups.lines().rev().cloned().collect(),
             tags: self.tags.hanging().cloned().collect(),
             proposals: self.own.proposals().cloned().collect(),

@@ -12,6 +12,7 @@ use crate::engine::accounts::Account;
 use crate::engine::cold_load::{ColdLoads, percent};
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
+use crate::engine::notices::Notices;
 use crate::engine::promised::Promised;
 use crate::engine::recent::Recent;
 use crate::engine::returned::Returned;
@@ -71,6 +72,12 @@ pub(crate) enum Violation {
         instead_round: RoundNo,
         instead_turn: u32,
     },
+    #[error("{terminal} round {round}: its customer was not told, and the rule gives notice")]
+    NotAnnounced { terminal: TerminalId, round: RoundNo },
+    #[error("{node}: customers were told {due}, and it is not that late")]
+    BeforeNotice { node: NodeId, due: Timestamp },
+    #[error("{terminal}: no notice reached it, and the rule spares those")]
+    NotReached { terminal: TerminalId },
     #[error("the rounds have {sum}: one plan may shed {most}")]
     PassPower { sum: Power, most: Power },
     #[error("{rounds} rounds: one plan may shed {most}")]
@@ -119,6 +126,8 @@ pub(crate) struct World<'a> {
     /// Rounds that did not respond in the breach that the plan is for.
     pub(crate) deaf: BTreeSet<(TerminalId, RoundNo)>,
     pub(crate) tags: &'a Tags,
+    /// What customers were told.
+    pub(crate) notices: &'a Notices,
     /// Points that an order holds.
     pub(crate) busy: BTreeSet<(TerminalId, RoundNo)>,
     pub(crate) now: Timestamp,

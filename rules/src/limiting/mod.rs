@@ -4,7 +4,8 @@
 //! is, `fit` which of the last ones come closest. [`check`] is not the planner: it derives from the inventory and the readings
 //! anew that a plan, or a stage of restoration, breaks no invariant; `group` is its word on group
 //! orders, `on_times` its part about rounds that have hardly
-//! come back, `turns` that about whose turn it is. [`step_back`] chooses among those that came back last.
+//! come back, `turns` that about whose turn it is, `notice` about customers to be told first. [`step_back`] chooses among
+//! those that came back last.
 
 pub(crate) mod check;
 mod choose;
@@ -12,6 +13,7 @@ mod fit;
 pub(crate) mod group;
 mod interlocks;
 pub(crate) mod need;
+pub(crate) mod notice;
 mod on_times;
 mod outlook;
 pub(crate) mod plan;

@@ -2,6 +2,7 @@
 //! else would do.
 
 use super::check::{Violation, World};
+use super::notice::may_be_spared;
 use super::plan::Plan;
 use crate::model::{Power, RoundNo, TerminalId};
 use crate::output::Reason;
@@ -40,6 +41,9 @@ fn another(
 ) -> Option<(TerminalId, RoundNo)> {
     let planned = |terminal, round| plan.shed.iter().any(|c| (c.terminal, c.round) == (terminal, round));
     for terminal in world.grid.terminals_below(plan.node) {
+        if may_be_spared(world, rule, terminal) {
+            continue;
+        }
         let Some(entry) = world.grid.inventory.terminals.get(&terminal) else { continue };
         let mut all = Power::ZERO;
         let mut found = None;

@@ -10,6 +10,7 @@ use crate::engine::accounts::Account;
 use crate::engine::cold_load::ColdLoads;
 use crate::engine::effects::Effects;
 use crate::engine::grid::Grid;
+use crate::engine::notices::Notices;
 use crate::engine::promised::{Promise, Promised};
 use crate::engine::recent::Recent;
 use crate::engine::returned::{Return, Returned};
@@ -39,6 +40,7 @@ struct Bench {
     busy: BTreeSet<(TerminalId, RoundNo)>,
     accounts: BTreeMap<CustomerId, Account>,
     tags: Tags,
+    notices: Notices,
 }
 
 impl Bench {
@@ -68,6 +70,7 @@ impl Bench {
             busy: BTreeSet::new(),
             accounts: BTreeMap::new(),
             tags: Tags::default(),
+            notices: Notices::default(),
         };
         bench.shed("T3", Holder::Rule(node("F")), s(60));
         for site in &sites {
@@ -107,6 +110,7 @@ impl Bench {
             doubted: BTreeSet::new(),
             deaf: BTreeSet::new(),
             tags: &self.tags,
+            notices: &self.notices,
             busy: self.busy.clone(),
             now: START,
         }

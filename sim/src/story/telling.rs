@@ -6,10 +6,11 @@ use std::fmt;
 use headroom_rules::engine::Engine;
 use headroom_rules::input::{Input, Origin, Request};
 use headroom_rules::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
+use headroom_rules::notices::Telling as Text;
 use headroom_rules::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
 use headroom_rules::output::{Alarm, AlarmId, AlarmState, Output, Reply};
 use headroom_rules::policy::LimitRule;
-use headroom_terminals::agent::Agent;
+use headroom_terminals::agent::{Agent, SETTINGS_FILE, notice_text};
 use headroom_terminals::iec104::{CommandAnswer, Object, Station as _, StationCommand};
 use headroom_terminals::profile::Profile;
 
@@ -54,6 +55,7 @@ enum Coming {
     Command(Command),
     Outcome(OrderId, Outcome),
     LinkUp,
+    Text(Text),
 }
 
 struct Telling<'a> {
@@ -171,6 +173,9 @@ impl<'a> Telling<'a> {
         for output in out {
             match output {
                 Output::Command(command) => self.send(command),
+                Output::Tell(text) => {
+                    self.coming.push_back((self.now.after(WAY), text.terminal, Coming::Text(text)));
+                }
                 Output::Event(event) => self.say(event.what.to_string()),
                 Output::Order(order) => self.on_order(&order),
                 Output::Alarm(alarm) => self.on_alarm(&alarm),
@@ -275,6 +280,7 @@ impl<'a> Telling<'a> {
                 Coming::Command(command) => self.arrive(command),
                 Coming::Outcome(order, outcome) => drop(self.give(&Input::Outcome { at: now, order, outcome })),
                 Coming::LinkUp => self.link(terminal, true),
+                Coming::Text(text) => self.show(&text),
             }
         }
         for terminal in self.agents.keys().copied().filter(|id| !self.down.contains(id)).collect::<Vec<_>>() {
@@ -290,6 +296,23 @@ impl<'a> Telling<'a> {
         if now.since(self.start).s() % i64::from(LOOK_EVERY_S) == 0 {
             self.look_at_limits();
         }
+    }
+
+    /// A text reaches the customer's display, or does not.
+    fn show(&mut self, text: &Text) {
+        let Text { notice, terminal, text, expires_at } = text;
+        let octets = notice_text(text).into_bytes();
+        let failed = if self.now >= *expires_at || self.down.contains(terminal) {
+            Some("the link is down")
+        } else {
+            let taken = self.agents.get_mut(terminal).is_some_and(|agent| agent.write_file(SETTINGS_FILE, &octets));
+            (!taken).then_some("the text was refused")
+        };
+        match failed {
+            None => self.say(format!("{terminal} shows: {text}")),
+            Some(why) => self.say(format!("{terminal} does not show its notice: {why}")),
+        }
+        self.give(&Input::Told { at: self.now, notice: *notice, failed: failed.map(str::to_owned) });
     }
 
     /// A command reaches its terminal, or does not.

@@ -155,6 +155,7 @@ fn a_view() -> View {
     View {
         now: NOW,
         targets: Vec::new(),
+        announcements: Vec::new(),
         groups: Vec::new(),
         tags: Vec::new(),
         proposals: Vec::new(),

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::console::{frame_buffer, frame_text};
+use headroom_rules::notices::{Announcement, Delivery, Notice, NoticeId, Sending};
 use headroom_rules::target::{InForce, LimitSource, Target, TargetId};
 use headroom_rules::view::Forecast;
 use insta::assert_snapshot;
@@ -295,4 +296,47 @@ fn a_nodes_screen_says_which_limit_is_in_force_where_the_load_goes_and_what_is_p
         assert!(text.contains(line), "{line} in\n{text}");
     }
     assert_eq!(text.matches("target G7").count(), 1, "not those of another node");
+}
+
+#[test]
+fn a_nodes_screen_says_who_was_told_before_a_trip_and_whom_it_did_not_reach() {
+    let mut state = console(LARGE);
+    let id: NodeId = "F03".parse().unwrap();
+    let mut view = a_view();
+    let due = NOW.after(Span::from_s(180));
+    let notice = |number, terminal: &str, delivery| Notice {
+        terminal: terminal.parse().unwrap(),
+        rounds: vec![RoundNo::ALL[0]],
+        power: Power::from_kw(120),
+        due,
+        told: Sending { id: NoticeId(number), sent_at: NOW, expires_at: due, delivery },
+        tripped: false,
+        called_off: None,
+    };
+    view.announcements = vec![Announcement {
+        node: id,
+        since: NOW,
+        due,
+        waits: true,
+        looked_at: NOW,
+        in_breach: true,
+        notices: vec![
+            notice(1, "T1", Delivery::Delivered { at: NOW }),
+            notice(2, "T2", Delivery::NotReached { why: "it has no link".into() }),
+            notice(3, "T8", Delivery::Sent),
+        ],
+        without_notice: Vec::new(),
+        ended: None,
+    }];
+    update(&mut state, Message::View(Box::new(view), Health::default()));
+    press(&mut state, KeyCode::Down);
+    press(&mut state, KeyCode::Down);
+    keys(&mut state, "v");
+    let text = frame_text(&state).unwrap();
+    for line in [
+        "NOTICE  1 told, 1 not reached, 1 on the way, looked at anew at 18:08:12Z, in 3 min",
+        "not reached: T2 Steelworks (it has no link)",
+    ] {
+        assert!(text.contains(line), "{line} in\n{text}");
+    }
 }

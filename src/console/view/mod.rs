@@ -5,6 +5,7 @@ pub(crate) mod detail;
 pub(crate) mod lists;
 pub(crate) mod metering;
 pub(crate) mod node;
+mod notices;
 pub(crate) mod overlay;
 pub(crate) mod overview;
 mod restoration;

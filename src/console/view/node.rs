@@ -9,7 +9,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 
-use super::{below, heading, restoration, text};
+use super::{below, heading, notices, restoration, text};
 use crate::console::node::{BACK, Curve};
 use crate::console::state::State;
 
@@ -17,7 +17,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: NodeId) {
     let theme = state.theme;
     let ahead = ahead(state, id);
     let returning = restoration::lines(state, id, usize::from(body.width));
-    let height = u16::try_from(4 + ahead.len() + returning.len()).unwrap_or(u16::MAX);
+    let told = notices::lines(state, id, usize::from(body.width));
+    let height = u16::try_from(4 + ahead.len() + told.len() + returning.len()).unwrap_or(u16::MAX);
     let [head, chart] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(body);
     let screen = &state.node_screen;
     let mut lines = vec![now(state, id)];
@@ -31,6 +32,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: NodeId) {
         }
         (None, None) => lines.push(Line::raw(" waiting for the centre's answer")),
     }
+    lines.extend(told);
     lines.extend(returning);
     frame.render_widget(Paragraph::new(lines), head);
     heading(state, frame, chart, &format!(" LOAD kW, last {back}: highest of each stretch, and the limit"));

@@ -31,7 +31,7 @@ use memory::{Memory, Meter, Remembered};
 use record::{Record, file};
 
 pub use control::Notice;
-pub use settings::{Settings, SettingsError, control_text};
+pub use settings::{Settings, SettingsError, control_text, notice_text};
 
 /// The record of events: read, or asked for by its times.
 pub const EVENT_FILE: FileId = FileId { ioa: 30_001, name: EVENTS };
@@ -591,7 +591,7 @@ impl<S: Site> Station for Agent<S> {
             }
         };
         let now = Station::now(self);
-        let Settings { report_every, deadband_percent, tariffs, short_pulse, long_pulse, control } = settings;
+        let Settings { report_every, deadband_percent, tariffs, short_pulse, long_pulse, control, notice } = settings;
         (self.settings.report_every, self.settings.deadband_percent) = (report_every, deadband_percent);
         self.settings.tariffs = tariffs;
         (self.settings.short_pulse, self.settings.long_pulse) = (short_pulse, long_pulse);
@@ -600,6 +600,9 @@ impl<S: Site> Station for Agent<S> {
         }
         self.settings_text = (self.settings.text(), now);
         self.keep(now);
+        if let Some(text) = notice {
+            self.site.notify(&Notice::Text(text));
+        }
         true
     }
 }

@@ -1,9 +1,11 @@
-//! What the centre may set by a file: a text of TOML, `report_every_s`, `deadband_percent`, `tariffs`, `short_ms`, `long_ms`, and the parameters of
-//! local control as the table `control`. What is not said stays as it is. The terminal keeps it over restarts, and gives back
+//! What the centre may set by a file: a text of TOML, `report_every_s`, `deadband_percent`, `tariffs`, `short_ms`, `long_ms`, and the
+//! parameters of local control as the table `control`. A `notice` is shown to the customer each time it comes, and is no setting: it is
+//! not kept. What is not said stays as it is. The terminal keeps it over restarts, and gives back
 //! what is in force.
 
 use headroom_rules::local_control::Parameters;
 use headroom_rules::model::{Span, Tariff};
+use headroom_rules::notices::TEXT_MAX;
 use serde::{Deserialize, Serialize};
 
 /// Half hours of a day.
@@ -28,6 +30,8 @@ pub struct Settings {
     pub long_pulse: Span,
     /// Of local control.
     pub control: Parameters,
+    /// To be shown to the customer now; no setting.
+    pub notice: Option<String>,
 }
 
 /// The tariff of each half hour of the day.
@@ -70,6 +74,8 @@ struct Raw {
     short_ms: Option<i64>,
     long_ms: Option<i64>,
     control: Option<Parameters>,
+    /// Shown to the customer.
+    notice: Option<String>,
 }
 
 #[derive(Serialize)]
@@ -98,6 +104,7 @@ impl Settings {
             short_pulse: Span::new(200),
             long_pulse: Span::new(1_000),
             control: Parameters::default(),
+            notice: None,
         }
     }
 
@@ -116,10 +123,11 @@ impl Settings {
             && raw.short_ms.is_none()
             && raw.long_ms.is_none()
             && raw.control.is_none()
+            && raw.notice.is_none()
         {
             return Err(SettingsError("nothing is set".to_owned()));
         }
-        let mut settings = self.clone();
+        let mut settings = Self { notice: None, ..self.clone() };
         if let Some(seconds) = raw.report_every_s {
             if !(1..=86_400).contains(&seconds) {
                 return Err(SettingsError(format!("report_every_s = {seconds}: wanted 1 to 86400 s")));
@@ -149,12 +157,20 @@ impl Settings {
             control.check().map_err(|error| SettingsError(format!("control.{error}")))?;
             settings.control = control;
         }
+        if let Some(notice) = raw.notice {
+            let fits = (1..=TEXT_MAX).contains(&notice.chars().count()) && !notice.chars().any(char::is_control);
+            if !fits {
+                let wanted = format!("notice: wanted 1 to {TEXT_MAX} characters, none of them control codes");
+                return Err(SettingsError(wanted));
+            }
+            settings.notice = Some(notice);
+        }
         Ok(settings)
     }
 
     /// All of them as a text of TOML, always the same for the same settings.
     pub fn text(&self) -> String {
-        let Self { report_every, deadband_percent, tariffs, short_pulse, long_pulse, control } = self;
+        let Self { report_every, deadband_percent, tariffs, short_pulse, long_pulse, control, notice: _ } = self;
         let text = Text {
             report_every_s: report_every.s(),
             deadband_percent: *deadband_percent,
@@ -166,6 +182,15 @@ impl Settings {
         // Whole numbers, texts and lists of them: there is nothing that TOML could not hold.
         toml::to_string(&text).unwrap_or_default()
     }
+}
+
+/// A text for the customer alone, which changes no setting.
+pub fn notice_text(notice: &str) -> String {
+    #[derive(Serialize)]
+    struct Text<'a> {
+        notice: &'a str,
+    }
+    toml::to_string(&Text { notice }).unwrap_or_default()
 }
 
 /// The parameters of local control alone, as a text that changes nothing else of a terminal's settings.

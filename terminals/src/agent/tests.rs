@@ -17,6 +17,8 @@ struct Bench {
     sample: Sample,
     pulses: Vec<(u8, bool, i64)>,
     kept: Option<String>,
+    /// Texts on the customer's display.
+    shown: Vec<String>,
 }
 
 impl Site for Bench {
@@ -44,6 +46,11 @@ impl Site for Bench {
         let (position, power) = if closed { (SwitchPosition::Closed, 20) } else { (SwitchPosition::Open, 0) };
         self.sample.rounds[usize::from(round.get() - 1)] = Some(RoundSample { power: Power::from_kw(power), position });
     }
+    fn notify(&mut self, notice: &Notice) {
+        if let Notice::Text(text) = notice {
+            self.shown.push(text.clone());
+        }
+    }
 }
 
 /// 100 kW contract; 20 kW that cannot be switched and two rounds of 20 kW; started at 0, now at 10 min.
@@ -70,7 +77,7 @@ fn agent(guaranteed: bool) -> Agent<Bench> {
         floor: Power::from_kw(30),
         control: Parameters { warning_min: [1; 8], ..Parameters::default() },
     };
-    let site = Bench { now: Timestamp::new(0), sample, pulses: Vec::new(), kept: None };
+    let site = Bench { now: Timestamp::new(0), sample, pulses: Vec::new(), kept: None, shown: Vec::new() };
     let mut agent = Agent::new(config, site);
     agent.site_mut().now = Timestamp::new(600_000);
     agent.interrogated(&mut Vec::new());
@@ -239,6 +246,20 @@ fn a_single_command_is_obeyed_after_its_select() {
     session.on_bytes(now, LINK, &[0x68, 14, 2, 0, 0, 0, 45, 1, 6, 0, 9, 0, 7, 0, 0, 0x00]);
     assert_eq!(answer(&mut session), [45, 1, 7, 0, 9, 0, 7, 0, 0, 0x00]);
     assert_eq!(closed(&session), SwitchPosition::Open);
+}
+
+#[test]
+fn a_notice_in_the_settings_file_is_shown_each_time_it_comes_changes_no_setting_and_is_not_kept() {
+    let mut agent = agent(false);
+    let before = agent.read_file(SETTINGS_FILE).unwrap();
+    let text = notice_text("停电 from \"22:15\"");
+    assert!(agent.write_file(SETTINGS_FILE, text.as_bytes()));
+    assert!(agent.write_file(SETTINGS_FILE, text.as_bytes()));
+    assert_eq!(agent.site().shown, ["停电 from \"22:15\"", "停电 from \"22:15\""]);
+    assert_eq!(agent.read_file(SETTINGS_FILE).unwrap(), before);
+    assert!(!agent.write_file(SETTINGS_FILE, b"notice = ''"));
+    assert!(!agent.write_file(SETTINGS_FILE, notice_text(&"x".repeat(201)).as_bytes()));
+    assert_eq!(agent.site().shown.len(), 2);
 }
 
 fn moved(agent: &mut Agent<Bench>, at_s: i64, change: impl FnOnce(&mut Sample)) -> Vec<(u32, Value, u8)> {

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::engine::Engine;
 use crate::input::{Input, Origin, Request};
 use crate::model::{NodeId, PointKind, Power, Reading, RoundNo, SwitchPosition, TerminalId, Timestamp};
+use crate::notices::{NoticeId, Telling};
 use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{Alarm, AlarmCause, AlarmState, Audit, Happening, Output, Refusal, Reply};
 use crate::policy::Policy;
@@ -72,6 +73,10 @@ impl Guard {
         if let Output::Order(Order { id, issuer: Issuer::Limit { .. }, .. }) = output {
             self.rules.insert(*id);
         }
+        if let Output::Tell(telling) = output {
+            assert!(self.now < telling.expires_at, "expired-never-sent: {telling:?} at {}", self.now);
+            assert!(!self.stopped, "stopped-is-stopped: {telling:?}");
+        }
         let Output::Command(command) = output else { return };
         let Command { order, terminal, action, step, expires_at, .. } = *command;
         if matches!(step, Step::Select | Step::Execute) {
@@ -116,6 +121,15 @@ pub(super) enum Habit {
     Slow(i64),
 }
 
+/// What a terminal does with a text for the customer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Display {
+    Shows,
+    Refuses,
+    /// Nothing comes back.
+    Silent,
+}
+
 #[derive(Clone, Debug)]
 struct Group {
     power: Power,
@@ -131,6 +145,9 @@ pub(super) struct Plant {
     pub(super) link: bool,
     /// Readings are sent.
     pub(super) reports: bool,
+    pub(super) display: Display,
+    /// What the customer reads, the newest last.
+    pub(super) read: Vec<String>,
     groups: BTreeMap<RoundNo, Group>,
     cap: Power,
 }
@@ -141,6 +158,7 @@ enum Coming {
     Move(TerminalId, RoundNo, bool),
     Points(TerminalId),
     LinkDown(TerminalId),
+    Told(NoticeId, Option<String>),
 }
 
 /// The engine, the fleet and the time.
@@ -174,6 +192,8 @@ impl Centre {
                 habit: Habit::Obedient,
                 link: true,
                 reports: true,
+                display: Display::Shows,
+                read: Vec::new(),
                 groups,
                 cap: Power::ZERO,
             };
@@ -212,8 +232,10 @@ impl Centre {
         self.inputs.push(input);
         for output in out.drain(..) {
             self.guard.after(&output);
-            if let Output::Command(command) = &output {
-                self.obey(*command);
+            match &output {
+                Output::Command(command) => self.obey(*command),
+                Output::Tell(telling) => self.show(telling),
+                _ => {}
             }
             self.outputs.push((self.now, output));
         }
@@ -222,6 +244,29 @@ impl Centre {
 
     fn later(&mut self, seconds: i64, what: Coming) {
         self.coming.push((self.now.after(s(seconds)), what));
+    }
+
+    fn show(&mut self, telling: &Telling) {
+        let Telling { notice, terminal, text, .. } = telling;
+        let Some(plant) = self.plants.get_mut(terminal) else { return };
+        let failed = match plant.display {
+            Display::Shows => {
+                plant.read.push(text.clone());
+                None
+            }
+            Display::Refuses => Some("it refused the file".to_owned()),
+            Display::Silent => return,
+        };
+        self.later(1, Coming::Told(*notice, failed));
+    }
+
+    /// What the customer of a terminal has read.
+    pub(super) fn read(&self, id: &str) -> &[String] {
+        &self.plants[&terminal(id)].read
+    }
+
+    pub(super) fn display(&mut self, id: &str, display: Display) {
+        self.plants.get_mut(&terminal(id)).unwrap().display = display;
     }
 
     fn obey(&mut self, command: Command) {
@@ -304,6 +349,7 @@ impl Centre {
                 Coming::Move(terminal, round, closed) => self.move_switch(terminal, round, closed),
                 Coming::Points(terminal) => self.report(terminal),
                 Coming::LinkDown(terminal) => self.link(terminal.as_str(), false),
+                Coming::Told(notice, failed) => self.apply(Input::Told { at: now, notice, failed }),
             }
         }
         if now.since(START).s() % self.cycle_s == 0 {

@@ -17,6 +17,7 @@ mod hostile;
 mod interlocks;
 mod limits;
 mod nested;
+mod notices;
 mod orders;
 mod own;
 mod own_acts;
