@@ -35,6 +35,8 @@ const STEP: Span = Span::from_s(60);
 const TICKS: u8 = 20;
 /// An update is so much faster than all else that it is timed over several rounds.
 const UPDATE_PASSES: usize = 5;
+/// Readings while a plan's orders are under way.
+const READINGS_UNDER_WAY: i64 = 200;
 /// Rules of users that are loaded beside.
 const USERS_RULES: usize = 100;
 
@@ -207,10 +209,12 @@ fn measure_fleet(count: usize, effort: &Effort, report: &mut Report) {
         add("feeder_plan_to_update_each_ratio", "  to an update of each terminal", feeder.plan_ns / update_ns / fleet);
         add("feeder_plan_rounds", "  rounds that it sheds", feeder.rounds);
         add("feeder_plan_tick_us", "  the tick after it, orders under way, µs", feeder.tick_ns / 1_000.0);
+        add("feeder_plan_reading_ns", "  a reading then, ns", feeder.reading_ns);
         add("region_plan_us", "the reading that makes the region's plan (everybody), µs", whole.plan_ns / 1_000.0);
         add("region_plan_to_update_each_ratio", "  to an update of each terminal", whole.plan_ns / update_ns / fleet);
         add("region_plan_rounds", "  rounds that it sheds", whole.rounds);
         add("region_plan_tick_us", "  the tick after it, orders under way, µs", whole.tick_ns / 1_000.0);
+        add("region_plan_reading_ns", "  a reading then, ns", whole.reading_ns);
     }
 }
 
@@ -237,6 +241,8 @@ struct Planned {
     rounds: f64,
     /// The tick after it.
     tick_ns: f64,
+    /// A reading from somewhere below after that: orders are under way.
+    reading_ns: f64,
 }
 
 /// Makes `node` exceed a limit at 80 % of its load for as long as its rule waits, then times the plan, `times` over.
@@ -262,12 +268,20 @@ fn planned(engine: &Engine, policy: &Policy, node: NodeId, below: TerminalId, ti
         }
     });
     let (tick_ns, ()) = each_ns(times.into(), || engines.iter_mut().for_each(|engine| engine.apply(&tick, &mut out)));
+    let readings: Vec<Input> = (0..READINGS_UNDER_WAY)
+        .map(|n| active_power(at.after(Span::from_s(1)), below, i64::from(CUSTOMER_KW) * 1_000 + n))
+        .collect();
+    let (reading_ns, ()) = each_ns(readings.len() * engines.len(), || {
+        for engine in &mut engines {
+            apply_all(engine, &readings, &mut out);
+        }
+    });
     let shed = |output: &Output| match output {
         Output::Event(Event { what: Happening::Planned { shed, .. }, .. }) => Some(shed.len()),
         _ => None,
     };
     let rounds = outputs[0].iter().find_map(shed).expect("a plan is made");
-    Planned { plan_ns, rounds: rounds as f64, tick_ns }
+    Planned { plan_ns, rounds: rounds as f64, tick_ns, reading_ns }
 }
 
 /// A region > substations of ten feeders > feeders > areas > customers, evenly spread, no node measured at its head: each

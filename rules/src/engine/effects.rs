@@ -35,7 +35,13 @@ impl Effect {
 
 /// Changes on their way, by order.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Effects(BTreeMap<OrderId, Effect>);
+#[serde(transparent)]
+pub(crate) struct Effects {
+    orders: BTreeMap<OrderId, Effect>,
+    /// Another one whenever [`not_done`](Self::not_done) may give something else.
+    #[serde(skip)]
+    version: u64,
+}
 
 fn own_power(grid: &Grid, terminal: TerminalId) -> Option<Timestamp> {
     grid.posts.get(&terminal)?.held(PointKind::ActivePower).map(Held::as_of)
@@ -45,34 +51,36 @@ impl Effects {
     /// An order that will change a load is on its way.
     pub(crate) fn expect(&mut self, order: OrderId, terminal: TerminalId, round: RoundNo, change: Power) {
         // A new order for a round answers for what an earlier one left open.
-        self.0.retain(|_, e| !(e.late_until.is_some() && (e.terminal, e.round) == (terminal, round)));
+        self.orders.retain(|_, e| !(e.late_until.is_some() && (e.terminal, e.round) == (terminal, round)));
         let effect = Effect { terminal, round, change, done_at: None, doubtful: false, late_until: None };
-        self.0.insert(order, effect);
+        self.orders.insert(order, effect);
+        self.version += 1;
     }
 
     /// What an order will change or has just changed.
     pub(crate) fn change(&self, order: OrderId) -> Option<Power> {
-        self.0.get(&order).map(|effect| effect.change)
+        self.orders.get(&order).map(|effect| effect.change)
     }
 
     /// The switch is where it was to be.
     pub(crate) fn done(&mut self, order: OrderId, now: Timestamp) {
-        if let Some(effect) = self.0.get_mut(&order) {
+        if let Some(effect) = self.orders.get_mut(&order) {
             effect.done_at = Some(now);
             effect.doubtful = false;
+            self.version += 1;
         }
     }
 
     /// The order's outcome is unknown. Nothing relies on its effect, and nothing is endangered by it.
     pub(crate) fn doubt(&mut self, order: OrderId) {
-        if let Some(effect) = self.0.get_mut(&order) {
+        if let Some(effect) = self.orders.get_mut(&order) {
             effect.doubtful = true;
         }
     }
 
     /// The order was executed and came to nothing, so far.
     pub(crate) fn may_come_late(&mut self, order: OrderId, now: Timestamp) {
-        if let Some(effect) = self.0.get_mut(&order) {
+        if let Some(effect) = self.orders.get_mut(&order) {
             effect.doubtful = true;
             effect.late_until = Some(now.after(LATE_MAX));
         }
@@ -81,22 +89,25 @@ impl Effects {
     /// A switch is at an end. What was to bring it there has come, however late.
     pub(crate) fn arrived(&mut self, terminal: TerminalId, round: RoundNo, position: SwitchPosition, now: Timestamp) {
         let late = |effect: &&mut Effect| effect.late_until.is_some();
-        for effect in self.0.values_mut().filter(late).filter(|e| (e.terminal, e.round) == (terminal, round)) {
+        for effect in self.orders.values_mut().filter(late).filter(|e| (e.terminal, e.round) == (terminal, round)) {
             let wanted = if effect.change < Power::ZERO { SwitchPosition::Open } else { SwitchPosition::Closed };
             if position == wanted {
                 *effect = Effect { done_at: Some(now), doubtful: false, late_until: None, ..*effect };
+                self.version += 1;
             }
         }
     }
 
     /// The order has no effect.
     pub(crate) fn none(&mut self, order: OrderId) {
-        self.0.remove(&order);
+        self.orders.remove(&order);
+        self.version += 1;
     }
 
     /// Forgets what every reading shows by now.
     pub(crate) fn forget_shown(&mut self, grid: &Grid, now: Timestamp) {
-        self.0.retain(|_, effect| {
+        let before = self.orders.len();
+        self.orders.retain(|_, effect| {
             let late = effect.done_at.is_some_and(|done| now.since(done) >= LATE_MAX)
                 || effect.late_until.is_some_and(|until| now >= until);
             let shown = effect.shown_by(own_power(grid, effect.terminal))
@@ -106,12 +117,13 @@ impl Effects {
                     .all(|node| effect.shown_by(grid.load_as_of(node, effect.terminal)));
             !late && !shown
         });
+        self.version += u64::from(self.orders.len() != before);
     }
 
     /// Power that trips may still take away at a terminal, doubtful ones included; but for the round `except`.
     pub(crate) fn going_at(&self, grid: &Grid, terminal: TerminalId, except: Option<RoundNo>) -> Power {
         let as_of = own_power(grid, terminal);
-        self.0
+        self.orders
             .values()
             .filter(|effect| effect.terminal == terminal && Some(effect.round) != except)
             .filter(|effect| effect.change < Power::ZERO && !effect.shown_by(as_of))
@@ -120,7 +132,7 @@ impl Effects {
     }
 
     fn at(&self, grid: &Grid, node: NodeId, wanted: impl Fn(&Effect) -> bool) -> Power {
-        self.0
+        self.orders
             .values()
             .filter(|effect| wanted(effect) && grid.path(effect.terminal).any(|above| above == node))
             .filter(|effect| !effect.shown_by(grid.load_as_of(node, effect.terminal)))
@@ -133,10 +145,15 @@ impl Effects {
         -self.at(grid, node, |effect| effect.change < Power::ZERO && !effect.doubtful)
     }
 
-    /// Power that restorations will bring to a node whose switches have not moved for all that is known, doubtful ones
-    /// included.
-    pub(crate) fn not_done_at(&self, grid: &Grid, node: NodeId) -> Power {
-        self.at(grid, node, |effect| effect.change > Power::ZERO && effect.done_at.is_none())
+    /// Power that restorations will bring whose switches have not moved for all that is known, doubtful ones included, with
+    /// the terminal that it comes to.
+    pub(super) fn not_done(&self) -> impl Iterator<Item = (TerminalId, Power)> + '_ {
+        let comes = |effect: &&Effect| effect.change > Power::ZERO && effect.done_at.is_none();
+        self.orders.values().filter(comes).map(|effect| (effect.terminal, effect.change))
+    }
+
+    pub(super) const fn version(&self) -> u64 {
+        self.version
     }
 
     /// Power that restorations may still bring to a node, doubtful ones included; but for the rounds `except`, which are

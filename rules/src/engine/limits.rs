@@ -213,6 +213,7 @@ impl Engine {
     pub(super) fn find_limited(&mut self) {
         let (policy, watches) = (&self.policy, &self.watches);
         let limited = |node| Some(Limited { rule: policy.place(node)?, watch: watches.place(&node)? });
+        self.coming.forget();
         self.limited.clear();
         self.limited.extend(self.grid.nodes().map(limited));
     }
@@ -220,12 +221,13 @@ impl Engine {
     /// Looks at the limit of the node at `place`, whose load is this; nothing for a node without one.
     pub(super) fn watch_at(&mut self, place: Place<NodeId>, load: Load, out: &mut Vec<Output>) {
         let Some(limited) = self.limited.get(place.index()).copied().flatten() else { return };
-        let Some(rule) = self.policy.limits.get(limited.rule) else { return };
-        let node = rule.node;
+        let Some(node) = self.policy.limits.get(limited.rule).map(|rule| rule.node) else { return };
         let nothing_comes = self.promised.is_empty() && self.ledger.is_idle();
+        let coming = if nothing_comes { Some(Power::ZERO) } else { self.coming_from_others(node) };
         #[cfg(test)]
-        let nothing_comes = nothing_comes && !self.spare_no_look;
-        if let Some(load) = load.power().filter(|_| nothing_comes)
+        let coming = coming.filter(|_| !self.spare_no_look);
+        if let (Some(load), Some(coming), Some(rule)) = (load.power(), coming, self.policy.limits.get(limited.rule))
+            && (coming <= Power::ZERO || load + coming <= rule.limit)
             && self.watches.same_at_mut(limited.watch, &node).is_some_and(|watch| watch.is_quiet(rule, load, self.now))
         {
             return;

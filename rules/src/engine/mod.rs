@@ -13,6 +13,7 @@ mod alarms;
 mod area;
 mod automatic;
 pub(crate) mod cold_load;
+mod coming;
 mod curves;
 mod dry_run;
 pub(crate) mod effects;
@@ -64,6 +65,7 @@ use crate::view::{Stopped, View};
 use accounts::Account;
 use alarms::Alarms;
 use cold_load::ColdLoads;
+use coming::Coming;
 use curves::Curves;
 use effects::Effects;
 use grid::{Grid, Post};
@@ -207,6 +209,8 @@ pub struct Engine {
     /// For each node in its place where its limit stands; found again where it is empty.
     #[serde(skip)]
     limited: Vec<Option<Limited>>,
+    #[serde(skip)]
+    coming: Coming,
     /// Spare no look at a limit, so that tests can compare.
     #[cfg(test)]
     #[serde(skip)]

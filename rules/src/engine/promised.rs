@@ -25,46 +25,63 @@ pub(crate) struct Promise {
 }
 
 /// All promises.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Promised(BTreeMap<TerminalId, BTreeMap<RoundNo, Promise>>);
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub(crate) struct Promised {
+    rounds: BTreeMap<TerminalId, BTreeMap<RoundNo, Promise>>,
+    /// Another one whenever something else may be promised.
+    #[serde(skip)]
+    version: u64,
+}
 
 impl Promised {
+    pub(super) const fn version(&self) -> u64 {
+        self.version
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.rounds.is_empty()
     }
 
     pub(crate) fn clear(&mut self) {
-        self.0.clear();
+        self.rounds.clear();
+        self.version += 1;
     }
 
     pub(crate) fn make(&mut self, promise: Promise) {
         let Choice { terminal, round, .. } = promise.choice;
-        self.0.entry(terminal).or_default().insert(round, promise);
+        self.rounds.entry(terminal).or_default().insert(round, promise);
+        self.version += 1;
     }
 
     /// The round's return is promised no more: it was ordered, or is not to be.
     pub(crate) fn end(&mut self, terminal: TerminalId, round: RoundNo) {
-        if let Some(rounds) = self.0.get_mut(&terminal) {
+        if let Some(rounds) = self.rounds.get_mut(&terminal) {
             rounds.remove(&round);
+            self.version += 1;
             if rounds.is_empty() {
-                self.0.remove(&terminal);
+                self.rounds.remove(&terminal);
             }
         }
     }
 
     pub(crate) fn retain(&mut self, keep: impl Fn(&Promise) -> bool) {
-        self.0.retain(|_, rounds| {
+        if self.rounds.is_empty() {
+            return;
+        }
+        self.version += 1;
+        self.rounds.retain(|_, rounds| {
             rounds.retain(|_, promise| keep(promise));
             !rounds.is_empty()
         });
     }
 
     pub(crate) fn of(&self, terminal: TerminalId, round: RoundNo) -> Option<&Promise> {
-        self.0.get(&terminal)?.get(&round)
+        self.rounds.get(&terminal)?.get(&round)
     }
 
     pub(crate) fn all(&self) -> impl Iterator<Item = &Promise> {
-        self.0.values().flat_map(BTreeMap::values)
+        self.rounds.values().flat_map(BTreeMap::values)
     }
 
     /// Those that the rule of `node` made.

@@ -29,7 +29,7 @@ impl Engine {
             watch.tight_since = None;
             return;
         }
-        let coming = self.promised.coming_to(&self.grid, node, &[]) + self.effects.not_done_at(&self.grid, node);
+        let coming = self.coming_to(node);
         if coming <= Power::ZERO || load + coming <= limit {
             watch.tight_since = None;
             return;
