@@ -1,7 +1,13 @@
 //! A past window of a data folder at one node: what was, beside what other rules or another limit would have made of it.
 //!
 //! The journal is replayed up to the window from the newest snapshot before it, or from the first start that it has; there
-//! the engine becomes two ([`WhatIf::within`]). Nothing in the folder is changed, and a centre may run on it meanwhile.
+//! the engine becomes two ([`WhatIf::within`]). Where the journal does not go back that far, the store's curve of the
+//! node's load tells less (`stored`, `curve`). Nothing in the folder is changed, and a centre may run on it meanwhile.
+
+mod curve;
+mod stored;
+#[cfg(test)]
+mod tests;
 
 use std::path::{Path, PathBuf};
 
@@ -15,6 +21,7 @@ use super::what_if::{Change, WhatIf};
 use crate::config::{ConfigErrors, rules};
 use crate::export::Offset;
 use crate::journal::{Inspector, JournalError, Position, Snapshot};
+use crate::store::{StoreError, StoreSettings};
 
 /// What is asked.
 #[derive(Clone, Debug)]
@@ -33,6 +40,18 @@ pub struct Asked {
     pub rules: Option<PathBuf>,
     /// With this limit of the node, whatever the rules say.
     pub limit: Option<Power>,
+    /// Where the store is.
+    pub store: StoreSettings,
+}
+
+/// What an answer is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    /// All inputs of that time.
+    Journal,
+    /// The curve of the node's load, the orders, and fleet and rules as they were last.
+    Store,
 }
 
 /// What was, and what would have been.
@@ -44,6 +63,8 @@ pub struct Past {
     pub from: Timestamp,
     /// … and before then.
     pub to: Timestamp,
+    /// From what it is reckoned.
+    pub source: Source,
     /// The limit that was asked about.
     pub limit: Option<Power>,
     /// As it was.
@@ -64,10 +85,12 @@ pub enum PastError {
         to: String,
     },
     /// The journal has not all of it.
-    #[error("{}: the journal goes from {first} to {last}; wanted a window in that time", folder.display())]
+    #[error("{}: the journal goes from {first} to {last}, and the store has no load of {node} in that time either", folder.display())]
     NotCovered {
         /// Of the journal.
         folder: PathBuf,
+        /// Where.
+        node: NodeId,
         /// Its first input.
         first: String,
         /// Its last.
@@ -78,16 +101,6 @@ pub enum PastError {
     Empty {
         /// Of the journal.
         folder: PathBuf,
-    },
-    /// How the engine stood then is not known any more.
-    #[error("{}: the journal has inputs of {from}, but neither a snapshot nor a start of a centre before it; wanted a window from {since} on", folder.display())]
-    NoState {
-        /// Of the journal.
-        folder: PathBuf,
-        /// The window's beginning.
-        from: String,
-        /// From when on the state is known.
-        since: String,
     },
     /// No such node at that time.
     #[error("node {node} was not in the inventory at {from}")]
@@ -109,6 +122,9 @@ pub enum PastError {
     /// The journal cannot be read.
     #[error(transparent)]
     Journal(#[from] JournalError),
+    /// The store cannot be read.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Reckons it.
@@ -116,7 +132,7 @@ pub enum PastError {
 /// # Errors
 /// The window is none or not covered, no such node, nothing that limits it, faults of the rules, or a damaged journal.
 pub async fn past(asked: &Asked) -> Result<Past, PastError> {
-    let Asked { folder, node, from, to, offset, rules: file, limit } = asked;
+    let Asked { folder, node, from, to, offset, rules: file, limit, .. } = asked;
     let (node, from, to, limit) = (*node, *from, *to, *limit);
     let show = |at| offset.show(at);
     if from >= to {
@@ -124,17 +140,14 @@ pub async fn past(asked: &Asked) -> Result<Past, PastError> {
     }
     let mut inspector = Inspector::open(folder).await?;
     let (first, last) = inspector.times().await?.ok_or_else(|| PastError::Empty { folder: folder.clone() })?;
-    if from < first || to > last {
-        return Err(PastError::NotCovered { folder: folder.clone(), first: show(first), last: show(last) });
-    }
-    let known = |since: Option<Timestamp>| PastError::NoState {
-        folder: folder.clone(),
-        from: show(from),
-        since: since.map_or_else(|| "its next start".to_owned(), show),
-    };
-    let (engine, next) = match state_at(&mut inspector, from).await? {
-        Stands::At(engine, next) => (engine, next),
-        Stands::KnownFrom(since) => return Err(known(since)),
+    // Before its first input, and where the engine's state of then is not known any more, the store may have something.
+    let stands = if from < first || to > last { None } else { state_at(&mut inspector, from).await? };
+    let Some((engine, next)) = stands else {
+        let not_covered = || {
+            let (first, last) = (show(first), show(last));
+            PastError::NotCovered { folder: folder.clone(), node, first, last }
+        };
+        return stored::stored(asked, &mut inspector).await?.ok_or_else(not_covered);
     };
     if !engine.inventory().nodes.contains_key(&node) {
         return Err(PastError::UnknownNode { node, from: show(from) });
@@ -155,24 +168,16 @@ pub async fn past(asked: &Asked) -> Result<Past, PastError> {
         })
         .await?;
     let [was, would_be] = what_if.end_of_window(to);
-    Ok(Past { node, from, to, limit, was, would_be })
+    Ok(Past { node, from, to, source: Source::Journal, limit, was, would_be })
 }
 
 fn read(file: Option<&Path>, engine: &Engine) -> Result<Option<headroom_rules::policy::Policy>, ConfigErrors> {
     file.map(|file| rules::read(file, Some(engine.inventory()))).transpose()
 }
 
-/// What is known of an instant.
-enum Stands {
-    /// The engine as it stood, and the first input after.
-    At(Box<Engine>, Position),
-    /// Nothing, but from then on, if that can be told.
-    KnownFrom(Option<Timestamp>),
-}
-
-/// The engine as it stood before the first input at or after `from`.
-async fn state_at(inspector: &mut Inspector, from: Timestamp) -> Result<Stands, JournalError> {
-    let mut known_from = None;
+/// The engine as it stood before the first input at or after `from`, and the position of that; none where neither a snapshot
+/// nor a start of a centre before it is left.
+async fn state_at(inspector: &mut Inspector, from: Timestamp) -> Result<Option<(Box<Engine>, Position)>, JournalError> {
     let mut begin = None;
     for Snapshot { position, state, .. } in inspector.snapshots().await? {
         // A damaged one, or one of a program of before that cannot be understood, is passed over as by a start.
@@ -181,7 +186,6 @@ async fn state_at(inspector: &mut Inspector, from: Timestamp) -> Result<Stands, 
             begin = Some((Box::new(engine), position));
             break;
         }
-        known_from = Some(engine.now());
     }
     let (mut engine, after) = begin.unwrap_or_default();
     let mut begun = after > Position::START;
@@ -201,11 +205,5 @@ async fn state_at(inspector: &mut Inspector, from: Timestamp) -> Result<Stands, 
             true
         })
         .await?;
-    Ok(match next {
-        Some(next) if begun => Stands::At(engine, next),
-        _ => Stands::KnownFrom(known_from),
-    })
+    Ok(next.filter(|_| begun).map(|next| (engine, next)))
 }
-
-#[cfg(test)]
-mod tests;

@@ -15,7 +15,7 @@ use super::look::{
 use super::postgres::PgRows;
 use super::rollup::{At, Bucket, Resolution};
 use super::settings::Place;
-use super::sqlite::SqliteRows;
+use super::sqlite::{self, SqliteRows};
 use super::thinned::Thinned;
 use super::{StoreError, StoreSettings, StoredEvent, TrendPoint};
 use crate::journal::Position;
@@ -46,6 +46,14 @@ macro_rules! ask {
 pub(super) mod paging;
 
 impl StoreReader {
+    /// Whether there is a store that [`Self::begin`] could open; one on a server is taken to be there.
+    pub fn is_there(settings: &StoreSettings, folder: &Path) -> bool {
+        match settings.place {
+            Place::Folder => sqlite::is_there(folder),
+            Place::Server(_) => true,
+        }
+    }
+
     /// Opens the store that [`Store::begin`](super::Store::begin) opens with the same settings.
     ///
     /// # Errors

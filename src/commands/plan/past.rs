@@ -12,7 +12,7 @@ use super::plan_lines;
 use crate::config::ServeConfig;
 use crate::export::{Offset, When};
 use crate::replay::Course;
-use crate::replay::past::{Asked, Past, past};
+use crate::replay::past::{Asked, Past, Source, past};
 
 /// What is asked, and of which folder.
 #[derive(Debug)]
@@ -46,9 +46,10 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
     let serve = config.as_deref().map(ServeConfig::read).transpose()?;
     let of_zone = serve.as_ref().map(|serve| Offset::of_minutes(serve.collection.utc_offset_minutes));
     let offset = offset.or(of_zone).unwrap_or_default();
+    let store = serve.as_ref().map(|serve| serve.store.clone()).unwrap_or_default();
     let folder = data.or(serve.map(|serve| serve.data)).context("wanted --data FOLDER or --config FILE with --from")?;
     let limit = limit_kw.and_then(|kw| i32::try_from(kw).ok()).map(Power::from_kw);
-    let asked = Asked { folder, node, from: from.at(offset), to: to.at(offset), offset, rules, limit };
+    let asked = Asked { folder, node, from: from.at(offset), to: to.at(offset), offset, rules, limit, store };
     let past = past(&asked).await?;
     if json {
         say(&format!("{}\n", serde_json::to_string_pretty(&past)?));
@@ -60,13 +61,17 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 
 /// A table of 80 columns, then the plans that would have been.
 fn in_words(past: &Past, offset: Offset) -> String {
-    let Past { node, from, to, limit, was, would_be } = past;
+    let Past { node, from, to, source, limit, was, would_be } = past;
     let at = |at: Timestamp| offset.show(at);
     let of_days = to.since(*from) > Span::from_s(86_400);
     let short = |when: Timestamp| clock(&at(when), of_days);
     let mut text =
         format!("{node} from {}\n{:>width$} {}\n", at(*from), "to", at(*to), width = node.as_str().len() + 5);
-    text.push_str("reckoned from the journal; what would have been holds as far as the end says\n\n");
+    let by = match source {
+        Source::Journal => "the journal",
+        Source::Store => "the store's curve of loads and the last fleet",
+    };
+    let _ = writeln!(text, "reckoned from {by}; see the end\n");
     // Writing to a string cannot fail.
     let _ = writeln!(text, "{:<34}{:>22}{:>22}", "", "as it was", "as it would be");
     let mut line = |what: &str, of: &dyn Fn(&Course) -> String| {
@@ -106,11 +111,20 @@ fn in_words(past: &Past, offset: Offset) -> String {
         let Happening::Planned { node, load, .. } = &event.what else { continue };
         let _ = write!(text, "\nwould be at {}, {node} at {load}:\n{}", short(event.at), plan_lines(event));
     }
-    text.push_str(
-        "\nWhat would have been takes each terminal to obey within a second, and each round\n\
-         to draw on what it drew at its trip: no cold load, and nobody who moved a load\n\
-         because of the limit. Customers are counted, not the people they are.\n",
-    );
+    text.push_str(match source {
+        Source::Journal => {
+            "\nWhat would have been takes each terminal to obey within a second, and each round\n\
+             to draw on what it drew at its trip: no cold load, and nobody who moved a load\n\
+             because of the limit. Customers are counted, not the people they are.\n"
+        }
+        Source::Store => {
+            "\nThe journal does not go back that far. What would have been is reckoned from the\n\
+             means of minutes: what is above the limit for the rule's delay goes at once, and\n\
+             is back when the load is low. Rounds and customers are counted by the powers of\n\
+             now, the least important first; schedules, safety floors, turns, tags and limits\n\
+             of other nodes are not looked at. Trips count from when they were wanted.\n"
+        }
+    });
     text
 }
 
@@ -148,6 +162,7 @@ mod tests {
             node: "FEEDER-NORTH-12".parse().unwrap(),
             from,
             to: from.after(Span::from_s(3_600)),
+            source: Source::Store,
             limit: Some(Power::from_kw(12_000)),
             was: course.clone(),
             would_be: course,

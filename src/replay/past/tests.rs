@@ -1,9 +1,11 @@
-use headroom_rules::model::Span;
+use headroom_rules::model::{PointKind, Quality, Reading, RoundNo, Span};
+use headroom_rules::output::{LoadMinute, Output};
 use tempfile::TempDir;
 
 use super::super::what_if::tests::journal;
 use super::*;
 use crate::journal::Journal;
+use crate::store::{Entry, Store};
 
 const START: Timestamp = Timestamp::new(1_700_000_000_000);
 
@@ -31,6 +33,7 @@ fn asked(folder: &TempDir, from_s: i64, to_s: i64) -> Asked {
         offset: "+08:00".parse().unwrap(),
         rules: None,
         limit: None,
+        store: StoreSettings::default(),
     }
 }
 
@@ -95,7 +98,38 @@ async fn a_snapshot_before_the_window_stands_for_the_inputs_before_it() {
     writer.close().await;
     assert_eq!(past(&asked(&folder, 200, 500)).await.unwrap(), without);
     let error = past(&asked(&folder, 118, 500)).await.unwrap_err().to_string();
-    assert!(error.contains("wanted a window") && !error.contains("1970"), "{error}");
+    assert!(error.contains("the journal goes from 2023-"), "{error}");
+}
+
+#[tokio::test]
+async fn what_the_journal_has_no_more_is_reckoned_from_the_stores_curve_and_said() {
+    let folder = folder(100).await;
+    let begin = at(-3_620);
+    let minute = |n: i64| LoadMinute {
+        node: "F1".parse().unwrap(),
+        from: begin.after(Span::from_s(60 * n)),
+        min: Power::from_kw(120),
+        max: Power::from_kw(120),
+        mean: Power::from_kw(120),
+        last: Power::from_kw(120),
+        known: Span::from_s(60),
+        over: Span::from_s(60),
+        limit: Some(Power::from_kw(100)),
+    };
+    let point = PointKind::RoundPower(RoundNo::ALL[0]);
+    let reading = Reading { point, value: 60_000, quality: Quality::GOOD, source_time: None, cause: 3 };
+    let input = Input::Readings { at: begin, terminal: "T1".parse().unwrap(), readings: vec![reading] };
+    let outputs = (0..30).map(|n| Output::Load(minute(n))).collect();
+    let mut store = Store::open(folder.path()).await.unwrap();
+    store.write(&[Entry { position: Position(1), input, outputs }]).await.unwrap();
+    drop(store);
+    let (from, to) = (begin, begin.after(Span::from_s(1_800)));
+    let asked = Asked { from, to, limit: Some(Power::from_kw(110)), ..asked(&folder, 0, 1) };
+    let Past { source, was, would_be, .. } = past(&asked).await.unwrap();
+    assert_eq!((source, was.over_ms, was.over_asked_ms), (Source::Store, 1_800_000, Some(1_800_000)));
+    assert_eq!((would_be.over_ms, would_be.plans, would_be.rounds, would_be.customers), (60_000, 1, 1, 1));
+    // Down to 5 % below 110 kW, for the other 29 minutes.
+    assert_eq!((would_be.off_most.get(), would_be.curtailed_wh), (15_500, 7_491));
 }
 
 #[tokio::test]
@@ -112,7 +146,7 @@ async fn bad_questions_are_refused_with_what_is_wanted() {
         (
             asked(&folder, 100, 5_000),
             format!(
-                "{path}: the journal goes from 2023-11-15T06:13:20.000+08:00 to 2023-11-15T06:23:19.000+08:00; wanted a window in that time"
+                "{path}: the journal goes from 2023-11-15T06:13:20.000+08:00 to 2023-11-15T06:23:19.000+08:00, and the store has no load of F1 in that time either"
             ),
         ),
         (

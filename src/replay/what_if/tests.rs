@@ -40,7 +40,7 @@ address = "127.0.0.1:2405"
 common_address = 1
 "#;
 
-fn policy(limit_kw: i32) -> Policy {
+pub(in crate::replay) fn policy(limit_kw: i32) -> Policy {
     let fleet = Fleet::parse(Path::new("fleet.toml"), FLEET).unwrap();
     let text = format!("[[limit]]\nnode = \"F1\"\nlimit_kw = {limit_kw}\ndelay_s = 10\nrestore_hold_s = 3600\n");
     rules::parse(Path::new("rules.toml"), &text, Some(&fleet.inventory)).unwrap()

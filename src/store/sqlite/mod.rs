@@ -25,6 +25,11 @@ static MIGRATIONS: Migrator = sqlx::migrate!("src/store/migrations/sqlite");
 
 /// Name of the store's file in the data folder.
 const FILE: &str = "headroom.db";
+
+/// Whether a folder has a store.
+pub(super) fn is_there(folder: &Path) -> bool {
+    folder.join(FILE).is_file()
+}
 /// Made by a reader that finds damage: the writer sees to it.
 const DAMAGED_FILE: &str = "headroom.db.damaged";
 /// SQLITE_BUSY.
