@@ -101,8 +101,17 @@ pub(crate) enum Holder {
     Operator,
 }
 
+/// What brought a round back that was off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Back {
+    ByRule,
+    ByPerson,
+    /// No order: somebody on the spot, or its switch bounced.
+    ByItself,
+}
+
 /// A round that an order tripped.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Shed {
     pub(crate) by: Holder,
     pub(crate) since: Timestamp,
@@ -531,11 +540,24 @@ impl Engine {
         self.confirm_by_position(terminal, round, out);
         self.effects.arrived(terminal, round, position, self.now);
         if position == SwitchPosition::Closed {
-            let holding = self.ledger.holding(terminal, Action::Restore { round });
-            let by_rule = holding.is_some_and(|order| {
-                matches!((&order.issuer, order.action), (Issuer::Limit { .. }, Action::Restore { .. }))
-            });
-            self.no_longer_shed(terminal, round, by_rule);
+            let restores = |order: &&Order| matches!(order.action, Action::Restore { .. });
+            let holding = self.ledger.holding(terminal, Action::Restore { round }).filter(restores);
+            let by = match holding.map(|order| &order.issuer) {
+                None => Back::ByItself,
+                Some(Issuer::Limit { .. }) => Back::ByRule,
+                Some(_) => Back::ByPerson,
+            };
+            self.no_longer_shed(terminal, round, by);
+        }
+        if position == SwitchPosition::Open
+            && let Some(shed) = self.returned.bounced(terminal, round, self.now)
+        {
+            // Whoever shed it answers for it as before; what it went without so far has been counted.
+            let by = match shed.by {
+                Holder::Rule(node) if !self.answers_for(node, terminal) => Holder::Operator,
+                by => by,
+            };
+            self.sheds.entry(terminal).or_default().entry(round).or_insert(Shed { by, since: self.now, ..shed });
         }
         if position == SwitchPosition::Open
             && let Some(shed) = self.late.get_mut(&terminal).and_then(|rounds| rounds.remove(&round))
@@ -593,7 +615,7 @@ impl Engine {
     }
 
     /// A round that was off is back, brought by a rule's order or by hand.
-    fn no_longer_shed(&mut self, terminal: TerminalId, round: RoundNo, by_rule: bool) {
+    fn no_longer_shed(&mut self, terminal: TerminalId, round: RoundNo, back: Back) {
         let Some(rounds) = self.sheds.get_mut(&terminal) else { return };
         let Some(shed) = rounds.remove(&round) else { return };
         if rounds.is_empty() {
@@ -602,11 +624,12 @@ impl Engine {
         let off_for = self.now.since(shed.since);
         self.promised.end(terminal, round);
         let stage = match shed.by {
-            Holder::Rule(node) if by_rule => self.watches.get(&node).map(|watch| watch.stage),
+            Holder::Rule(node) if back == Back::ByRule => self.watches.get(&node).map(|watch| watch.stage),
             _ => None,
         };
         let Shed { by, power, .. } = shed;
-        let what = Return { by, at: self.now, off_for, stage, power, highest: None, learnt: false };
+        let by_itself = (back == Back::ByItself).then_some(shed);
+        let what = Return { by, at: self.now, off_for, stage, power, highest: None, learnt: false, by_itself };
         self.returned.came(terminal, round, what);
         if let Holder::Rule(_) = shed.by {
             self.count_curtailed(terminal, shed.power, shed.since);

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 use super::flow::Gate;
-use super::{Engine, Holder, Shed, Stuck};
+use super::{Back, Engine, Holder, Shed, Stuck};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step, Wish};
 use crate::output::Output;
@@ -310,7 +310,7 @@ impl Engine {
             }
             Action::Restore { .. } => {
                 let by_rule = matches!(order.issuer, Issuer::Limit { .. });
-                self.no_longer_shed(order.terminal, round, by_rule);
+                self.no_longer_shed(order.terminal, round, if by_rule { Back::ByRule } else { Back::ByPerson });
             }
             Action::SetCap { .. } => {}
         }

@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Holder;
+use super::{Holder, Shed};
 use crate::model::{Power, RoundNo, Span, TerminalId, Timestamp};
 
 /// So long after its return a round draws again what it draws as a rule. Customary figure.
 pub(crate) const WARM_AFTER: Span = Span::from_s(1_800);
+
+/// A switch that shows closed and is open again within this has bounced, or shown a position between the two: it did not come
+/// back.
+const BOUNCE: Span = Span::from_s(5);
 
 /// One round's return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,6 +33,9 @@ pub(crate) struct Return {
     /// The account has it.
     #[serde(default)]
     pub(crate) learnt: bool,
+    /// What was off, where no order brought it back: it may be a bounce.
+    #[serde(default)]
+    pub(crate) by_itself: Option<Shed>,
 }
 
 /// The returns that still matter to somebody.
@@ -55,6 +62,17 @@ impl Returned {
 
     pub(crate) fn all(&self) -> impl Iterator<Item = (TerminalId, RoundNo, &Return)> {
         self.0.iter().flat_map(|(terminal, rounds)| rounds.iter().map(|(round, what)| (*terminal, *round, what)))
+    }
+
+    /// A switch is open: what was off, where its return was none.
+    pub(crate) fn bounced(&mut self, terminal: TerminalId, round: RoundNo, now: Timestamp) -> Option<Shed> {
+        let rounds = self.0.get_mut(&terminal)?;
+        let shed = rounds.get(&round).filter(|what| now.since(what.at) < BOUNCE)?.by_itself?;
+        rounds.remove(&round);
+        if rounds.is_empty() {
+            self.0.remove(&terminal);
+        }
+        Some(shed)
     }
 
     /// How long a round has been back, while that is less than `least`.

@@ -148,6 +148,7 @@ fn back(stage: Option<u16>, back_for: Span) -> Return {
         power: kw(10),
         highest: None,
         learnt: false,
+        by_itself: None,
     }
 }
 

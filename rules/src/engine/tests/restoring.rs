@@ -209,6 +209,33 @@ fn a_round_closed_by_hand_is_no_longer_shed() {
 }
 
 #[test]
+fn a_switch_that_bounces_stays_with_the_rule_that_tripped_it_and_comes_back_like_the_others() {
+    let mut centre = shed();
+    let bounce = |centre: &mut Centre, between_s| {
+        centre.move_switch(terminal("T1"), round(1), true);
+        centre.run(between_s);
+        centre.move_switch(terminal("T1"), round(1), false);
+    };
+    bounce(&mut centre, 0);
+    // Over a restart of the engine as well.
+    centre.move_switch(terminal("T1"), round(1), true);
+    let text = serde_json::to_string(&centre.engine).unwrap();
+    centre.engine = serde_json::from_str(&text).unwrap();
+    centre.move_switch(terminal("T1"), round(1), false);
+    assert_eq!(centre.off(), 3);
+    centre.base("T4", 20);
+    assert!(centre.run_until(300, |centre| centre.off() == 0), "nobody else would have closed it");
+    assert!(!centre.engine.terminal(terminal("T1")).unwrap().summary.rounds[0].held_by_operator);
+
+    // What somebody closed, and later opened, is his.
+    let mut centre = shed();
+    bounce(&mut centre, 6);
+    centre.base("T4", 20);
+    centre.run(300);
+    assert_eq!(centre.off(), 1);
+}
+
+#[test]
 fn an_area_inside_a_feeder_is_restored_within_both() {
     let rules = vec![limit("A1", 75), limit("F", 150)];
     let mut centre = Centre::new(policy(rules), &sites());
