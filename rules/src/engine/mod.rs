@@ -104,10 +104,10 @@ pub(crate) enum Holder {
 /// What brought a round back that was off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Back {
-    ByRule,
-    ByPerson,
+    Rule,
+    Person,
     /// No order: somebody on the spot, or its switch bounced.
-    ByItself,
+    Alone,
 }
 
 /// A round that an order tripped.
@@ -543,9 +543,9 @@ impl Engine {
             let restores = |order: &&Order| matches!(order.action, Action::Restore { .. });
             let holding = self.ledger.holding(terminal, Action::Restore { round }).filter(restores);
             let by = match holding.map(|order| &order.issuer) {
-                None => Back::ByItself,
-                Some(Issuer::Limit { .. }) => Back::ByRule,
-                Some(_) => Back::ByPerson,
+                None => Back::Alone,
+                Some(Issuer::Limit { .. }) => Back::Rule,
+                Some(_) => Back::Person,
             };
             self.no_longer_shed(terminal, round, by);
         }
@@ -624,11 +624,11 @@ impl Engine {
         let off_for = self.now.since(shed.since);
         self.promised.end(terminal, round);
         let stage = match shed.by {
-            Holder::Rule(node) if back == Back::ByRule => self.watches.get(&node).map(|watch| watch.stage),
+            Holder::Rule(node) if back == Back::Rule => self.watches.get(&node).map(|watch| watch.stage),
             _ => None,
         };
         let Shed { by, power, .. } = shed;
-        let by_itself = (back == Back::ByItself).then_some(shed);
+        let by_itself = (back == Back::Alone).then_some(shed);
         let what = Return { by, at: self.now, off_for, stage, power, highest: None, learnt: false, by_itself };
         self.returned.came(terminal, round, what);
         if let Holder::Rule(_) = shed.by {

@@ -310,7 +310,7 @@ impl Engine {
             }
             Action::Restore { .. } => {
                 let by_rule = matches!(order.issuer, Issuer::Limit { .. });
-                self.no_longer_shed(order.terminal, round, if by_rule { Back::ByRule } else { Back::ByPerson });
+                self.no_longer_shed(order.terminal, round, if by_rule { Back::Rule } else { Back::Person });
             }
             Action::SetCap { .. } => {}
         }

@@ -136,7 +136,7 @@ fn any_parameters() -> impl Strategy<Value = Box<Parameters>> {
     (any::<u32>(), 0..70u8, any::<bool>(), 0..60u8, 0..300u32).prop_map(|(wild, window, caps, half_h, floor)| {
         let rest_day = RestDay { set_point_kw: wild, start_half_h: half_h, half_h, weekdays: [half_h].into() };
         Box::new(Parameters {
-            floor_kw: if wild % 3 == 0 { wild } else { floor },
+            floor_kw: if wild.is_multiple_of(3) { wild } else { floor },
             window_min: window,
             rest_day: caps.then_some(rest_day),
             ..Parameters::default()
@@ -339,7 +339,7 @@ fn any_policy(kind: u8) -> Policy {
         expiry: s(60),
         growth_percent: 10,
     };
-    let flow = if kind % 2 == 0 {
+    let flow = if kind.is_multiple_of(2) {
         Flow::default()
     } else {
         Flow {
@@ -349,7 +349,7 @@ fn any_policy(kind: u8) -> Policy {
             orders_per_min_feeder: Some(4),
         }
     };
-    Policy { own: if kind % 3 == 0 { own() } else { Own::default() }, groups, flow, ..policy(limits) }
+    Policy { own: if kind.is_multiple_of(3) { own() } else { Own::default() }, groups, flow, ..policy(limits) }
 }
 
 struct Trial {
@@ -481,11 +481,8 @@ impl Trial {
             Request::DraftGroup { .. } | Request::SetTarget { .. } if who < 150 => be("wang"),
             _ => {}
         }
-        match &mut request {
-            Request::SetTarget { from, to, .. } => {
-                (*from, *to) = (self.later(from.get()), self.later(to.get()));
-            }
-            _ => {}
+        if let Request::SetTarget { from, to, .. } = &mut request {
+            (*from, *to) = (self.later(from.get()), self.later(to.get()));
         }
         self.apply(&Input::Request { at: self.now, origin: person, request });
     }
@@ -601,7 +598,7 @@ fn what_anybody_asks_is_granted_often_enough() {
         ["select", "execute", "set_tag", "remove_tag", "draft_group", "approve_group", "execute_group", "set_limit"];
     let wanted =
         wanted.iter().chain(&["set_target", "decide_proposal", "set_parameters", "stop_automatic", "resume_automatic"]);
-    for name in wanted.copied() {
+    for name in wanted {
         let times = reached.get(&format!("{name} true")).copied().unwrap_or_default();
         assert!(times >= 5, "{name} is granted {times} times: {reached:?}");
     }
