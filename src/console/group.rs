@@ -5,11 +5,11 @@
 
 use headroom_rules::groups::{Group, GroupAct, GroupId, GroupScope, GroupState};
 use headroom_rules::input::Request;
-use headroom_rules::model::{Power, PriorityClass, RoundNo};
+use headroom_rules::model::{PriorityClass, RoundNo};
 
 use super::acts::{act_mut, ask, chosen_node, look as open_look, may_ask, start};
 use super::message::Effect;
-use super::state::{CLASS, DraftOf, GroupLook, GroupStep, Overlay, ROUNDS, Screen, State, WHY, What};
+use super::state::{CLASS, DraftOf, GroupLook, GroupStep, Overlay, ROUNDS, Screen, State, WHY, What, group_power};
 
 /// The list is fetched this often while it is on the screen, ms.
 const FETCH_MS: u64 = 1_000;
@@ -125,11 +125,6 @@ pub(super) fn step(state: &State) -> GroupStep {
     state.group_step()
 }
 
-/// What the rounds that take part have together, as shown.
-pub(crate) fn power(group: &Group) -> Power {
-    group.taking_part().map(|member| member.power).sum()
-}
-
 /// The second person's word, once the list was seen to its end.
 pub(super) fn approve(state: &mut State, end: u16) -> Vec<Effect> {
     if step(state) != GroupStep::Approve || !may_ask(state) {
@@ -142,7 +137,7 @@ pub(super) fn approve(state: &mut State, end: u16) -> Vec<Effect> {
         return Vec::new();
     }
     let What::Group(look) = &dialogue.what else { return Vec::new() };
-    let Some(seen) = look.group.as_ref().map(power) else { return Vec::new() };
+    let Some(seen) = look.group.as_ref().map(group_power) else { return Vec::new() };
     let group = look.id;
     ask(state, Request::ApproveGroup { group, seen: Some(seen) })
 }

@@ -14,7 +14,7 @@ use tui_input::Input;
 
 pub(crate) use act::{
     Act, ActKey, CHANGE, CLASS, Change, DraftOf, FROM, GroupLook, GroupStep, LIMIT, Preview, REDUCTION, ROUNDS,
-    Reduction, UNTIL, WHY, What,
+    Reduction, UNTIL, WHY, What, group_power,
 };
 pub(crate) use form::{Field, Form, Step};
 

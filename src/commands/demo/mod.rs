@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use headroom_rules::model::{Span, Timestamp};
-use headroom_rules::policy::Policy;
+use headroom_rules::policy::{GroupRules, Policy};
 use headroom_sim::fleet::Fleet;
 use headroom_sim::scenario::Scenario;
 use headroom_sim::server::{self, SimClock};
@@ -107,9 +107,13 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 #[allow(clippy::cast_possible_truncation, reason = "a float cast saturates")]
 fn on_the_clock(policy: &Policy, time_factor: f64) -> Policy {
     const HOLDS_S: f64 = 20.0;
+    /// A group order's list is read, and talked over.
+    const LIST_READ_S: f64 = 300.0;
     let select_timeout = Span::from_s((HOLDS_S * time_factor) as i64);
     let order_expiry = select_timeout.max(Span::from_s(120));
-    Policy { select_timeout, order_expiry, ..policy.clone() }
+    let expiry = policy.groups.expiry.max(Span::from_s((LIST_READ_S * time_factor) as i64));
+    let groups = GroupRules { expiry, ..policy.groups };
+    Policy { select_timeout, order_expiry, groups, ..policy.clone() }
 }
 
 /// Interrogations come as often in the supply's time as they would on the clock, so that meters are seen to turn.

@@ -107,6 +107,11 @@ pub(crate) struct GroupLook {
     pub(crate) asked_at: Option<u64>,
 }
 
+/// What the rounds that take part have together, as shown.
+pub(crate) fn group_power(group: &Group) -> Power {
+    group.taking_part().map(|member| member.power).sum()
+}
+
 impl GroupLook {
     pub(crate) const fn new(id: GroupId) -> Self {
         Self { id, group: None, error: None, in_flight: false, asked_at: None }

@@ -5,8 +5,7 @@ use headroom_rules::orders::OrderState;
 use ratatui::style::Style;
 
 use super::{before, fields};
-use crate::console::group::power;
-use crate::console::state::{DraftOf, Form, GroupLook, GroupStep, State, Step};
+use crate::console::state::{DraftOf, Form, GroupLook, GroupStep, State, Step, group_power};
 use crate::console::view::overlay::Lines;
 use crate::console::view::text;
 
@@ -59,7 +58,7 @@ pub(super) fn look(state: &State, form: &Form, look: &GroupLook) -> Lines {
     };
     let planned = matches!(group.line.state, GroupState::Drafted | GroupState::Approved);
     let what = if planned { what } else { done };
-    lines.push((format!("{what} {} with {}:", rounds(taking_part.len()), power(group)), theme.title()));
+    lines.push((format!("{what} {} with {}:", rounds(taking_part.len()), group_power(group)), theme.title()));
     lines.extend(taking_part.into_iter().map(|member| round(state, group.line.act, member)));
     let left_out = || group.members.iter().filter(|member| member.state == MemberState::LeftOut);
     if left_out().next().is_some() {
@@ -116,7 +115,7 @@ fn what_next(state: &State, group: &Group) -> String {
         GroupStep::Approve => {
             "You would be the second person: you answer for all of this list. y approves it at its end.".to_owned()
         }
-        GroupStep::Execute => format!("x sends these orders now: {} {}. w calls it off.", line.act, power(group)),
+        GroupStep::Execute => format!("x sends these orders now: {} {}. w calls it off.", line.act, group_power(group)),
         GroupStep::CallOff if line.state == GroupState::Drafted => {
             "Somebody else has to approve it: they find it under 7. w calls it off.".to_owned()
         }
