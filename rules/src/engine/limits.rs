@@ -121,7 +121,8 @@ impl Watch {
     }
 
     /// Whether a look at the load would change nothing but when the node was last known to draw something, which it notes.
-    /// It is the way of nearly every reading; `judge_supply`, `judge_load`, `step_back` and `step` come to the same.
+    /// It is the way of nearly every reading; with what `watch_at` asks before, `judge_supply`, `judge_load`, `judge_notice`,
+    /// `step_back` and `step` come to the same. Whatever is done there besides has to be asked here too.
     fn is_quiet(&mut self, rule: &LimitRule, load: Power, now: Timestamp) -> bool {
         let nothing_under_way = matches!(self.phase, Phase::Watching)
             && now < self.look_at
@@ -224,6 +225,8 @@ impl Engine {
         let Some(node) = self.policy.limits.get(limited.rule).map(|rule| rule.node) else { return };
         let nothing_comes = self.promised.is_empty() && self.ledger.is_idle();
         let coming = if nothing_comes { Some(Power::ZERO) } else { self.coming_from_others(node) };
+        // An announcement ends with a look of its own.
+        let coming = coming.filter(|_| self.notices.of(node).is_none());
         #[cfg(test)]
         let coming = coming.filter(|_| !self.spare_no_look);
         if let (Some(load), Some(coming), Some(rule)) = (load.power(), coming, self.policy.limits.get(limited.rule))
