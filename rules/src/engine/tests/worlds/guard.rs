@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plant::Plant;
+use crate::groups::{GroupAct, GroupId};
 use crate::input::{Input, Request};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
-use crate::output::{Output, Reply};
+use crate::output::{Event, Happening, Output, Refusal, Reply};
 use crate::policy::Policy;
 use crate::tags::{TagId, TagOn};
 use crate::testing::s;
@@ -26,6 +27,19 @@ struct Known {
     in_doubt_since: Option<Timestamp>,
 }
 
+/// A group order as people made it, by what they asked and what they were answered.
+#[derive(Clone, Debug)]
+pub(super) struct KnownGroup {
+    act: GroupAct,
+    drafted_by: String,
+    approved_by: Option<String>,
+    executed: bool,
+    called_off: bool,
+}
+
+/// What one person had tripped by a group order alone: when, at least so much power, so many rounds.
+type Alone = (String, Timestamp, Power, u32);
+
 #[derive(Debug, Default)]
 pub(super) struct Guard {
     now: Timestamp,
@@ -37,6 +51,12 @@ pub(super) struct Guard {
     stopped: bool,
     /// What hangs where, and whose it is.
     pub(super) tags: BTreeMap<TagId, (TagOn, String)>,
+    pub(super) groups: BTreeMap<GroupId, KnownGroup>,
+    alone: Vec<Alone>,
+    /// Rounds that a group order was given for in this input, with what is sure to have been behind them.
+    ordered: Vec<Power>,
+    /// The last proposal of a user's rule.
+    pub(super) proposal: u64,
     /// Who asks for what, in this input.
     asking: Option<(String, Request)>,
     replies: u32,
@@ -47,7 +67,7 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    fn saw(&mut self, what: &'static str) {
+    pub(super) fn saw(&mut self, what: &'static str) {
         *self.seen.entry(what).or_default() += 1;
     }
 
@@ -72,6 +92,7 @@ impl Guard {
         self.now = self.now.max(input.at());
         self.asking = None;
         (self.replies, self.audits) = (0, 0);
+        self.ordered.clear();
         match input {
             Input::Started { .. } => {
                 self.links.values_mut().for_each(|link| *link = None);
@@ -143,14 +164,18 @@ impl Guard {
                         assert_eq!(*who, owner, "a tag is its owner's: {on:?}");
                     }
                     (Ok(_), Some((_, Request::SetTarget { .. }))) => self.saw("target"),
+                    (Ok(_), Some((_, Request::DecideProposal { approve: true, .. }))) => self.saw("proposal approved"),
                     _ => {}
                 }
+                self.on_group_reply(reply);
                 if let (Ok(Reply::Order { order }), Some((who, Request::Select { .. }))) = (reply, &self.asking) {
                     let issuer = &self.orders[order].order.issuer;
                     assert_eq!(*issuer, Issuer::Operator { name: who.clone() }, "an order is its operator's");
                 }
             }
             Output::Audit(_) => self.audits += 1,
+            Output::Event(Event { what: Happening::Proposed { proposal }, .. }) => self.proposal = proposal.id.0,
+            Output::Event(Event { what: Happening::OwnRuleBegan { .. }, .. }) => self.saw("user's rule"),
             Output::Order(order) => self.on_order(order, plant),
             Output::Command(command) => self.on_command(*command, plant, view),
             _ => {}
@@ -180,6 +205,9 @@ impl Guard {
                 let holds = |other: &&Order| other.terminal == order.terminal && other.action.round() == Some(round);
                 let other = self.open_orders().find(holds);
                 assert!(other.is_none(), "unknown-is-read-back: a point has one order: {order:?} beside {other:?}");
+            }
+            if let (Issuer::Group { .. }, Some(round)) = (&order.issuer, order.action.round()) {
+                self.ordered.push(self.surely_behind(order.terminal, round, plant));
             }
             let known = Known { order: order.clone(), select_confirmed: None, executed: false, in_doubt_since: None };
             self.orders.insert(order.id, known);
@@ -250,6 +278,9 @@ impl Guard {
             assert!(!(self.stopped && by_rule), "stopped-is-stopped: {command:?}");
             assert!(self.links.get(&terminal).is_some_and(Option::is_some), "no link to send over: {command:?}");
             self.check_tags(command, plant);
+            if let Issuer::Group { group, name } = &known.order.issuer {
+                self.check_group(command, *group, name);
+            }
             if let Action::Trip { round } = action {
                 self.check_trip(command, round, plant);
             }
@@ -276,7 +307,8 @@ impl Guard {
                     let asked = matches!(&self.asking, Some((who, Request::Execute { order: id })) if who == name && *id == order);
                     assert!(asked, "only its operator executes it: {command:?}, {:?}", self.asking);
                 }
-                if let (true, Action::Restore { round }) = (by_rule, action) {
+                let by_person = matches!(known.order.issuer, Issuer::Operator { .. });
+                if let (false, Action::Restore { round }) = (by_person, action) {
                     self.check_restore(command, round, plant, view);
                 }
                 if let Some(known) = self.orders.get_mut(&order) {
@@ -298,6 +330,80 @@ impl Guard {
                 self.saw("cancel");
             }
         }
+    }
+
+    /// `second-person`, by the requests and their answers alone.
+    fn on_group_reply(&mut self, reply: &Result<Reply, Refusal>) {
+        let Some((who, request)) = self.asking.clone() else { return };
+        match (request, reply) {
+            (Request::DraftGroup { act, .. }, Ok(Reply::Group { group })) => {
+                let (approved_by, executed, called_off) = (None, false, false);
+                let known = KnownGroup { act, drafted_by: who, approved_by, executed, called_off };
+                assert!(self.groups.insert(*group, known).is_none(), "a group order's number is given once: {group}");
+            }
+            (Request::ApproveGroup { group, .. }, Ok(_)) => {
+                let known = self.groups.get_mut(&group).unwrap_or_else(|| panic!("no such group: {group}"));
+                assert_ne!(known.drafted_by, who, "second-person: {group} is approved by who drew it up");
+                assert!(!known.executed && !known.called_off, "second-person: {group} is over: {known:?}");
+                known.approved_by = Some(who);
+            }
+            // The approval is void.
+            (Request::ExecuteGroup { group }, Err(Refusal::GroupStale { .. })) => {
+                if let Some(known) = self.groups.get_mut(&group) {
+                    known.approved_by = None;
+                }
+            }
+            (Request::ExecuteGroup { group }, Ok(_)) => self.group_executed(group, &who),
+            (Request::CancelGroup { group, .. }, Ok(_)) => {
+                if let Some(known) = self.groups.get_mut(&group) {
+                    known.called_off = true;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn group_executed(&mut self, group: GroupId, who: &str) {
+        let known = self.groups.get_mut(&group).unwrap_or_else(|| panic!("no such group: {group}"));
+        assert!(!known.executed && !known.called_off, "second-person: {group} is executed once: {known:?}");
+        known.executed = true;
+        let KnownGroup { act, drafted_by, approved_by, .. } = known.clone();
+        assert!(drafted_by == who || approved_by.as_deref() == Some(who), "second-person: {group} is not {who}'s");
+        if approved_by.is_some() {
+            return self.saw("group order executed by two");
+        }
+        self.saw("group order executed by one");
+        if act != GroupAct::Trip {
+            return;
+        }
+        let rules = self.policy.groups;
+        let (power, rounds) = (self.ordered.iter().copied().sum::<Power>(), u32::try_from(self.ordered.len()).unwrap());
+        self.alone.push((who.to_owned(), self.now, power, rounds));
+        // Those of one minute count from its first on.
+        let counts = |alone: &&Alone| alone.0 == who && self.now.since(alone.1) < rules.expiry - s(60);
+        let of = self.alone.iter().filter(counts);
+        let (power, rounds) = of.fold((Power::ZERO, 0), |(power, rounds), alone| (power + alone.2, rounds + alone.3));
+        let large = rules.second_person_above.is_some_and(|most| power > most)
+            || rules.second_person_rounds.is_some_and(|most| rounds > most);
+        assert!(!large, "second-person: {who} alone had {rounds} rounds with {power} tripped, the last by {group}");
+    }
+
+    /// An order of a group that was executed by one of its people, and not called off since.
+    fn check_group(&self, command: Command, group: GroupId, name: &str) {
+        let known = self.groups.get(&group).unwrap_or_else(|| panic!("second-person: no such group: {command:?}"));
+        let asked =
+            matches!(&self.asking, Some((who, Request::ExecuteGroup { group: id })) if who == name && *id == group);
+        assert!(known.executed || asked, "second-person: nobody executed {group}: {command:?}");
+        assert!(!known.called_off, "second-person: {group} was called off: {command:?}");
+    }
+
+    /// What anybody who looks can know to be behind a round; nothing where the terminal falls short in any way, or somebody
+    /// changed something a short time ago.
+    fn surely_behind(&self, terminal: TerminalId, round: RoundNo, plant: &Plant) -> Power {
+        let device = &plant.devices[&terminal];
+        let sure = device.link && !device.silent && !device.bad && plant.swung(terminal, self.memory()) == Power::ZERO;
+        let group = device.groups.get(&round).filter(|group| sure && group.closed);
+        group.filter(|_| plant.drawn(device) > Power::ZERO).map_or(Power::ZERO, |group| group.power)
     }
 
     /// How long ago what decides now may have been measured, and a little.

@@ -7,7 +7,9 @@ use super::plant::{Device, Head, Plant};
 use crate::model::{
     Customer, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, Span, Terminal, TerminalId,
 };
-use crate::policy::{LimitRule, Policy};
+use crate::output::AlarmPriority;
+use crate::own::{Act, Own, Rule, Source};
+use crate::policy::{GroupRules, LimitRule, Policy};
 use crate::testing::{kw, limit, policy, s};
 
 fn tree(dice: &mut Dice) -> (Inventory, BTreeMap<TerminalId, Head>) {
@@ -113,12 +115,56 @@ pub(super) fn rules(dice: &mut Dice, plant: &Plant) -> Policy {
     policy.reading_age_max = s(dice.pick(&[10, 20, 60]));
     policy.order_expiry = s(dice.pick(&[5, 20, 60]));
     policy.select_timeout = s(dice.pick(&[3, 10, 30]));
+    policy.groups = GroupRules {
+        second_person_above: dice.pick(&[None, Some(kw(20)), Some(kw(60))]),
+        second_person_rounds: dice.pick(&[None, Some(1), Some(3)]),
+        expiry: s(dice.pick(&[120, 300, 900])),
+        growth_percent: u16::try_from(dice.range(0, 30)).unwrap(),
+    };
+    policy.own = own(dice, plant, &policy.limits);
     policy
 }
 
-/// The same rules with room for everything.
+/// What users lay down: alarms, limits and reductions, by themselves or as proposals, on a load that is now and then reached.
+fn own(dice: &mut Dice, plant: &Plant, limits: &[LimitRule]) -> Own {
+    let mut own = Own::default();
+    if limits.is_empty() || !dice.percent(60) {
+        return own;
+    }
+    for number in 1..=dice.range(1, 2) {
+        let limited: Vec<NodeId> = limits.iter().map(|rule| rule.node).collect();
+        let (seen, node) = (dice.pick(&limited), dice.pick(&limited));
+        let kw_of = |node, percent| plant.load(node).percent(percent).get() / 1_000;
+        let above = kw_of(seen, dice.range(50, 130));
+        let act = match dice.below(4) {
+            0 => Act::Alarm { priority: AlarmPriority::Low, text: "{load}".into() },
+            1 => {
+                let limit = plant.load(node).percent(dice.range(40, 110)).max(kw(1));
+                Act::Limit { node: Some(node), limit }
+            }
+            automatic => {
+                let power = plant.load(node).percent(dice.range(2, 40)).max(kw(1));
+                Act::Shed { node: Some(node), power, automatic: automatic == 2 }
+            }
+        };
+        own.rules.push(Rule {
+            id: format!("U{number}").parse().unwrap(),
+            for_each: None,
+            reads: BTreeMap::from([("load".to_owned(), Source::Load { node: Some(seen) })]),
+            when: format!("load > {above}"),
+            hold: s(dice.pick(&[0, 3, 10])),
+            clear: dice.one_in(2).then(|| format!("load < {}", above * 8 / 10)),
+            clear_hold: s(dice.pick(&[0, 5])),
+            acts: vec![act],
+        });
+    }
+    own
+}
+
+/// The same rules with room for everything, and nothing of the users' own.
 pub(super) fn with_room(policy: &Policy, plant: &Plant) -> Policy {
     let mut policy = policy.clone();
+    policy.own = Own::default();
     for rule in &mut policy.limits {
         rule.limit = Power::new(1_000_000 + plant.load(rule.node).get() * 20);
     }

@@ -53,6 +53,9 @@ struct World {
     /// The last that a person asked for.
     last_asked: u64,
     going_on: Option<(&'static str, Timestamp)>,
+    /// A group order that its people go on with: who draws it up, whether somebody was asked to approve it, and when the next
+    /// word comes.
+    group_going_on: Option<(&'static str, bool, Timestamp)>,
     cycle_s: i64,
     buffer: Vec<Output>,
     /// The last things that went in and came out, for a person who looks at a failure.
@@ -77,6 +80,7 @@ impl World {
             last_order: 0,
             last_asked: 0,
             going_on: None,
+            group_going_on: None,
             buffer: Vec::new(),
             trace: false,
         };
@@ -175,7 +179,7 @@ impl World {
     fn restart(&mut self) {
         let kept = serde_json::to_string(&self.engine).unwrap();
         self.engine = serde_json::from_str(&kept).unwrap();
-        self.plant.coming.retain(|(_, what)| matches!(what, Coming::Move(..)));
+        self.plant.coming.retain(|(_, what)| matches!(what, Coming::Move(..) | Coming::Supply(_)));
         for id in self.terminals() {
             self.plant.links(id, false);
             let after = self.dice.range(0, 8);
@@ -234,6 +238,7 @@ impl World {
             }
             Coming::Points(terminal) => self.tell_all(terminal),
             Coming::Link(terminal, up) => self.link(terminal, up),
+            Coming::Supply(node) => self.plant.supply(node, true),
             Coming::Old(terminal, readings) => self.tell(terminal, readings),
         }
     }
@@ -251,6 +256,7 @@ impl World {
         for _ in 0..seconds {
             self.step();
             self.dispatcher_goes_on();
+            self.group_goes_on();
             if self.dice.one_in(rates.load) {
                 self.load_changes();
             }
@@ -281,6 +287,9 @@ impl World {
         self.plant.coming.retain(|(_, what)| !matches!(what, Coming::Link(_, false)));
         for device in self.plant.devices.values_mut() {
             (device.habit, device.silent, device.bad, device.guarantee) = (Habit::Obedient, false, false, false);
+        }
+        for node in self.plant.dark.clone() {
+            self.plant.supply(node, true);
         }
         for head in self.plant.heads.values_mut() {
             (head.silent, head.bad) = (false, false);
@@ -412,9 +421,14 @@ fn in_random_worlds_the_invariants_hold_and_nothing_is_left_behind() {
                 "read back",
                 "stop",
                 "cancel",
+                "group order executed by two",
+                "group order executed by one",
+                "dark",
+                "user's rule",
             ] {
                 assert!(seen.get(what).is_some_and(|times| u64::from(*times) >= count / 10), "{what}: {seen:?}");
             }
+            assert!(seen.contains_key("proposal approved"), "{seen:?}");
         }
         Err(seeds) => panic!("worlds that failed, HEADROOM_WORLD=SEED replays one: {seeds:?}"),
     }

@@ -4,10 +4,12 @@
 use super::World;
 use super::making;
 use super::plant::{Coming, Habit};
+use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::input::{Input, Request};
 use crate::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId};
 use crate::output::AlarmId;
+use crate::own::ProposalId;
 use crate::tags::{TagId, TagOn};
 use crate::target::TargetId;
 use crate::testing::s;
@@ -29,12 +31,17 @@ impl World {
         RoundNo::ALL[self.dice.below(3)]
     }
 
+    fn recent_group(&mut self) -> GroupId {
+        let last = self.guard.groups.keys().next_back().map_or(1, |group| group.0);
+        GroupId(last.saturating_sub(self.dice.below(3) as u64 / 2))
+    }
+
     /// What a dispatcher asks next.
     pub(super) fn dispatcher_asks(&mut self) {
         let who = self.dice.pick(&DISPATCHERS);
         let reason = String::new();
         let recent = OrderId(self.last_order.saturating_sub(self.dice.below(3) as u64));
-        let request = match self.dice.below(25) {
+        let request = match self.dice.below(36) {
             0..6 => {
                 let round = self.any_round();
                 let action = match self.dice.below(5) {
@@ -72,10 +79,34 @@ impl World {
             24 => Request::TryAgain { node: self.any_node(), reason },
             23 => Request::CancelTarget { target: TargetId(self.dice.range(1, 6).unsigned_abs()), reason },
             17 if self.dice.one_in(3) => Request::StopAutomatic { reason },
+            25 | 26 => {
+                let act = if self.dice.percent(70) { GroupAct::Trip } else { GroupAct::Restore };
+                let scope = if self.dice.one_in(2) {
+                    GroupScope::Node { node: self.any_node(), class: None, numbers: Vec::new() }
+                } else {
+                    let rounds = (0..self.dice.range(1, 5)).map(|_| (self.any_device(), self.any_round())).collect();
+                    GroupScope::Rounds { rounds }
+                };
+                Request::DraftGroup { act, scope, reason }
+            }
+            27..30 => {
+                let seen = if self.dice.one_in(4) { Some(self.dice.kw(0, 80)) } else { None };
+                Request::ApproveGroup { group: self.recent_group(), seen }
+            }
+            30..33 => Request::ExecuteGroup { group: self.recent_group() },
+            33 => Request::CancelGroup { group: self.recent_group(), reason },
+            34 | 35 => {
+                let proposal = ProposalId(self.guard.proposal.saturating_sub(self.dice.below(2) as u64));
+                Request::DecideProposal { proposal, approve: self.dice.percent(70), reason }
+            }
             _ if self.guard.is_stopped() => Request::ResumeAutomatic { reason },
             _ => Request::Execute { order: recent },
         };
+        let drafted = self.guard.groups.len();
         self.ask(who, request);
+        if self.guard.groups.len() > drafted && self.dice.percent(70) {
+            self.group_going_on = Some((who, false, self.now().after(s(self.dice.range(1, 5)))));
+        }
         // Those who selected mostly go on with it.
         if self.dice.percent(50) {
             self.going_on = Some((who, self.now().after(s(self.dice.range(1, 6)))));
@@ -89,6 +120,18 @@ impl World {
             self.going_on = None;
             self.ask(who, Request::Execute { order: OrderId(self.last_asked) });
         }
+    }
+
+    /// Somebody approves the group order that was drawn up last, be it who drew it up, and then it is executed.
+    pub(super) fn group_goes_on(&mut self) {
+        let Some((who, asked, at)) = self.group_going_on.filter(|(_, _, at)| *at <= self.now()) else { return };
+        let Some(group) = self.guard.groups.keys().next_back().copied() else { return };
+        self.group_going_on = (!asked).then_some((who, true, at.after(s(self.dice.range(1, 5)))));
+        if asked {
+            return self.ask(who, Request::ExecuteGroup { group });
+        }
+        let second = self.dice.pick(&DISPATCHERS);
+        self.ask(second, Request::ApproveGroup { group, seen: None });
     }
 
     /// Loads rise and fall.
@@ -110,7 +153,14 @@ impl World {
     /// Something fails, or works again.
     pub(super) fn something_fails(&mut self) {
         let id = self.any_device();
-        match self.dice.below(12) {
+        match self.dice.below(13) {
+            12 => {
+                let node = self.dice.pick(&making::supplying(&self.plant.inventory));
+                self.guard.saw("dark");
+                self.plant.supply(node, false);
+                let again = self.dice.range(5, 120);
+                self.plant.later(again, Coming::Supply(node));
+            }
             0..5 => {
                 let habit = match self.dice.below(14) {
                     0 => Habit::RefusesSelect,
@@ -188,7 +238,10 @@ impl World {
     pub(super) fn ground_moves(&mut self) {
         let at = self.now();
         if self.dice.one_in(2) {
+            // What takes a second person is the same for the whole life of a world: approvals outlive rules.
+            let groups = self.rules.groups;
             self.rules = making::rules(&mut self.dice, &self.plant);
+            self.rules.groups = groups;
             self.apply(Input::Policy { at, policy: Box::new(self.rules.clone()) });
             return;
         }

@@ -104,6 +104,8 @@ pub(super) enum Coming {
     /// The terminal tells everything.
     Points(TerminalId),
     Link(TerminalId, bool),
+    /// Power comes back to a node.
+    Supply(NodeId),
     /// Of an old time.
     Old(TerminalId, Vec<Reading>),
 }
@@ -117,6 +119,8 @@ pub(super) struct Plant {
     pub(super) cold_percent: i64,
     pub(super) cold_s: i64,
     pub(super) coming: Vec<(Timestamp, Coming)>,
+    /// Nodes without supply.
+    pub(super) dark: BTreeSet<NodeId>,
     /// Loads that rose by nobody's order, at each node.
     rises: Vec<(Timestamp, NodeId, Power)>,
     /// Loads that changed by nobody's order, at each terminal.
@@ -140,6 +144,7 @@ impl Plant {
             cold_percent: cold.0,
             cold_s: cold.1,
             coming: Vec::new(),
+            dark: BTreeSet::new(),
             rises: Vec::new(),
             swings: Vec::new(),
             lied_about: BTreeSet::new(),
@@ -163,7 +168,46 @@ impl Plant {
     }
 
     pub(super) fn drawn(&self, device: &Device) -> Power {
+        if self.is_dark(device) {
+            return Power::ZERO;
+        }
         device.base + device.groups.values().map(|group| self.behind(group)).sum::<Power>()
+    }
+
+    fn is_dark(&self, device: &Device) -> bool {
+        let mut at = Some(device.node);
+        while let Some(node) = at {
+            if self.dark.contains(&node) {
+                return true;
+            }
+            at = self.inventory.nodes.get(&node).and_then(|node| node.parent);
+        }
+        false
+    }
+
+    /// A node loses its supply or gets it back: what is closed comes back cold then.
+    pub(super) fn supply(&mut self, node: NodeId, on: bool) {
+        let drawn = |plant: &Self, id| plant.devices.get(id).map_or(Power::ZERO, |device| plant.drawn(device));
+        let ids: Vec<TerminalId> = self.devices.keys().copied().collect();
+        let before: Vec<Power> = ids.iter().map(|id| drawn(self, id)).collect();
+        let dark: Vec<TerminalId> =
+            self.devices.iter().filter(|(_, device)| self.is_dark(device)).map(|(id, _)| *id).collect();
+        if on {
+            self.dark.remove(&node);
+        } else {
+            self.dark.insert(node);
+        }
+        let until = self.now.after(s(self.cold_s));
+        for id in dark {
+            if self.devices.get(&id).is_some_and(|device| !self.is_dark(device)) {
+                let groups = self.devices.get_mut(&id).into_iter().flat_map(|device| device.groups.values_mut());
+                groups.for_each(|group| group.cold_until = until);
+            }
+        }
+        for (id, before) in ids.iter().zip(before) {
+            let after = drawn(self, id);
+            self.changed(*id, after - before);
+        }
     }
 
     /// The nodes above a terminal.
@@ -379,7 +423,8 @@ impl Plant {
                 let closed = group.lie.unwrap_or(group.closed);
                 readings.push(switch(*round, if closed { SwitchPosition::Closed } else { SwitchPosition::Open }));
             }
-            readings.push(behind(*round, self.behind(group)));
+            let power = if self.is_dark(device) { Power::ZERO } else { self.behind(group) };
+            readings.push(behind(*round, power));
         }
         let told_at = device.clock.map(|ahead| self.now.after(ahead));
         for reading in &mut readings {
