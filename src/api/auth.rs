@@ -63,7 +63,12 @@ mod tests {
     use super::*;
 
     fn entry(name: &str, token: &str) -> OperatorEntry {
-        OperatorEntry { name: name.into(), token_sha256: Sha256::digest(token).into(), authority: Authority::default() }
+        OperatorEntry {
+            name: name.into(),
+            token_sha256: Sha256::digest(token).into(),
+            authority: Authority::default(),
+            area_line: None,
+        }
     }
 
     #[test]

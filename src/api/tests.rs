@@ -253,8 +253,13 @@ impl Centre {
             utc_offset: Span::from_s(8 * 3_600),
         };
         let operators = [
-            OperatorEntry { name: "li".into(), token_sha256: [7; 32], authority: Authority::default() },
-            OperatorEntry { name: "wang".into(), token_sha256: sha2_of(TOKEN), authority: bound() },
+            OperatorEntry {
+                name: "li".into(),
+                token_sha256: [7; 32],
+                authority: Authority::default(),
+                area_line: None,
+            },
+            OperatorEntry { name: "wang".into(), token_sha256: sha2_of(TOKEN), authority: bound(), area_line: None },
         ];
         let listener = bind("127.0.0.1:0".parse().unwrap(), "address").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());

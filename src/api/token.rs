@@ -60,6 +60,7 @@ impl OwnToken {
             token_sha256: Sha256::digest(&self.token).into(),
             // Alone, and so for everything.
             authority: Authority { area: None, supervisor: true },
+            area_line: None,
         }
     }
 }

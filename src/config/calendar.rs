@@ -22,6 +22,9 @@ const HALF_HOURS_WANTED: &str = "48 whole numbers of kW apart by blanks, for 00:
 /// A file's calendar, and the names of its kinds of day; none of it where anything is wrong with it.
 pub(super) fn take(section: &Section<'_>) -> Option<Calendar> {
     let utc_offset_minutes = section.int("utc_offset_minutes", "whole number of minutes", -840..=840);
+    if utc_offset_minutes.is_some_and(|minutes: i16| minutes % 15 != 0) {
+        section.fault("utc_offset_minutes", "no clocks of this world: wanted a multiple of 15");
+    }
     let mut names = BTreeSet::new();
     let mut week: [Option<DayKind>; 7] = [None; 7];
     let mut dates: Vec<Dates> = Vec::new();

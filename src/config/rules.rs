@@ -91,7 +91,7 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             cannot_be_kept(&section, &rule, floors.get(&rule.node).copied().unwrap_or_default());
             policy.limits.push(rule);
         }
-        policy.own = own::take(&top, file, fleet, &policy.limits);
+        policy.own = own::take(&top, file, fleet, &policy.limits, &floors);
         top.end();
         Some(policy)
     })

@@ -70,6 +70,8 @@ pub struct OperatorEntry {
     pub token_sha256: [u8; 32],
     /// What the person may decide about.
     pub authority: Authority,
+    /// Where the area stands in the file, for what turns out to be wrong with it; none where there is no file.
+    pub area_line: Option<usize>,
 }
 
 /// Windows, time-outs and cycles of every link, consistent: `w <= k`, `t2_s < t1_s` (IEC 60870-5-104, 9.6).
@@ -202,7 +204,8 @@ fn operators(top: &Section<'_>) -> Vec<OperatorEntry> {
         if let Some(line) = tokens.insert(token_sha256, section.line()) {
             section.fault("name", format_args!("has the token of line {line}: wanted a token of its own"));
         }
-        operators.push(OperatorEntry { name, token_sha256, authority });
+        let area_line = section.has("area").then(|| section.line_of("area"));
+        operators.push(OperatorEntry { name, token_sha256, authority, area_line });
     }
     operators
 }
@@ -295,10 +298,10 @@ pub(super) fn agree(file: &Path, serve: &ServeConfig, fleet: &Fleet) -> Result<(
         };
         faults.push(ConfigError::new(&serve.fleet, None, &format!("terminal {}: {wanted}", entry.terminal)));
     }
-    for OperatorEntry { name, authority, .. } in &serve.operators {
+    for OperatorEntry { name, authority, area_line, .. } in &serve.operators {
         for node in authority.area.iter().flatten().filter(|node| !fleet.inventory.nodes.contains_key(node)) {
-            let text = format!("operator {name}: area: {node} is not in the fleet: wanted ids of its nodes");
-            faults.push(ConfigError::new(file, None, &text));
+            let text = format!("operator.area: {node} of {name} is not in the fleet: wanted ids of its nodes");
+            faults.push(ConfigError::new(file, *area_line, &text));
         }
     }
     ConfigErrors::check(faults)

@@ -631,7 +631,7 @@ fn what_the_fleet_wants_of_the_links_the_centre_has_to_have() {
     let li = format!("[[operator]]\nname = \"li\"\ntoken_sha256 = \"{digest}\"\narea = [\"F1\", \"F99\"]\n");
     put("serve.toml", &format!("rules = \"rules.toml\"\n{li}"));
     put("fleet.toml", TREE);
-    let wanted = "serve.toml: operator li: area: F99 is not in the fleet: wanted ids of its nodes";
+    let wanted = "serve.toml:5: operator.area: F99 of li is not in the fleet: wanted ids of its nodes";
     assert!(said(Centre::read(&serve).map(drop)).lines().any(|line| line == wanted));
 }
 

@@ -5,7 +5,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, PointKind, RuleId, TerminalId};
+use crate::model::{NodeId, PointKind, RoundNo, RuleId, TerminalId};
 
 /// One value of the supply. A node or terminal that is none is the one that the rule is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -79,6 +79,16 @@ impl Source {
     /// Whether it reads the node that the rule is for.
     pub const fn is_of_each_node(&self) -> bool {
         matches!(self, Self::Load { node: None } | Self::Limit { node: None } | Self::Headroom { node: None })
+    }
+
+    /// The round that it reads of the terminal that the rule is for.
+    pub const fn round_of_each(&self) -> Option<RoundNo> {
+        match self {
+            Self::Point { terminal: None, point: PointKind::RoundPower(round) | PointKind::RoundPosition(round) } => {
+                Some(*round)
+            }
+            _ => None,
+        }
     }
 
     /// Whether it reads the terminal that the rule is for.

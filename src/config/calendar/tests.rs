@@ -69,6 +69,7 @@ fn a_calendar_with_holes_or_days_of_two_kinds_is_refused() {
     rules.toml:15: calendar.kind.dates = ["2027-01-02", "2027-01-01", "2027-02-30"]: wanted a date as "2026-10-10", or first and last as "2026-10-01..2026-10-07"; several stand in brackets
     rules.toml:17: calendar.kind.name = "never": no day is ever of this kind: wanted weekdays, dates, or both
     "#);
+    assert_snapshot!(said(parsed(&WEEK.replace("480", "481"))), @"rules.toml:2: calendar.utc_offset_minutes = 481: no clocks of this world: wanted a multiple of 15");
     let unsorted = format!("{WEEK}{}", kind("holiday", "dates = [\"2027-01-02\", \"2027-01-01\"]"));
     assert_snapshot!(said(parsed(&unsorted)), @r#"rules.toml:8: calendar.kind.dates = ["2027-01-02", "2027-01-01"]: 2027-01-01 does not come after 2027-01-02: wanted them sorted, none twice"#);
 }

@@ -68,16 +68,8 @@ impl Taking<'_> {
     }
 
     fn is_there(&self, section: &Section<'_>, key: &'static str, source: &Source) {
-        let missing = match (*source, self.fleet) {
-            (Source::Calculated { point }, _) => !self.own.calculated.iter().any(|known| known.id == point),
-            (source, Some(fleet)) => {
-                source.node().is_some_and(|node| !fleet.nodes.contains_key(&node))
-                    || source.terminal().is_some_and(|terminal| !fleet.terminals.contains_key(&terminal))
-            }
-            (_, None) => false,
-        };
-        if missing {
-            section.fault(key, "is not there: wanted one of the fleet's ids, or of a calculated point above");
+        if let Some(why) = self.never_known(source) {
+            section.fault(key, why);
         }
     }
 }

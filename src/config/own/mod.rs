@@ -9,12 +9,12 @@ mod rule;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::expression::Language;
-use headroom_rules::model::{Inventory, NodeId, RuleId};
+use headroom_rules::model::{Inventory, NodeId, PointKind, Power, RuleId};
 use headroom_rules::own::{Own, Source as Read, standard_pack};
 use headroom_rules::policy::LimitRule;
 
@@ -31,15 +31,33 @@ struct Taking<'a> {
     /// Where each id was given first.
     ids: BTreeMap<RuleId, String>,
     /// Nodes that have a limit; none where a pack is read by itself.
-    limited: Option<BTreeSet<NodeId>>,
+    limited: Option<BTreeMap<NodeId, Room>>,
     own: Own,
+}
+
+/// Within what a rule may lower a node's limit.
+#[derive(Clone, Copy)]
+struct Room {
+    rating: Power,
+    /// What is never shed below the node.
+    floors: Power,
 }
 
 /// Takes the rules of `rules.toml` and of the packs that it names, relative to its folder. With a fleet, what a rule reads has
 /// to be in it.
-pub(super) fn take(top: &Section<'_>, file: &Path, fleet: Option<&Inventory>, limits: &[LimitRule]) -> Own {
+pub(super) fn take(
+    top: &Section<'_>,
+    file: &Path,
+    fleet: Option<&Inventory>,
+    limits: &[LimitRule],
+    floors: &BTreeMap<NodeId, Power>,
+) -> Own {
+    let room = |rule: &LimitRule| {
+        let floors = floors.get(&rule.node).copied().unwrap_or_default();
+        (rule.node, Room { rating: rule.limit, floors })
+    };
     // A file with neither limits nor packs is a pack that is read by itself.
-    let limited = (!limits.is_empty() || top.has("packs")).then(|| limits.iter().map(|rule| rule.node).collect());
+    let limited = (!limits.is_empty() || top.has("packs")).then(|| limits.iter().map(room).collect());
     let mut taking = Taking { fleet, language: Language::new(), ids: BTreeMap::new(), limited, own: Own::default() };
     taking.tables(top, file);
     if top.has("packs") {
@@ -122,24 +140,42 @@ impl Taking<'_> {
             text.parse::<Read>().ok()
         });
         for (name, source) in &taken {
-            if let Read::Calculated { point } = source
-                && !self.own.calculated.iter().any(|calculated| calculated.id == *point)
-            {
-                let wanted = "wanted a [[calculated]] point above, in this file or in one before";
-                reads.fault(name, format_args!("there is no point {point}: {wanted}"));
-            }
-        }
-        if let Some(fleet) = self.fleet {
-            for (name, source) in &taken {
-                let missing = match (source.node(), source.terminal()) {
-                    (Some(node), _) if !fleet.nodes.contains_key(&node) => format!("node {node}"),
-                    (_, Some(terminal)) if !fleet.terminals.contains_key(&terminal) => format!("terminal {terminal}"),
-                    _ => continue,
-                };
-                reads.fault(name, format_args!("{missing} is not in the fleet: wanted one of its ids"));
+            if let Some(why) = self.never_known(source) {
+                reads.fault(name, why);
             }
         }
         Some(taken.into_iter().collect())
+    }
+
+    /// Why a source will never have a value, if so.
+    fn never_known(&self, source: &Read) -> Option<String> {
+        if let Read::Calculated { point } = source {
+            let known = self.own.calculated.iter().any(|calculated| calculated.id == *point);
+            let wanted = "wanted a [[calculated]] point above, in this file or in one before";
+            return (!known).then(|| format!("there is no point {point}: {wanted}"));
+        }
+        let fleet = self.fleet?;
+        let not_there = |what: String| Some(format!("{what} is not in the fleet: wanted one of its ids"));
+        match *source {
+            _ if source.node().is_some_and(|node| !fleet.nodes.contains_key(&node)) => {
+                not_there(format!("node {}", source.node()?))
+            }
+            Read::Limit { node: Some(node) } | Read::Headroom { node: Some(node) } => {
+                let limited = self.limited.as_ref()?.contains_key(&node);
+                (!limited).then(|| format!("node {node} has no limit: wanted a node with a [[limit]]"))
+            }
+            Read::Point { terminal: Some(terminal), point } => {
+                let Some(entry) = fleet.terminals.get(&terminal) else {
+                    return not_there(format!("terminal {terminal}"));
+                };
+                let (PointKind::RoundPower(round) | PointKind::RoundPosition(round)) = point else { return None };
+                let rounds: Vec<String> = entry.rounds.keys().map(ToString::to_string).collect();
+                let has = if rounds.is_empty() { "none".to_owned() } else { rounds.join(", ") };
+                let there = entry.rounds.contains_key(&round);
+                (!there).then(|| format!("terminal {terminal} has no round {round}: wanted one of its rounds ({has})"))
+            }
+            _ => None,
+        }
     }
 
     /// A program's text that compiles and gives what is wanted of it for sample values.

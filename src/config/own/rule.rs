@@ -7,7 +7,7 @@ use headroom_rules::model::{NodeId, NodeKind, Power, Span};
 use headroom_rules::output::AlarmPriority;
 use headroom_rules::own::{Act, ForEach, Rule, names_in};
 
-use super::Taking;
+use super::{Room, Taking};
 use crate::config::reader::Section;
 use crate::printable::is_printable;
 
@@ -101,16 +101,32 @@ impl Taking<'_> {
         let alarm = section.section("alarm").and_then(|alarm| alarm_of(&alarm));
         let limit = section.section("limit").and_then(|limit| {
             let (node, kw) = (self.node_of(&limit, for_each), limit.int("kw", KW, KW_RANGE));
+            self.has_room(&limit, node, kw, true);
             limit.end();
             Some(Act::Limit { node: node?, limit: Power::from_kw(kw?) })
         });
         let shed = section.section("shed").and_then(|shed| {
             let (node, kw) = (self.node_of(&shed, for_each), shed.int("kw", KW, KW_RANGE));
+            self.has_room(&shed, node, kw, false);
             let automatic = shed.flag_or("automatic", false);
             shed.end();
             Some(Act::Shed { node: node?, power: Power::from_kw(kw?), automatic })
         });
         alarm.into_iter().chain(limit).chain(shed).collect()
+    }
+
+    /// A limit that lowers nothing, or that cannot be kept, and a reduction by more than the node may ever draw.
+    fn has_room(&self, act: &Section<'_>, node: Option<Option<NodeId>>, kw: Option<i32>, limits: bool) {
+        let room = node.flatten().zip(self.limited.as_ref()).and_then(|(node, limited)| limited.get(&node));
+        let (Some(Room { rating, floors }), Some(kw)) = (room, kw) else { return };
+        let wanted = Power::from_kw(kw);
+        if wanted >= *rating {
+            let less = "wanted less than that";
+            act.fault("kw", format_args!("{wanted} is not below limit_kw of the node, the rating of {rating}: {less}"));
+        } else if limits && wanted < *floors {
+            let why = "below the safety floors below the node";
+            act.fault("kw", format_args!("{wanted} is {why}, {floors} together, so it cannot be kept: wanted more"));
+        }
     }
 
     /// The node that an act is about: that of `for_each` where none is named. A limit rule has to keep it.
@@ -124,7 +140,7 @@ impl Taking<'_> {
         }
         let node: NodeId = act.id("node")?;
         // A pack on its own knows of no limits.
-        if self.limited.as_ref().is_some_and(|limited| !limited.contains(&node)) {
+        if self.limited.as_ref().is_some_and(|limited| !limited.contains_key(&node)) {
             act.fault("node", "has no limit: wanted a node with a [[limit]], whose rule does the rest");
         }
         Some(Some(node))

@@ -19,6 +19,18 @@ id = "F1"
 kind = "feeder"
 name = "x"
 parent = "S1"
+[[customer]]
+id = "C1"
+name = "x"
+supplied_by = "F1"
+contract_kw = 100
+priority = 3
+[[terminal]]
+id = "T1"
+customer = "C1"
+address = "127.0.0.1:2404"
+common_address = 1
+rounds = [{ no = 1, name = "x" }, { no = 2, name = "y" }]
 "#;
 
 fn read(text: &str) -> Result<Own, Vec<String>> {
@@ -136,8 +148,30 @@ fn a_rule_may_set_a_limit_or_shed_at_a_node_that_has_a_limit() {
         refused(&acts("limit = { node = \"S1\", kw = 80 }"))[0]
             .contains("has no limit: wanted a node with a [[limit]]")
     );
+    let nothing = refused(&acts("limit = { node = \"F1\", kw = 100 }\nshed = { node = \"F1\", kw = 100 }"));
+    let why = "100.0 kW is not below limit_kw of the node, the rating of 100.0 kW: wanted less than that";
+    assert_eq!(
+        nothing,
+        [format!("rules.toml:8: rule.limit.kw = 100: {why}"), format!("rules.toml:9: rule.shed.kw = 100: {why}")]
+    );
     assert!(refused(&acts("shed = { kw = 80 }"))[0].contains("node: is missing"));
     assert!(refused(&acts(""))[0].contains("what the rule does"));
+}
+
+#[test]
+fn what_will_never_have_a_value_is_refused() {
+    let reads = |source: &str| rule(&format!("reads = {{ a = \"{source}\" }}\nwhen = \"a > 1\""));
+    let limited = "[[limit]]\nnode = \"F1\"\nlimit_kw = 100\n";
+    let refused = |source: &str| refused(&format!("{limited}{}", reads(source))).remove(0);
+    assert!(refused("terminal T9 active power").ends_with("terminal T9 is not in the fleet: wanted one of its ids"));
+    let why = "terminal T1 has no round 3: wanted one of its rounds (1, 2)";
+    assert_eq!(
+        refused("terminal T1 round 3 power"),
+        format!("rules.toml:7: rule.reads.a = \"terminal T1 round 3 power\": {why}")
+    );
+    assert!(refused("node S1 headroom").ends_with("node S1 has no limit: wanted a node with a [[limit]]"));
+    assert!(read(&format!("{limited}{}", reads("terminal T1 round 2 power"))).is_ok());
+    assert!(read(&format!("{limited}{}", reads("node F1 limit"))).is_ok());
 }
 
 #[test]
@@ -149,7 +183,7 @@ fn calculated_points_are_read_in_their_order() {
     assert!(refused(&format!("{twice}{sum}"))[0].contains("there is no point SUM"));
     assert!(refused(&sum.replace("S1", "F1"))[0].contains("has no nodes below it"));
     assert!(refused(&mean.replace("block = true", "window_s = 100"))[0].contains("wanted a multiple of 15"));
-    assert!(refused(&mean.replace("F1 load", "F7 load"))[0].contains("is not there"));
+    assert!(refused(&mean.replace("F1 load", "F7 load"))[0].contains("node F7 is not in the fleet"));
     assert!(
         refused(&twice.replace("formula = \"2 * s\"", "sum_below = \"S1\"\nformula = \"1\""))[0]
             .contains("wanted one of")

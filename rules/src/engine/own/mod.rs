@@ -21,9 +21,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use crate::expression::{Fault, Value};
-use crate::model::{RuleId, Timestamp};
+use crate::model::{RoundNo, RuleId, Timestamp};
 use crate::output::{AlarmCause, Happening, Output};
-use crate::own::{Act, ForEach, Piece, Rule, Subject, pieces};
+use crate::own::{Act, ForEach, Piece, Rule, Source, Subject, pieces};
 use acts::Proposals;
 use calculated::Points;
 use compiled::{Compiled, CompiledRule};
@@ -143,10 +143,20 @@ impl Engine {
         match rule.for_each {
             None => vec![Subject::Named],
             Some(ForEach::Node(kind)) => {
-                let nodes = inventory.nodes.iter().filter(|(_, node)| node.kind == kind);
-                nodes.map(|(id, _)| Subject::Node(*id)).collect()
+                // A node without a limit has none to read.
+                let of_limits =
+                    |read: &Source| matches!(read, Source::Limit { node: None } | Source::Headroom { node: None });
+                let limited = rule.reads.values().any(of_limits);
+                let nodes = inventory.nodes.iter().filter(|(_, node)| node.kind == kind).map(|(id, _)| *id);
+                nodes.filter(|id| !limited || self.policy.rule(*id).is_some()).map(Subject::Node).collect()
             }
-            Some(ForEach::Terminal) => inventory.terminals.keys().map(|id| Subject::Terminal(*id)).collect(),
+            Some(ForEach::Terminal) => {
+                // Nor has a terminal a round that it lacks.
+                let rounds: Vec<RoundNo> = rule.reads.values().filter_map(Source::round_of_each).collect();
+                let terminals = inventory.terminals.iter();
+                let terminals = terminals.filter(|(_, entry)| rounds.iter().all(|no| entry.rounds.contains_key(no)));
+                terminals.map(|(id, _)| Subject::Terminal(*id)).collect()
+            }
         }
     }
 

@@ -121,6 +121,26 @@ fn quality_kept_a_rule_without_good_values_neither_begins_nor_ends_and_says_so_o
 }
 
 #[test]
+fn a_rule_for_each_is_for_those_alone_that_have_what_it_reads() {
+    let each = |of: &str, for_each, source: &str| Rule {
+        for_each: Some(for_each),
+        ..rule(of, &[("load", source)], "load > 0")
+    };
+    let rules = vec![
+        each("R1", ForEach::Node(NodeKind::Feeder), "node * headroom"),
+        each("R2", ForEach::Node(NodeKind::TransformerArea), "node * headroom"),
+        each("R3", ForEach::Terminal, "terminal * round 2 power"),
+    ];
+    let sites = [site("T1", "A1", &[20, 5]), site("T2", "A1", &[20])];
+    let mut centre = Centre::new(with(rules), &sites);
+    centre.run(200);
+    let begun: Vec<String> =
+        told(&centre).into_iter().map(|told| told.split(": load").next().unwrap().to_owned()).collect();
+    assert_eq!(begun.len(), 2, "F has a limit, T1 a second round; of the others nothing is to be told: {begun:?}");
+    assert!(begun[0].starts_with("F: ") && begun[1].starts_with("T1: "), "{begun:?}");
+}
+
+#[test]
 fn a_rule_for_each_node_of_a_kind_speaks_for_each_by_itself() {
     let each = Rule {
         for_each: Some(ForEach::Node(NodeKind::TransformerArea)),
