@@ -341,6 +341,7 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         effect_percent_min: 50,
         passes_max: 3,
         pass: PassCaps::default(),
+        shed_class_from: None,
         off_time_min: Span::from_s(60),
         on_time_min: Span::from_s(60),
         restore_below_percent: 80,

@@ -5,7 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::groups::{GroupAct, GroupId};
-use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::model::{NodeId, Power, PriorityClass, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::notices::{Telling, Untold};
 use crate::orders::{Action, Command, Order, OrderId};
 use crate::outlook::Outlook;
@@ -685,6 +685,7 @@ pub enum Finding {
     Guaranteed { terminal: TerminalId },
     GuaranteeAtTerminal { terminal: TerminalId },
     ExcludedAtTerminal { terminal: TerminalId },
+    ClassSpared { terminal: TerminalId, class: PriorityClass },
     Tagged { terminal: TerminalId, round: Option<RoundNo>, tag: TagId },
     LinkDown { terminal: TerminalId },
     ReadingTooOld { terminal: TerminalId },
@@ -772,6 +773,7 @@ impl fmt::Display for Finding {
             Self::ExcludedAtTerminal { terminal } => {
                 write!(f, "{terminal}: excluded from orders to many at the terminal")
             }
+            Self::ClassSpared { terminal, class } => write!(f, "{terminal}: class {class} is spared by the rule"),
             Self::Tagged { terminal, round: Some(round), tag } => write!(f, "{terminal} round {round}: tagged ({tag})"),
             Self::Tagged { terminal, round: None, tag } => write!(f, "{terminal}: tagged ({tag})"),
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, Schedule};
-use crate::model::{NodeId, Power, Span};
+use crate::model::{NodeId, Power, PriorityClass, Span};
 use crate::notices::{NoticeRule, NoticeTexts};
 use crate::own::Own;
 
@@ -164,6 +164,9 @@ pub struct LimitRule {
     /// What one plan may shed at most. Policies of before there were such caps have none.
     #[serde(default)]
     pub pass: PassCaps,
+    /// The most important class that the rule may shed; none for all. Policies of before there was such a floor have none.
+    #[serde(default)]
+    pub shed_class_from: Option<PriorityClass>,
     /// A round that was shed stays so for at least this long.
     pub off_time_min: Span,
     /// A round that came back is not shed again before, unless nothing else would do. Rules of before there was such a
@@ -202,6 +205,11 @@ pub struct PassCaps {
 }
 
 impl LimitRule {
+    /// Whether customers of a class are none of the rule's.
+    pub fn spares(&self, class: PriorityClass) -> bool {
+        self.shed_class_from.is_some_and(|from| class < from)
+    }
+
     /// Load at which the warning stands.
     pub fn warning(&self) -> Power {
         self.limit.percent(i64::from(self.warning_percent))

@@ -137,6 +137,7 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
         effect_percent_min: 50,
         passes_max: 3,
         pass: PassCaps::default(),
+        shed_class_from: None,
         off_time_min: s(60),
         on_time_min: Span::ZERO,
         restore_below_percent: 80,

@@ -285,6 +285,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             effect_percent_min: 50,
             passes_max: 5,
             pass: PassCaps::default(),
+            shed_class_from: None,
             off_time_min: Span::from_s(180),
             on_time_min: Span::from_s(180),
             restore_below_percent: 90,

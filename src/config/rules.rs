@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use headroom_rules::calendar::Calendar;
-use headroom_rules::model::{Inventory, NodeId, Power, Span};
+use headroom_rules::model::{Inventory, NodeId, Power, PriorityClass, Span};
 use headroom_rules::own::Own;
 use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, LimitRule, PassCaps, Policy};
 
@@ -158,6 +158,8 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         rounds_max: if_any("pass_rounds_max", "whole number of rounds", 10_000)
             .and_then(|most| u16::try_from(most).ok()),
     };
+    let class = section.int_or("shed_class_from", 1u8, "priority class", 1..=5);
+    let shed_class_from = PriorityClass::try_from(class).ok().filter(|_| class > 1);
     let off_time_min = span("off_time_min_s", Defaults::OFF_TIME_MIN_S, 0..=DAY_S);
     let on_time_min = span("on_time_min_s", Defaults::ON_TIME_MIN_S, 0..=DAY_S);
     let restore_below_percent =
@@ -188,6 +190,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         effect_percent_min,
         passes_max,
         pass,
+        shed_class_from,
         off_time_min,
         on_time_min,
         restore_below_percent,
@@ -220,6 +223,7 @@ pub fn to_toml(policy: &Policy) -> String {
             ("hysteresis_percent", u16::from(rule.hysteresis_percent)),
             ("effect_percent_min", u16::from(rule.effect_percent_min)),
             ("passes_max", u16::from(rule.passes_max)),
+            ("shed_class_from", rule.shed_class_from.map_or(1, |class| u16::from(class.get()))),
             ("restore_below_percent", u16::from(rule.restore_below_percent)),
             ("cold_load_percent", rule.cold_load_percent),
         ];

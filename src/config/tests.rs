@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::input::Authority;
-use headroom_rules::model::{Power, Span};
+use headroom_rules::model::{Power, PriorityClass, Span};
 use headroom_rules::notices::{NoticeRule, Unreached};
 use headroom_rules::output::AlarmCause;
 use headroom_rules::policy::PassCaps;
@@ -122,6 +122,7 @@ fn rules_written_parse_back_to_the_same() {
     rule.pass = PassCaps { power_max: Some(Power::from_kw(400)), rounds_max: Some(20) };
     rule.notice = NoticeRule { before: Span::from_s(300), unreached: Unreached::Spare, urgent_percent: 115 };
     policy.notice_texts.trip = "{node} 限电 \"{time}\" \\".to_owned();
+    rule.shed_class_from = PriorityClass::try_from(2).ok();
     policy.fairness_weeks = 3;
     assert_eq!(rules::parse(Path::new("rules.toml"), &rules::to_toml(&policy), None).unwrap(), policy);
 }

@@ -19,18 +19,21 @@ const LOOK_AGAIN: Span = Span::from_s(60);
 impl Engine {
     /// Stops a rule for the rest of its breach.
     pub(super) fn give_up(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
-        let LimitRule { node, limit, .. } = *rule;
-        let passes = watch.passes();
-        watch.phase = Phase::Futile;
+        self.stop(rule, watch, watch.passes(), load, out);
         watch.look_again_at = None;
+    }
+
+    fn stop(&mut self, rule: &LimitRule, watch: &mut Watch, passes: u8, load: Power, out: &mut Vec<Output>) {
+        let LimitRule { node, limit, .. } = *rule;
+        watch.phase = Phase::Futile;
         self.tell(Happening::Futile { node, passes, load, limit }, out);
         let detail = || format!("{load} of {limit} after {passes} plans");
         self.alarms.raise(AlarmCause::LimitFutile { node }, self.now, detail, out);
     }
 
-    /// Stops a rule until there is something to shed.
+    /// Stops a rule until there is something to shed. The plan that sheds nobody was one more, but uses up none.
     pub(super) fn give_up_for_now(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
-        self.give_up(rule, watch, load, out);
+        self.stop(rule, watch, watch.passes().saturating_add(1), load, out);
         watch.look_again_at = Some(self.now.after(LOOK_AGAIN));
     }
 

@@ -14,7 +14,8 @@ impl Engine {
     pub(super) fn facts(&self, node: NodeId, deaf: &BTreeSet<(TerminalId, RoundNo)>) -> Vec<TerminalFacts> {
         let mut all = Vec::new();
         let holders = self.ledger.holders();
-        let on_time_min = self.policy.rule(node).map(|rule| rule.on_time_min).unwrap_or_default();
+        let rule = self.policy.rule(node);
+        let on_time_min = rule.map(|rule| rule.on_time_min).unwrap_or_default();
         for terminal in self.grid.terminals_below(node) {
             let (Some(post), Some((id, customer)), Some(entry)) = (
                 self.grid.posts.get(&terminal),
@@ -30,6 +31,8 @@ impl Engine {
                 Some(Finding::GuaranteeAtTerminal { terminal })
             } else if post.says_excluded() {
                 Some(Finding::ExcludedAtTerminal { terminal })
+            } else if rule.is_some_and(|rule| rule.spares(customer.priority)) {
+                Some(Finding::ClassSpared { terminal, class: customer.priority })
             } else if let Some(tag) = self.tag_on_terminal(terminal) {
                 Some(Finding::Tagged { terminal, round: None, tag: tag.id })
             } else if !post.link_up {

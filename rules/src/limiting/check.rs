@@ -18,7 +18,7 @@ use crate::engine::recent::Recent;
 use crate::engine::returned::Returned;
 use crate::engine::{Holder, Sheds};
 use crate::model::{
-    CustomerId, NodeId, PointKind, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp,
+    CustomerId, NodeId, PointKind, Power, PriorityClass, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp,
 };
 use crate::output::Choice;
 use crate::policy::{LimitRule, Policy};
@@ -90,6 +90,8 @@ pub(crate) enum Violation {
     Double { node: NodeId, wanted: Power, needed: Power },
     #[error("plan {pass}: only {most} are permitted in a row")]
     TooManyPasses { pass: u8, most: u8 },
+    #[error("{terminal}: the rule sheds nobody of class {class}")]
+    ClassSpared { terminal: TerminalId, class: PriorityClass },
     #[error("{terminal}: its customer is excluded from orders to many at once")]
     Excluded { terminal: TerminalId },
     #[error("{node}: its load is not known, so its limit cannot be kept")]
@@ -261,6 +263,12 @@ impl World<'_> {
         had.percent(i64::from(percent)).max(shed.map(|shed| shed.cold).unwrap_or_default())
     }
 
+    /// The class of a terminal's customer.
+    pub(super) fn class_of(&self, terminal: TerminalId) -> Option<PriorityClass> {
+        let customer = self.grid.inventory.terminals.get(&terminal)?.customer?;
+        Some(self.grid.inventory.customers.get(&customer)?.priority)
+    }
+
     /// The nodes from a terminal's customer upwards, by the inventory alone.
     pub(super) fn supplied_through(&self, terminal: TerminalId) -> Vec<NodeId> {
         let inventory = &self.grid.inventory;
@@ -291,6 +299,9 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> Re
     for choice in &plan.shed {
         let Choice { terminal, round, power, .. } = *choice;
         check_returned_last(world, plan.node, choice)?;
+        if let Some(class) = world.class_of(terminal).filter(|class| rule.spares(*class)) {
+            return Err(Violation::ClassSpared { terminal, class });
+        }
         let (measured, load, floor) = world.check_supply(terminal, round)?;
         if measured != Some(power) {
             return Err(Violation::Power { terminal, round, planned: power });

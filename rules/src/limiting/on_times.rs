@@ -41,7 +41,8 @@ fn another(
 ) -> Option<(TerminalId, RoundNo)> {
     let planned = |terminal, round| plan.shed.iter().any(|c| (c.terminal, c.round) == (terminal, round));
     for terminal in world.grid.terminals_below(plan.node) {
-        if may_be_spared(world, rule, terminal) {
+        let spared = world.class_of(terminal).is_some_and(|class| rule.spares(class));
+        if spared || may_be_spared(world, rule, terminal) {
             continue;
         }
         let Some(entry) = world.grid.inventory.terminals.get(&terminal) else { continue };

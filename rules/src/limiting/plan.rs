@@ -175,7 +175,12 @@ pub(crate) fn plan(task: &Task<'_>, terminals: &[TerminalFacts]) -> Plan {
     let protected = |facts: &&TerminalFacts| {
         !matches!(
             facts.spared,
-            Some(Finding::Guaranteed { .. } | Finding::GuaranteeAtTerminal { .. } | Finding::ExcludedAtTerminal { .. })
+            Some(
+                Finding::Guaranteed { .. }
+                    | Finding::GuaranteeAtTerminal { .. }
+                    | Finding::ExcludedAtTerminal { .. }
+                    | Finding::ClassSpared { .. }
+            )
         )
     };
     let outlook = Outlook {

@@ -35,7 +35,7 @@ pub(super) fn check_turns(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> R
     let terminals: BTreeSet<TerminalId> = planned.iter().map(|(terminal, _)| *terminal).collect();
     let mut shed = BTreeMap::<PriorityClass, Vec<Place>>::new();
     for terminal in terminals {
-        let Some(class) = class_of(world, terminal) else { continue };
+        let Some(class) = world.class_of(terminal) else { continue };
         let (places, _) = places(world, terminal);
         let chosen = places.into_iter().filter(|place| planned.contains(&(terminal, place.round)));
         shed.entry(class).or_default().extend(chosen);
@@ -44,7 +44,7 @@ pub(super) fn check_turns(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> R
     // Of each class, by turn and power, who would have been there instead.
     let mut free = BTreeMap::<PriorityClass, BTreeMap<u32, BTreeMap<Power, Place>>>::new();
     for terminal in world.grid.terminals_below(plan.node) {
-        let Some(class) = class_of(world, terminal) else { continue };
+        let Some(class) = world.class_of(terminal) else { continue };
         let Some(latest) = latest(class).filter(|latest| turns_before(world, terminal) + 1 < *latest) else { continue };
         if world.doubted.contains(&terminal) || may_be_spared(world, rule, terminal) {
             continue;
@@ -76,11 +76,6 @@ pub(super) fn check_turns(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> R
         }
     }
     Ok(())
-}
-
-fn class_of(world: &World<'_>, terminal: TerminalId) -> Option<PriorityClass> {
-    let customer = world.grid.inventory.terminals.get(&terminal)?.customer?;
-    Some(world.grid.inventory.customers.get(&customer)?.priority)
 }
 
 /// How often rounds of a terminal's customer were shed in the weeks that count.

@@ -8,7 +8,8 @@ use super::fleet::Centre;
 use super::limits::any_sites;
 use crate::limiting::check::{Violation, check_plan};
 use crate::limiting::plan::{Plan, Task, TerminalFacts, plan};
-use crate::model::{Power, TerminalId};
+use crate::model::{Power, PriorityClass, TerminalId};
+use crate::output::Finding;
 use crate::policy::{LimitRule, PassCaps};
 use crate::testing::{Site, kw, limit, node, policy, site};
 
@@ -76,6 +77,35 @@ proptest! {
             prop_assert!(caught, "{:?} of {:?}", verdict, plan);
         } else {
             prop_assert_eq!(verdict, Ok(()));
+        }
+    }
+
+    #[test]
+    fn a_planner_that_ignores_the_classes_that_a_rule_spares_is_caught_by_the_checker(
+        sites in any_sites(8),
+        wanted in 1..400i32,
+        from in 2..=5u8,
+    ) {
+        let rule = LimitRule { shed_class_from: PriorityClass::try_from(from).ok(), ..limit("F", 1_000_000) };
+        let centre = Centre::new(policy(vec![rule.clone()]), &sites);
+        let verdict = |plan: &Plan| check_plan(&centre.engine.world(), plan, &rule);
+        let seeing = planned(&rule, wanted, &facts(&centre));
+        prop_assert_eq!(verdict(&seeing), Ok(()));
+        let spared: Vec<TerminalId> =
+            sites.iter().filter(|site| site.class < from && !site.guaranteed).map(|site| site.terminal).collect();
+        for terminal in &spared {
+            let is = |finding: &Finding| matches!(finding, Finding::ClassSpared { terminal: of, .. } if of == terminal);
+            prop_assert!(seeing.spared.iter().any(is), "{:?}", seeing);
+        }
+        let unsparing = |facts: TerminalFacts| match facts.spared {
+            Some(Finding::ClassSpared { .. }) => TerminalFacts { spared: None, ..facts },
+            _ => facts,
+        };
+        let blind: Vec<TerminalFacts> = facts(&centre).into_iter().map(unsparing).collect();
+        let plan = planned(&rule, wanted, &blind);
+        if plan.shed.iter().any(|choice| spared.contains(&choice.terminal)) {
+            let caught = matches!(verdict(&plan), Err(Violation::ClassSpared { .. }));
+            prop_assert!(caught, "{:?}", plan);
         }
     }
 
