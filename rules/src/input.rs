@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dressing::{DressOn, DressingId};
 use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::local_control::Parameters;
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
@@ -164,7 +165,7 @@ pub struct Authority {
     /// The nodes that the person answers for, with all below; none for everywhere, empty for nowhere.
     #[serde(default)]
     pub area: Option<Vec<NodeId>>,
-    /// Whether the person may take off others' tags and call off others' group orders, in that area.
+    /// Whether the person may take off others' tags and values by hand, and call off others' group orders, in that area.
     #[serde(default)]
     pub supervisor: bool,
 }
@@ -206,6 +207,25 @@ pub enum Request {
     RemoveTag {
         /// Which.
         tag: TagId,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Put a value in by hand (人工置数), in the place of a measured one. Its owner may set it anew.
+    Dress {
+        /// In the place of what.
+        on: DressOn,
+        /// In W, or a switch's position: 1 open, 2 closed.
+        value: i64,
+        /// When it ends by itself; at most [`Dressing::LENGTH_MAX`](crate::dressing::Dressing::LENGTH_MAX) ahead.
+        until: Timestamp,
+        /// Why; wanted.
+        reason: String,
+    },
+    /// Take a value by hand off. Its owner may, or a supervisor.
+    Undress {
+        /// Which.
+        dressing: DressingId,
         /// Why, for the audit log; may be empty.
         #[serde(default)]
         reason: String,

@@ -7,6 +7,7 @@
 //! inputs give the same outputs, bit for bit (`replay-equals-live`).
 
 pub mod calendar;
+pub mod dressing;
 pub mod engine;
 pub mod expression;
 pub mod groups;

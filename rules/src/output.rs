@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::dressing::{DressOn, Dressing, DressingId};
 use crate::groups::{GroupAct, GroupId};
 use crate::model::{NodeId, Power, PriorityClass, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::notices::{Telling, Untold};
@@ -59,6 +60,11 @@ pub enum Reply {
     Tag {
         /// Its number.
         tag: TagId,
+    },
+    /// The value by hand that was put on or taken off.
+    Dressing {
+        /// Its number.
+        dressing: DressingId,
     },
     /// Done.
     Done,
@@ -126,6 +132,25 @@ pub enum Refusal {
     TagWithoutReason { on: String },
     #[error("{on} has your tag {tag} already")]
     TaggedAlready { on: String, tag: TagId },
+    #[error("value by hand {dressing} does not exist, or has come to its end")]
+    UnknownDressing { dressing: DressingId },
+    #[error("{on} has {owner}'s value by hand {dressing} until {until}; only {owner} or a supervisor may change it")]
+    DressedAlready { on: String, dressing: DressingId, owner: String, until: Timestamp },
+    #[error("value by hand {dressing} of {on} is {owner}'s; only {owner} or a supervisor may take it off")]
+    NotDressingOwner { dressing: DressingId, on: String, owner: String },
+    #[error("{on}: a value by hand needs a reason, for whoever finds it there")]
+    DressingWithoutReason { on: String },
+    #[error(
+        "{on}: a value by hand until {until} cannot be taken (it is {now}); wanted after now and at most {most} ahead"
+    )]
+    DressingTimes { on: String, until: Timestamp, now: Timestamp, most: Span },
+    #[error("{on}: {value} is no value for it; wanted {wanted}")]
+    DressingOutOfRange { on: String, value: i64, wanted: String },
+    #[error(
+        "{terminal}: the load of {node} would not show what round {round} brings back, as a value by hand lies between, so \
+         its limit cannot be kept"
+    )]
+    HiddenByHand { terminal: TerminalId, round: RoundNo, node: NodeId },
     #[error("{object} is outside the area of {operator}, which is {area}")]
     OutsideArea { object: String, operator: String, area: String },
     #[error("{terminal}: its customer's supply is guaranteed and is never tripped")]
@@ -277,6 +302,11 @@ pub enum AlarmCause {
         /// The terminal.
         terminal: TerminalId,
     },
+    /// A value by hand came to its time: what is measured counts again, if anything is.
+    DressingOver {
+        /// In the place of what it was.
+        on: DressOn,
+    },
     /// A user's own rule says so.
     OwnRule {
         /// The rule.
@@ -322,6 +352,7 @@ impl AlarmCause {
             | Self::LimitFutile { node }
             | Self::TargetOutOfReach { node } => Some(node),
             Self::OwnRule { subject, .. } => subject.node(),
+            Self::DressingOver { on } => on.node(),
             Self::OwnRuleBroken { .. }
             | Self::LinkDown { .. }
             | Self::NoEffect { .. }
@@ -347,6 +378,7 @@ impl AlarmCause {
             | Self::LoadImplausible { terminal }
             | Self::ParametersDiffer { terminal } => Some(terminal),
             Self::OwnRule { subject, .. } => subject.terminal(),
+            Self::DressingOver { on } => on.terminal(),
             Self::OwnRuleBroken { .. }
             | Self::OverLimit { .. }
             | Self::Warning { .. }
@@ -371,7 +403,7 @@ impl AlarmCause {
 
     /// Whether it is over as soon as it is told, and still news until somebody has seen it.
     pub const fn is_of_what_is_over(self) -> bool {
-        matches!(self, Self::JournalDamaged | Self::ReplayDiffers | Self::StoreDamaged)
+        matches!(self, Self::JournalDamaged | Self::ReplayDiffers | Self::StoreDamaged | Self::DressingOver { .. })
     }
 
     /// How urgent it is.
@@ -394,7 +426,7 @@ impl AlarmCause {
             | Self::JournalOversize
             | Self::ClockMoved
             | Self::StoreDamaged => AlarmPriority::Medium,
-            Self::Warning { .. } | Self::LinkDown { .. } => AlarmPriority::Low,
+            Self::Warning { .. } | Self::LinkDown { .. } | Self::DressingOver { .. } => AlarmPriority::Low,
         }
     }
 }
@@ -414,6 +446,7 @@ impl fmt::Display for AlarmCause {
             Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
             Self::LoadImplausible { terminal } => write!(f, "{terminal}: load beyond what its contract makes credible"),
             Self::ParametersDiffer { terminal } => write!(f, "{terminal}: its parameters are not those wanted"),
+            Self::DressingOver { on } => write!(f, "{on}: the value by hand came to its end"),
             Self::OwnRule { rule, subject: Subject::Named, .. } => write!(f, "rule {rule}"),
             Self::OwnRule { rule, subject: Subject::Node(node), .. } => write!(f, "{node}: rule {rule}"),
             Self::OwnRule { rule, subject: Subject::Terminal(terminal), .. } => write!(f, "{terminal}: rule {rule}"),
@@ -618,6 +651,10 @@ pub enum Happening {
     TagHung { tag: Tag },
     /// A person took a tag off, the owner or another.
     TagTakenOff { tag: Tag, by: String, reason: String },
+    /// A person put a value in by hand.
+    Dressed { dressing: Dressing },
+    /// A value by hand is off: taken off by somebody, or at its time. What counts without it.
+    DressingEnded { dressing: Dressing, by: Option<String>, reason: String, beneath: String },
     /// A user's own rule began: its condition held for as long as it says.
     OwnRuleBegan { rule: RuleId, subject: Subject, text: String },
     /// A user's own rule came to its end.
@@ -688,6 +725,7 @@ pub enum Finding {
     ClassSpared { terminal: TerminalId, class: PriorityClass },
     Tagged { terminal: TerminalId, round: Option<RoundNo>, tag: TagId },
     LinkDown { terminal: TerminalId },
+    ByHand { terminal: TerminalId, node: NodeId },
     ReadingTooOld { terminal: TerminalId },
     ReadingBad { terminal: TerminalId },
     LoadImplausible { terminal: TerminalId, load: Power, most: Power },
@@ -774,6 +812,9 @@ impl fmt::Display for Finding {
                 write!(f, "{terminal}: excluded from orders to many at the terminal")
             }
             Self::ClassSpared { terminal, class } => write!(f, "{terminal}: class {class} is spared by the rule"),
+            Self::ByHand { terminal, node } => {
+                write!(f, "{terminal}: a value by hand lies between, the load of {node} would not show it")
+            }
             Self::Tagged { terminal, round: Some(round), tag } => write!(f, "{terminal} round {round}: tagged ({tag})"),
             Self::Tagged { terminal, round: None, tag } => write!(f, "{terminal}: tagged ({tag})"),
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
@@ -1047,6 +1088,19 @@ impl fmt::Display for Happening {
                     write!(f, " in place of {owner}")?;
                 }
                 write!(f, "{}{reason}", if reason.is_empty() { "" } else { ": " })
+            }
+            Self::Dressed { dressing: dressing @ Dressing { id, on, owner, reason, until, .. } } => {
+                write!(f, "{on}: {} by hand of {owner} ({id}) until {until}: {reason}", dressing.told())
+            }
+            Self::DressingEnded { dressing: dressing @ Dressing { id, on, owner, .. }, by, reason, beneath } => {
+                write!(f, "{on}: {} by hand ({id}) ", dressing.told())?;
+                match by {
+                    None => f.write_str("came to its end")?,
+                    Some(by) if by == owner => write!(f, "taken off by {by}")?,
+                    Some(by) => write!(f, "taken off by {by} in place of {owner}")?,
+                }
+                let why = if reason.is_empty() { "" } else { ": " };
+                write!(f, "{why}{reason}; without it: {beneath}")
             }
             Self::OwnRuleBegan { rule, subject, text } => write!(f, "{}: {text}", Whose(*subject, *rule)),
             Self::OwnRuleEnded { rule, subject, lasted } => {

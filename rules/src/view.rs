@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::dressing::{Dressing, DressingId};
 use crate::expression::Value;
 use crate::groups::GroupLine;
 use crate::local_control::Parameters;
@@ -48,6 +49,9 @@ pub struct View {
     /// The tags that hang, by number.
     #[serde(default)]
     pub tags: Vec<Tag>,
+    /// Values by hand, by number.
+    #[serde(default)]
+    pub dressings: Vec<Dressing>,
     /// What users' own rules propose: a person has to say so.
     #[serde(default)]
     pub proposals: Vec<Proposal>,
@@ -173,6 +177,9 @@ pub struct NodeView {
     pub depth: u8,
     /// Its load, and where that comes from.
     pub load: Load,
+    /// The value by hand that its load is, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dressed: Option<DressingId>,
     /// The limit that is in force, where a rule gives one.
     pub limit: Option<Power>,
     /// The rule's own limit, the rating; the one in force may be lower.
@@ -237,6 +244,12 @@ pub enum Load {
         /// The load.
         power: Power,
     },
+    /// Put in by hand, or made of at least one value that was, or of one that stands in for a measured one (SB): sums and limits are judged by it, and nothing
+    /// is verified by it.
+    Substituted {
+        /// The load.
+        power: Power,
+    },
     /// Not to be told from good and fresh readings: decides nothing.
     #[default]
     Unknown,
@@ -246,9 +259,22 @@ impl Load {
     /// The load, if known.
     pub const fn power(self) -> Option<Power> {
         match self {
-            Self::Measured { power } | Self::Summed { power } => Some(power),
+            Self::Measured { power } | Self::Summed { power } | Self::Substituted { power } => Some(power),
             Self::Unknown => None,
         }
+    }
+
+    /// The load, where every value that it is made of was measured.
+    pub const fn measured(self) -> Option<Power> {
+        match self {
+            Self::Measured { power } | Self::Summed { power } => Some(power),
+            Self::Substituted { .. } | Self::Unknown => None,
+        }
+    }
+
+    /// Whether a value that was not measured is in it.
+    pub const fn is_substituted(self) -> bool {
+        matches!(self, Self::Substituted { .. })
     }
 }
 
@@ -290,8 +316,11 @@ pub struct TerminalView {
     pub node: Option<NodeId>,
     /// Whether its link is up.
     pub link_up: bool,
-    /// Its last active power, whatever its quality.
+    /// Its active power as it counts: by hand where somebody dressed it, else as it last told, whatever the quality.
     pub power: Option<Power>,
+    /// The value by hand that its active power is, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dressed: Option<DressingId>,
     /// Quality of that.
     pub quality: Quality,
     /// Whether that is older than a decision allows.
@@ -317,10 +346,16 @@ pub struct RoundView {
     pub round: RoundNo,
     /// What hangs on it.
     pub name: String,
-    /// Its switch; none while never reported.
+    /// Its switch, by hand where somebody dressed it; none while never reported.
     pub position: Option<SwitchPosition>,
-    /// Power behind it.
+    /// Power behind it, by hand where somebody dressed it.
     pub power: Option<Power>,
+    /// The value by hand that its position is, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position_dressed: Option<DressingId>,
+    /// The value by hand that its power is, where it is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub power_dressed: Option<DressingId>,
     /// The node whose rule shed it, until restored.
     pub shed_by: Option<NodeId>,
     /// Whether an operator's own trip holds it off: no rule restores it.
@@ -400,6 +435,9 @@ pub struct TerminalDetail {
     pub summary: TerminalView,
     /// Its last values, by kind.
     pub points: Vec<PointView>,
+    /// Its values by hand; what was measured beneath them is among the points.
+    #[serde(default)]
+    pub dressings: Vec<Dressing>,
     /// Its orders, newest first.
     pub orders: Vec<Order>,
     /// Its alarms that are not normal.

@@ -175,6 +175,8 @@ fn check(request: &Request) -> Result<(), Fault> {
         | Request::DraftGroup { reason, .. }
         | Request::CancelGroup { reason, .. }
         | Request::RemoveTag { reason, .. }
+        | Request::Dress { reason, .. }
+        | Request::Undress { reason, .. }
         | Request::SetLimit { reason, .. }
         | Request::SetTarget { reason, .. }
         | Request::CancelTarget { reason, .. }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use headroom_rules::dressing::{DressOn, DressingId};
 use headroom_rules::groups::{Group, GroupAct, GroupId, GroupLine, GroupScope, GroupState, Member, MemberState};
 use headroom_rules::input::{Authority, Input, Origin, Request};
 use headroom_rules::model::{NodeId, Power, Quality, Reading, RoundNo, Span, TerminalId, Timestamp};
@@ -80,6 +81,7 @@ fn a_view() -> View {
         node: None,
         link_up,
         power: Some(Power::from_kw(310)),
+        dressed: None,
         quality: Quality::NOT_TOPICAL,
         stale: false,
         arrived_at: Some(NOW),
@@ -96,6 +98,7 @@ fn a_detail() -> TerminalDetail {
     TerminalDetail {
         summary: a_view().terminals[0].clone(),
         points: Vec::new(),
+        dressings: Vec::new(),
         orders: vec![an_order()],
         alarms: Vec::new(),
         parameters: None,
@@ -666,6 +669,19 @@ async fn a_tag_is_hung_and_taken_off_with_one_call_each() {
     assert_eq!(asked[0].1, Request::SetTag { on, reason: "men at work".into() });
     assert_eq!(asked[0].0.authority, bound(), "nobody writes the own authority");
     assert_eq!(asked[1].1, Request::RemoveTag { tag: TagId(4), reason: String::new() });
+}
+
+#[tokio::test]
+async fn a_value_is_put_in_by_hand_and_taken_off_with_one_call_each() {
+    let centre = Centre::start().await;
+    let on = json!({ "what": "round_position", "terminal": "T-1", "round": 2 });
+    let body = json!({ "request": "dress", "on": on, "value": 1, "until": NOW.get(), "reason": "seen on site" });
+    assert_eq!(centre.post(&body).await.0, StatusCode::OK);
+    assert_eq!(centre.post(&json!({ "request": "undress", "dressing": 4 })).await.0, StatusCode::OK);
+    let asked = centre.asked.lock().unwrap();
+    let on = DressOn::RoundPosition { terminal: terminal(), round: RoundNo::ALL[1] };
+    assert_eq!(asked[0].1, Request::Dress { on, value: 1, until: NOW, reason: "seen on site".into() });
+    assert_eq!(asked[1].1, Request::Undress { dressing: DressingId(4), reason: String::new() });
 }
 
 #[tokio::test]

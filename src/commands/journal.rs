@@ -150,6 +150,8 @@ fn asked(request: &Request) -> String {
         Request::CancelGroup { group, .. } => format!("calls off group order {group}"),
         Request::SetTag { on, .. } => format!("tags {on}"),
         Request::RemoveTag { tag, .. } => format!("takes off tag {tag}"),
+        Request::Dress { on, value, until, .. } => format!("puts in by hand {on} = {} until {until}", on.told(*value)),
+        Request::Undress { dressing, .. } => format!("takes off value by hand {dressing}"),
         Request::AcknowledgeAlarm { alarm, .. } => format!("acknowledges {alarm}"),
         Request::SetLimit { node, limit, .. } => format!("limits {node} to {limit}"),
         Request::SetTarget { node, reduction, from, to, .. } => {

@@ -31,17 +31,19 @@ impl<'a> Picture<'a> {
     /// What is not known is 0 with IV; what an absent link keeps from changing is NT.
     pub(super) fn shown(&self, shows: Shows) -> Shown {
         match shows {
-            Shows::Load(node) => power(self.node(node).and_then(|node| node.load.power())),
+            Shows::Load(node) => marked(self.node(node), power(self.node(node).and_then(|node| node.load.power()))),
             Shows::Limit(node) => power(self.node(node).and_then(|node| node.limit)),
-            Shows::Headroom(node) => power(self.node(node).and_then(NodeView::headroom)),
+            Shows::Headroom(node) => marked(self.node(node), power(self.node(node).and_then(NodeView::headroom))),
             Shows::RoundsShed(node) => count(self.node(node).map(|node| node.rounds_shed)),
             Shows::LinksUp(node) => count(self.node(node).map(|node| node.links_up)),
             Shows::Position(terminal, round) => {
                 let terminal = self.terminals.get(&terminal);
                 let rounds = terminal.map_or(&[][..], |terminal| &terminal.rounds);
-                let position = rounds.iter().find(|view| view.round == round).and_then(|view| view.position);
+                let round = rounds.iter().find(|view| view.round == round);
+                let position = round.and_then(|view| view.position);
                 let mark = match (position, terminal) {
                     (None, _) => Quality::INVALID,
+                    (Some(_), _) if round.is_some_and(|view| view.position_dressed.is_some()) => Quality::SUBSTITUTED,
                     (Some(_), Some(terminal)) if terminal.link_up => Quality::GOOD,
                     (Some(_), _) => Quality::NOT_TOPICAL,
                 };
@@ -72,6 +74,12 @@ fn power(power: Option<Power>) -> Shown {
         Some(power) => (Value::Float(kw(power)), Quality::GOOD),
         None => (Value::Float(0.0), Quality::INVALID),
     }
+}
+
+/// What is made of a load that was not all measured is SB, substituted.
+fn marked(node: Option<&NodeView>, (value, quality): Shown) -> Shown {
+    let substituted = node.is_some_and(|node| node.load.is_substituted());
+    (value, if substituted { quality.with(Quality::SUBSTITUTED) } else { quality })
 }
 
 fn count(count: Option<u32>) -> Shown {

@@ -1,3 +1,4 @@
+use headroom_rules::dressing::DressingId;
 use headroom_rules::model::{NodeKind, Quality, RoundNo, SwitchPosition, TerminalId};
 use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState};
 use headroom_rules::view::{LimitState, Load, NodeView, RoundView, TerminalView};
@@ -26,6 +27,7 @@ fn view(load_kw: i32) -> View {
         parent: None,
         depth: 0,
         load: Load::Measured { power: Power::from_kw(load_kw) },
+        dressed: None,
         limit: Some(Power::from_kw(2_000)),
         rated: Some(Power::from_kw(2_400)),
         in_force: None,
@@ -45,6 +47,7 @@ fn view(load_kw: i32) -> View {
         node: Some(node.id),
         link_up: true,
         power: None,
+        dressed: None,
         quality: Quality::GOOD,
         stale: false,
         arrived_at: None,
@@ -57,6 +60,8 @@ fn view(load_kw: i32) -> View {
             name: "furnace".to_owned(),
             position: Some(SwitchPosition::Open),
             power: None,
+            position_dressed: None,
+            power_dressed: None,
             shed_by: None,
             held_by_operator: false,
             cold_load: None,
@@ -175,6 +180,17 @@ fn what_is_not_known_is_invalid_and_what_an_absent_link_keeps_is_not_topical() {
     let marks: Vec<_> = interrogated(&mut joined.station).into_iter().map(|(_, _, quality)| quality).collect();
     let (invalid, not_topical) = (Quality::INVALID, Quality::NOT_TOPICAL);
     assert_eq!(marks, [invalid, invalid, invalid, not_topical, invalid]);
+}
+
+#[test]
+fn what_is_by_hand_is_told_as_substituted() {
+    let mut joined = joined(&[Shows::Load(node()), Shows::Headroom(node()), Shows::Position(terminal(), round())]);
+    let mut by_hand = view(0);
+    by_hand.nodes[0].load = Load::Substituted { power: Power::from_kw(900) };
+    by_hand.terminals[0].rounds[0].position_dressed = Some(DressingId(1));
+    joined.picture.send_replace(Arc::new(by_hand));
+    let marks: Vec<_> = interrogated(&mut joined.station).into_iter().map(|(_, _, quality)| quality).collect();
+    assert_eq!(marks, [Quality::SUBSTITUTED; 3]);
 }
 
 #[test]

@@ -93,6 +93,8 @@ impl Engine {
                 away.get_or_insert(Hold::NotReady { terminal, round });
             } else if let Some(barred) = self.barred(terminal, Action::Restore { round }) {
                 away.get_or_insert(Hold::Barred { terminal, round, interlock: barred.interlock });
+            } else if let Some(node) = self.hidden_at(terminal) {
+                away.get_or_insert(Hold::ByHand { terminal, round, node });
             } else {
                 let power = self.comes_back_with(terminal, round);
                 let (node, would_be, limit) = self.too_much_at(terminal, round, power, &[])?;

@@ -246,9 +246,14 @@ impl Engine {
         let mut watch = std::mem::take(watch);
         // A schedule, which would be copied with every load that changes, says nothing of what is in force.
         let rule = LimitRule { schedule: None, ..*rule };
-        match self.grid.load(node).power() {
-            Some(load) => {
-                self.judge_supply(&rule, &mut watch, load, out);
+        let load = self.grid.load(node);
+        match load.power() {
+            Some(power) => {
+                // What a person says is no darkness, and no return of the supply.
+                if !load.is_substituted() {
+                    self.judge_supply(&rule, &mut watch, power, out);
+                }
+                let load = power;
                 self.judge_load(&rule, &mut watch, load, out);
                 self.judge_notice(&rule, &watch, out);
                 self.step_back(&rule, &mut watch, load, out);
@@ -488,6 +493,7 @@ impl Engine {
             deaf: BTreeSet::new(),
             tags: &self.tags,
             notices: &self.notices,
+            dressings: &self.dressings,
             busy: self.ledger.busy(),
             now: self.now,
         }

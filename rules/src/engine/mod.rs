@@ -2,7 +2,7 @@
 //!
 //! Read [`Engine::apply`], then `grid` (values and loads, in `places`), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
 //! limits), `foresight` (a plan before the breach), `giving_up` (when a rule stops, and goes on),
-//! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
+//! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `dressed` (values by hand), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
 //! `own` (users' own rules and interlocks) and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
@@ -15,6 +15,7 @@ mod automatic;
 pub(crate) mod cold_load;
 mod coming;
 mod curves;
+mod dressed;
 mod dry_run;
 pub(crate) mod effects;
 mod flow;
@@ -52,6 +53,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
+use crate::dressing::Dressings;
 use crate::input::Input;
 use crate::limiting::plan::Response;
 use crate::model::{
@@ -206,6 +208,9 @@ pub struct Engine {
     /// Snapshots of before there were notices have none.
     #[serde(default)]
     notices: Notices,
+    /// Snapshots of before there were values by hand have none.
+    #[serde(default)]
+    dressings: Dressings,
     /// Snapshots of before parameters were kept have none.
     #[serde(default)]
     parameters: ParameterBook,
@@ -295,7 +300,8 @@ impl Engine {
         self.grid.take_dirty(&mut nodes);
         for &place in &nodes {
             let Some((node, load)) = self.grid.node_at(place) else { continue };
-            self.curves.load(self.now, place, node, load.power());
+            // Energies and baselines are made of what was measured.
+            self.curves.load(self.now, place, node, load.measured());
             self.watch_at(place, load, out);
         }
         nodes.clear();
@@ -373,6 +379,7 @@ impl Engine {
             self.groups.skip_numbers(LOST_MAX);
             self.tags.skip_numbers(LOST_MAX);
             self.notices.skip_numbers(LOST_MAX);
+            self.dressings.skip_numbers(LOST_MAX);
         }
         self.alarms.raise(cause, self.now, || detail.to_owned(), out);
     }
@@ -386,6 +393,7 @@ impl Engine {
             terminals: count(inventory.terminals.len()),
         };
         self.tell(loaded, out);
+        self.settle_dressings(out);
         self.settle_watches(out);
         self.settle_own(out);
         self.forget_the_gone(out);
@@ -674,6 +682,7 @@ impl Engine {
     }
 
     fn on_tick(&mut self, out: &mut Vec<Output>) {
+        self.dressings_on_tick(out);
         self.grid.expire(self.now);
         self.effects.forget_shown(&self.grid, self.now);
         for (terminal, since) in self.grid.take_long_down(self.now) {

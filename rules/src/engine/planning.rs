@@ -37,6 +37,8 @@ impl Engine {
                 Some(Finding::Tagged { terminal, round: None, tag: tag.id })
             } else if !post.link_up {
                 Some(Finding::LinkDown { terminal })
+            } else if let Some(node) = self.grid.hides(node, terminal).then_some(node) {
+                Some(Finding::ByHand { terminal, node })
             } else {
                 load.err().map(|why| match why {
                     Unusable::TooOld => Finding::ReadingTooOld { terminal },

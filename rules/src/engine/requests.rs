@@ -55,6 +55,16 @@ impl Engine {
                 tag.to_string(),
                 self.take_tag_off(origin, *tag, reason, out),
             ),
+            Request::Dress { on, value, until, reason } => (
+                format!("put {} in by hand until {until}: {reason}", on.told(*value)),
+                on.to_string(),
+                self.dress(origin, (*on, *value), *until, reason, out),
+            ),
+            Request::Undress { dressing, reason } => (
+                format!("take the value by hand off{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                dressing.to_string(),
+                self.undress(origin, *dressing, reason, out),
+            ),
             Request::AcknowledgeAlarm { alarm, comment } => (
                 format!("acknowledge{}{comment}", if comment.is_empty() { "" } else { ": " }),
                 alarm.to_string(),
@@ -239,6 +249,9 @@ impl Engine {
     /// rule may not.
     pub(super) fn unprovable(&self, terminal: TerminalId, action: Action) -> Option<Refusal> {
         let Action::Restore { round } = action else { return None };
+        if let Some(hidden) = self.hides_return(terminal, round) {
+            return Some(hidden);
+        }
         let unknown = |rule: &&LimitRule| self.grid.load(rule.node).power().is_none();
         let LimitRule { node, limit, .. } = *self.limits_above(terminal).find(unknown)?;
         Some(Refusal::LimitNotProvable { terminal, round, node, limit })

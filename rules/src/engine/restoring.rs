@@ -172,6 +172,9 @@ impl Engine {
                 held.get_or_insert(Happening::RestoreBarred { node, terminal, round, interlock });
                 continue;
             }
+            if self.hidden_at(terminal).is_some() {
+                continue;
+            }
             let power = self.comes_back_with(terminal, round);
             let taken: Power = chosen.iter().map(|choice| choice.power).sum();
             if !chosen.is_empty() && taken + power > room.percent(STAGE_PERCENT) {

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::grid::{Held, Post};
 use super::{Engine, Holder, Shed};
+use crate::dressing::DressOn;
 use crate::model::{
     NodeId, PointKind, Power, PriorityClass, Quality, Round, RoundNo, SwitchPosition, Terminal, TerminalId, Timestamp,
 };
@@ -29,6 +30,7 @@ impl Engine {
             announcements: self.announcements().cloned().collect(),
             groups: self.groups.lines().rev().cloned().collect(),
             tags: self.tags.hanging().cloned().collect(),
+            dressings: self.dressings.standing().cloned().collect(),
             proposals: self.own.proposals().cloned().collect(),
             calculated: self.calculated_views(),
             stopped: self.stopped.clone(),
@@ -46,6 +48,7 @@ impl Engine {
         Some(TerminalDetail {
             summary: self.terminal_view(id, post, self.grid.inventory.terminals.get(&id)?),
             points: post.points().map(point).collect(),
+            dressings: self.dressings.standing().filter(|it| it.on.terminal() == Some(id)).cloned().collect(),
             orders: self.orders().filter(|order| order.terminal == id).cloned().collect(),
             alarms: sorted(self.alarms.live().filter(|alarm| alarm.cause.terminal() == Some(id)).cloned().collect()),
             parameters: self.parameters.of(id).cloned(),
@@ -112,6 +115,7 @@ impl Engine {
                 parent: node.parent,
                 depth,
                 load: self.grid.load(id),
+                dressed: self.dressings.on(DressOn::Load { node: id }).map(|dressing| dressing.id),
                 limit: rule.map(|rule| rule.limit),
                 rated: rule.map(|rule| self.rated(rule)),
                 in_force: self.in_force(id),
@@ -141,6 +145,7 @@ impl Engine {
         let customer = terminal.customer.and_then(|id| Some((id, inventory.customers.get(&id)?)));
         let measures = post.heads().first().and_then(|id| inventory.nodes.get_key_value(id));
         let power = post.held(PointKind::ActivePower);
+        let dressed = self.dressed_point(id, PointKind::ActivePower);
         let name = customer.map(|(_, c)| c.name.clone()).or_else(|| measures.map(|(_, node)| node.name.clone()));
         let priority = customer.map(|(_, customer)| customer.priority);
         let sheds = self.sheds.get(&id);
@@ -154,9 +159,13 @@ impl Engine {
             name: name.unwrap_or_default(),
             node: post.node().or_else(|| measures.map(|(id, _)| *id)),
             link_up: post.link_up,
-            power: power.map(|held| Power::new(held.reading.value)),
-            quality: power.map_or(Quality::GOOD, |held| held.reading.quality),
-            stale: power.is_none_or(|held| post.is_stale(held, self.now, self.grid.age_max)),
+            power: dressed.map(|it| it.value).or(power.map(|held| held.reading.value)).map(Power::new),
+            dressed: dressed.map(|it| it.id),
+            quality: match dressed {
+                Some(_) => Quality::SUBSTITUTED,
+                None => power.map_or(Quality::GOOD, |held| held.reading.quality),
+            },
+            stale: dressed.is_none() && power.is_none_or(|held| post.is_stale(held, self.now, self.grid.age_max)),
             arrived_at: power.map(|held| held.arrived_at),
             contract: customer.map(|(_, customer)| customer.contract),
             guaranteed: customer.is_some_and(|(_, c)| c.guaranteed) || post.says_guaranteed(),
@@ -174,13 +183,17 @@ impl Engine {
         shed: Option<&Shed>,
         class: Option<PriorityClass>,
     ) -> RoundView {
-        let value = |kind| post.held(kind).map(|held| held.reading.value);
+        let dressed = |kind| self.dressed_point(terminal, kind);
+        let (position, power) = (PointKind::RoundPosition(no), PointKind::RoundPower(no));
+        let value = |kind| dressed(kind).map(|it| it.value).or(post.held(kind).map(|held| held.reading.value));
         let off_for = shed.map(|shed| self.now.since(shed.since)).unwrap_or_default();
         RoundView {
             round: no,
             name: round.name.clone(),
-            position: value(PointKind::RoundPosition(no)).map(SwitchPosition::from_value),
-            power: value(PointKind::RoundPower(no)).map(Power::new),
+            position: value(position).map(SwitchPosition::from_value),
+            power: value(power).map(Power::new),
+            position_dressed: dressed(position).map(|it| it.id),
+            power_dressed: dressed(power).map(|it| it.id),
             shed_by: shed.and_then(|shed| match shed.by {
                 Holder::Rule(node) => Some(node),
                 Holder::Operator => None,

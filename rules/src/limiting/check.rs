@@ -8,6 +8,7 @@ use super::on_times::check_on_times;
 use super::plan::Plan;
 use super::step_back::check_returned_last;
 use super::turns::check_turns;
+use crate::dressing::Dressings;
 use crate::engine::accounts::Account;
 use crate::engine::cold_load::{ColdLoads, percent};
 use crate::engine::effects::Effects;
@@ -52,6 +53,8 @@ pub(crate) enum Violation {
     Busy { terminal: TerminalId, round: RoundNo },
     #[error("{terminal} round {round}: interlock {interlock} does not permit it")]
     Interlocked { terminal: TerminalId, round: RoundNo, interlock: RuleId },
+    #[error("{terminal} round {round}: the load of {node} would not show it, as a value by hand lies between")]
+    ByHand { terminal: TerminalId, round: RoundNo, node: NodeId },
     #[error("{expected} are expected but the rounds have {sum}")]
     Sum { expected: Power, sum: Power },
     #[error("{terminal} round {round} is shed though the others alone reach the target")]
@@ -130,6 +133,8 @@ pub(crate) struct World<'a> {
     pub(crate) tags: &'a Tags,
     /// What customers were told.
     pub(crate) notices: &'a Notices,
+    /// Values by hand.
+    pub(crate) dressings: &'a Dressings,
     /// Points that an order holds.
     pub(crate) busy: BTreeSet<(TerminalId, RoundNo)>,
     pub(crate) now: Timestamp,
@@ -298,6 +303,7 @@ pub(crate) fn check_plan(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> Re
     let mut shed_at: BTreeMap<TerminalId, Power> = BTreeMap::new();
     for choice in &plan.shed {
         let Choice { terminal, round, power, .. } = *choice;
+        world.check_seen(plan.node, terminal, round)?;
         check_returned_last(world, plan.node, choice)?;
         if let Some(class) = world.class_of(terminal).filter(|class| rule.spares(*class)) {
             return Err(Violation::ClassSpared { terminal, class });
@@ -340,6 +346,11 @@ pub(crate) fn check_stage(world: &World<'_>, rule: &LimitRule, stage: &[Choice])
     let anew: Vec<_> = stage.iter().map(|choice| (choice.terminal, choice.round)).collect();
     for choice in stage {
         let Choice { terminal, round, power, .. } = *choice;
+        for node in world.supplied_through(terminal) {
+            if world.policy.rule(node).is_some() {
+                world.check_seen(node, terminal, round)?;
+            }
+        }
         if !world.is_due(rule, terminal, round) {
             return Err(Violation::NotDue { terminal, round, node: rule.node });
         }

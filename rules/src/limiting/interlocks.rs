@@ -29,7 +29,7 @@ impl World<'_> {
     fn read(&self, source: &Source, switched: TerminalId) -> Option<Value> {
         let limit =
             |node: &NodeId| self.policy.limits.iter().find(|rule| rule.node == *node).map(|rule| rule.limit.get());
-        let load = |node: &NodeId| self.grid.load(*node).power().map(|load| load.get());
+        let load = |node: &NodeId| self.grid.load(*node).measured().map(|load| load.get());
         match source {
             Source::Load { node } => Some(Value::Number(load(node.as_ref()?)?)),
             Source::Limit { node } => Some(Value::Number(limit(node.as_ref()?)?)),

@@ -1,12 +1,13 @@
 //! Limiting: which rounds to shed, and a second opinion on it.
 //!
 //! [`plan`] says who is shed and who is spared, each with a reason, and what to expect (`outlook`); `choose` is whose turn it
-//! is, `fit` which of the last ones come closest. [`check`] is not the planner: it derives from the inventory and the readings
+//! is, `fit` which of the last ones come closest. [`check`] (with `by_hand`) is not the planner: it derives from the inventory and the readings
 //! anew that a plan, or a stage of restoration, breaks no invariant; `group` is its word on group
 //! orders, `on_times` its part about rounds that have hardly
 //! come back, `turns` that about whose turn it is, `notice` about customers to be told first. [`step_back`] chooses among
 //! those that came back last.
 
+mod by_hand;
 pub(crate) mod check;
 mod choose;
 mod fit;

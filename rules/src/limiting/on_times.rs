@@ -46,6 +46,9 @@ fn another(
             continue;
         }
         let Some(entry) = world.grid.inventory.terminals.get(&terminal) else { continue };
+        if world.hides(plan.node, terminal) {
+            continue;
+        }
         let mut all = Power::ZERO;
         let mut found = None;
         let mut room = Power::ZERO;

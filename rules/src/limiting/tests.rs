@@ -6,6 +6,7 @@ use super::check::{Violation, World, check_plan, check_stage};
 use super::need::check_need;
 use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
+use crate::dressing::{DressOn, Dressing, DressingId, Dressings};
 use crate::engine::accounts::Account;
 use crate::engine::cold_load::ColdLoads;
 use crate::engine::effects::Effects;
@@ -41,6 +42,7 @@ struct Bench {
     accounts: BTreeMap<CustomerId, Account>,
     tags: Tags,
     notices: Notices,
+    dressings: Dressings,
 }
 
 impl Bench {
@@ -71,6 +73,7 @@ impl Bench {
             accounts: BTreeMap::new(),
             tags: Tags::default(),
             notices: Notices::default(),
+            dressings: Dressings::default(),
         };
         bench.shed("T3", Holder::Rule(node("F")), s(60));
         for site in &sites {
@@ -111,6 +114,7 @@ impl Bench {
             deaf: BTreeSet::new(),
             tags: &self.tags,
             notices: &self.notices,
+            dressings: &self.dressings,
             busy: self.busy.clone(),
             now: START,
         }
@@ -196,6 +200,41 @@ fn a_plan_or_a_stage_that_passes_a_tag_is_refused_wherever_the_tag_hangs() {
     bench.tags.hang(TagOn::Node { node: node("A2") }, "wang", "men at work", START);
     assert_eq!(bench.plan(&shedding(20, &[choice("T1", 1, 20)])), Ok(()), "another round, another area");
     assert!(matches!(bench.stage(&[choice("T3", 1, 20)]), Err(Violation::Tagged { tag: TagId(2), .. })));
+}
+
+#[test]
+fn a_plan_or_a_stage_whose_effect_a_value_by_hand_hides_is_refused() {
+    let put_on = |bench: &mut Bench, on| {
+        let dressing = Dressing {
+            id: DressingId(0),
+            on,
+            value: 1,
+            owner: "wang".into(),
+            reason: "meter out".into(),
+            since: START,
+            until: START.after(s(60)),
+        };
+        bench.dressings.put_on(dressing);
+    };
+    let hidden =
+        |id: &str, at: &str| Err(Violation::ByHand { terminal: terminal(id), round: round(1), node: node(at) });
+    let area = DressOn::Load { node: node("A1") };
+    // A meter at the feeder's head sees through what is put in below it; a value in its place does not.
+    let heads = [DressOn::Load { node: node("F") }, DressOn::Power { terminal: terminal("H") }];
+    for on in [area, DressOn::Power { terminal: terminal("T1") }] {
+        let mut bench = Bench::new();
+        put_on(&mut bench, on);
+        assert_eq!(bench.plan(&shedding(20, &[choice("T1", 1, 20)])), Ok(()), "{on}");
+    }
+    for on in heads {
+        let mut bench = Bench::new();
+        put_on(&mut bench, on);
+        assert_eq!(bench.plan(&shedding(20, &[choice("T1", 1, 20)])), hidden("T1", "F"), "{on}");
+        assert_eq!(bench.stage(&[choice("T3", 1, 20)]), hidden("T3", "F"), "{on}");
+    }
+    let mut bench = Bench::new();
+    put_on(&mut bench, DressOn::Power { terminal: terminal("T3") });
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), hidden("T3", "A2"), "the area has no meter of its own");
 }
 
 #[test]

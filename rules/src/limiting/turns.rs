@@ -22,7 +22,7 @@ struct Place {
 /// Whether no round is shed in whose stead another one of the same class, whose customer had fewer turns, would have been enough
 /// without shedding more.
 ///
-/// Not looked at: rounds that have hardly come back (`on_times`), terminals at which a trip had no effect or which no notice reached, those whose floor leaves them a choice, and plans that shed again what came back last.
+/// Not looked at: terminals behind a value by hand, rounds that have hardly come back (`on_times`), terminals at which a trip had no effect or which no notice reached, those whose floor leaves them a choice, and plans that shed again what came back last.
 ///
 /// # Errors
 /// The first round that is there out of turn.
@@ -46,7 +46,8 @@ pub(super) fn check_turns(world: &World<'_>, plan: &Plan, rule: &LimitRule) -> R
     for terminal in world.grid.terminals_below(plan.node) {
         let Some(class) = world.class_of(terminal) else { continue };
         let Some(latest) = latest(class).filter(|latest| turns_before(world, terminal) + 1 < *latest) else { continue };
-        if world.doubted.contains(&terminal) || may_be_spared(world, rule, terminal) {
+        let left_alone = world.doubted.contains(&terminal) || world.hides(plan.node, terminal);
+        if left_alone || may_be_spared(world, rule, terminal) {
             continue;
         }
         let (places, room) = places(world, terminal);

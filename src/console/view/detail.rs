@@ -1,5 +1,6 @@
 //! One terminal in full.
 
+use headroom_rules::dressing::{Dressing, DressingId};
 use headroom_rules::model::{Quality, SwitchPosition, TerminalId};
 use headroom_rules::view::{PointView, RoundView};
 use ratatui::Frame;
@@ -40,6 +41,12 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
     let parameters = state.detail.as_ref().and_then(|detail| detail.parameters.as_ref());
     let parameters = parameters.map(|it| format!(", parameters {}", compared(it))).unwrap_or_default();
     let customer = terminal.customer.as_ref().map_or("no customer", |c| c.as_str());
+    let dressings = state.detail.as_ref().map(|detail| detail.dressings.as_slice()).unwrap_or_default();
+    let by_hand = |id: Option<DressingId>| dressings.iter().find(|it| Some(it.id) == id);
+    let by_hand = by_hand(terminal.dressed).map(|it| {
+        let Dressing { id, owner, until, reason, .. } = it;
+        format!("  ✎ by hand of {owner} until {} ({id}): {reason}", text::clock(*until))
+    });
     frame.render_widget(
         Paragraph::new(vec![
             Line::from(vec![Span::styled(format!(" {id}  {} ({customer})  ", terminal.name), theme.title()), link]),
@@ -49,6 +56,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
                     format!("{}, {arrived}", text::quality(terminal.quality, terminal.stale)),
                     theme.quality(terminal.quality, terminal.stale),
                 ),
+                Span::styled(by_hand.unwrap_or_default(), theme.active()),
             ]),
             Line::styled(
                 format!(
@@ -107,7 +115,12 @@ fn round_spans<'a>(state: &State, round: &RoundView, width: usize) -> Vec<Span<'
         (None, false) => String::new(),
     };
     let back = round.cold_load.map_or_else(String::new, |cold| format!("back with {} %", cold.percent));
-    let who = [tag, back, who].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(", ");
+    let dressings = state.detail.as_ref().map(|detail| detail.dressings.as_slice()).unwrap_or_default();
+    let owner = |id: DressingId| dressings.iter().find(|it| it.id == id).map_or("?", |it| it.owner.as_str());
+    let switch = round.position_dressed.map_or_else(String::new, |id| format!("switch ✎ {id} {}", owner(id)));
+    let power = round.power_dressed.map_or_else(String::new, |id| format!("power ✎ {id} {}", owner(id)));
+    let who =
+        [switch, power, tag, back, who].into_iter().filter(|words| !words.is_empty()).collect::<Vec<_>>().join(", ");
     let name = width.saturating_sub(23 + text::width(&who)).max(3);
     vec![
         Span::styled(format!(" {} ", round.round), theme.normal()),

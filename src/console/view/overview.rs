@@ -165,6 +165,7 @@ fn node_spans<'a>(state: &State, node: &NodeView, columns: &Columns) -> Vec<Span
     let shed = if node.rounds_shed > 0 { format!("{words} {}", node.rounds_shed) } else { words.to_owned() };
     let load = match node.load {
         Load::Summed { .. } => format!("Σ{}", text::kw(node.load.power())),
+        Load::Substituted { .. } => format!("✎{}", text::kw(node.load.power())),
         _ => text::kw(node.load.power()),
     };
     let headroom = node.headroom();

@@ -8,6 +8,7 @@
 mod due;
 mod post;
 mod saved;
+mod substituted;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -45,6 +46,10 @@ struct Sum {
     /// All parts: customers, and nodes that supply somebody or are measured.
     parts: u32,
     load: Load,
+    /// Parts whose power was not measured.
+    substituted: u16,
+    /// The load is a person's.
+    dressed: bool,
     /// It is among those that are to be looked at.
     dirty: bool,
 }
@@ -53,11 +58,17 @@ impl Sum {
     /// A node with a meter at its head is what that meter says, or unknown: a sum misses losses and whoever has no terminal,
     /// and a limit must not be taken for kept by what was not measured.
     fn load_from_parts(&self, posts: &Places<TerminalId, Post>) -> Load {
-        if let Some(head) = self.head {
-            let power = posts.at(head).and_then(|post| post.counted);
-            return power.map_or(Load::Unknown, |power| Load::Measured { power });
+        if self.dressed {
+            return self.load;
         }
-        if self.parts > 0 && self.unknown == 0 { Load::Summed { power: self.known } } else { Load::Unknown }
+        if let Some(head) = self.head {
+            return posts.at(head).map_or(Load::Unknown, Post::load_at_head);
+        }
+        match self.known {
+            _ if self.parts == 0 || self.unknown > 0 => Load::Unknown,
+            power if self.substituted > 0 => Load::Substituted { power },
+            power => Load::Summed { power },
+        }
     }
 
     /// One part has another power.
@@ -174,7 +185,8 @@ impl Grid {
     /// Sums everything anew.
     pub(crate) fn rebuild(&mut self, now: Timestamp) {
         for sum in self.sums.values_mut() {
-            *sum = Sum { parent: sum.parent, head: sum.head, ..Sum::default() };
+            let load = if sum.dressed { sum.load } else { Load::Unknown };
+            *sum = Sum { parent: sum.parent, head: sum.head, dressed: sum.dressed, load, ..Sum::default() };
         }
         let served: BTreeSet<CustomerId> =
             self.inventory.terminals.values().filter_map(|terminal| terminal.customer).collect();
@@ -185,22 +197,30 @@ impl Grid {
             sum.unknown += u32::from(!served.contains(id));
         }
         for post in self.posts.values_mut() {
-            post.counted = post.load(now, self.age_max).ok();
+            if !post.substituted {
+                post.counted = post.load(now, self.age_max).ok();
+            }
             if let Some(sum) = post.place.and_then(|place| self.sums.at_mut(place)) {
                 sum.count_more(post.counted);
+                if post.substituted {
+                    sum.mark(true);
+                }
             }
         }
         for &place in &self.from_leaves {
             let Some(sum) = self.sums.at_mut(place) else { continue };
             sum.load = sum.load_from_parts(&self.posts);
             sum.dirty = true;
-            if sum.parts == 0 && sum.head.is_none() {
+            if sum.parts == 0 && sum.head.is_none() && !sum.dressed {
                 continue;
             }
             let (parent, load) = (sum.parent, sum.load);
             if let Some(parent) = parent.and_then(|parent| self.sums.at_mut(parent)) {
                 parent.parts += 1;
                 parent.count_more(load.power());
+                if load.is_substituted() {
+                    parent.mark(true);
+                }
             }
         }
         self.dirty.clear();
@@ -251,7 +271,7 @@ impl Grid {
             return None;
         }
         let before = post.hold(Held::new(reading, now));
-        if reading.point == PointKind::ActivePower {
+        if reading.point == PointKind::ActivePower && !post.substituted {
             let usable = post.load(now, age_max).ok();
             self.count(place, usable);
         }
@@ -305,6 +325,10 @@ impl Grid {
                 continue;
             }
             post.due = Second::NEVER;
+            // What stands in for it has no age.
+            if post.substituted {
+                continue;
+            }
             if post.counted.is_some() && post.load(now, self.age_max).is_err() {
                 self.count(place, None);
             } else {
@@ -352,10 +376,12 @@ impl Grid {
             if !std::mem::replace(&mut sum.dirty, true) {
                 self.dirty.push(place);
             }
-            let (before, after) = (before.power(), load.power());
-            let Some(parent) = sum.parent.filter(|_| before != after) else { return };
+            let Some(parent) = sum.parent else { return };
             let Some(above) = self.sums.at_mut(parent) else { return };
-            above.count(before, after);
+            above.count(before.power(), load.power());
+            if before.is_substituted() != load.is_substituted() {
+                above.mark(load.is_substituted());
+            }
             place = parent;
         }
     }

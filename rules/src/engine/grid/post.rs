@@ -67,6 +67,8 @@ pub(crate) struct Post {
     pub(super) counted: Option<Power>,
     /// When that is looked at.
     pub(super) due: Second,
+    /// That is not what it told: a value by hand, or another that stands in for it.
+    pub(super) substituted: bool,
     /// A power beyond this, in either direction, decides nothing.
     pub(super) power_max: Power,
     /// Of the customer's node.
@@ -212,13 +214,15 @@ impl Post {
         Power::new(sure.unwrap_or(0).max(0))
     }
 
-    /// The terminal's load, where it may decide.
+    /// The terminal's load, where it may decide: what it told. Where a person says that it is less, that protects its safety floor;
+    /// nothing that was not measured proves one.
     pub(crate) fn load(&self, now: Timestamp, age_max: Span) -> Result<Power, Unusable> {
         let held = self.held(PointKind::ActivePower).ok_or(Unusable::TooOld)?;
         if self.is_stale(held, now, age_max) {
             Err(Unusable::TooOld)
         } else if self.is_credible(&held.reading) {
-            Ok(Power::new(held.reading.value))
+            let told = Power::new(held.reading.value);
+            if self.substituted { self.counted.map(|counted| told.min(counted)).ok_or(Unusable::Bad) } else { Ok(told) }
         } else {
             Err(Unusable::Bad)
         }

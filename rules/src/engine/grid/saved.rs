@@ -20,17 +20,21 @@ pub(super) struct SavedPost {
     node: Option<NodeId>,
     heads: Vec<NodeId>,
     counted: Option<Power>,
+    /// Snapshots of before there were values by hand have none.
+    #[serde(default)]
+    substituted: bool,
     power_max: Power,
     changes: (Timestamp, u16),
 }
 
 impl From<SavedPost> for Post {
     fn from(saved: SavedPost) -> Self {
-        let SavedPost { link_up, link_since, mut points, node, heads, counted, power_max, changes } = saved;
+        let SavedPost { link_up, link_since, mut points, node, heads, counted, substituted, power_max, changes } =
+            saved;
         let power = points.iter().find(|(kind, _)| *kind == PointKind::ActivePower).map(|(_, held)| *held);
         points.retain(|(kind, _)| *kind != PointKind::ActivePower);
         let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes });
-        Self { link_up, link_since, power, counted, power_max, beside, ..Self::default() }
+        Self { link_up, link_since, power, counted, substituted, power_max, beside, ..Self::default() }
     }
 }
 
@@ -43,6 +47,7 @@ impl Serialize for Post {
             node: self.node(),
             heads: self.heads().to_vec(),
             counted: self.counted,
+            substituted: self.substituted,
             power_max: self.power_max,
             changes: self.beside.changes,
         }
@@ -59,6 +64,11 @@ struct SavedSum {
     unknown: u32,
     parts: u32,
     load: Load,
+    /// Snapshots of before there were values by hand have none.
+    #[serde(default)]
+    substituted: u16,
+    #[serde(default)]
+    dressed: bool,
 }
 
 /// All terminals and nodes.
@@ -76,8 +86,8 @@ impl From<Saved> for Grid {
         let Saved { inventory, mut posts, mut sums, age_max, dirty } = saved;
         let posts = inventory.terminals.keys().map(|id| (*id, posts.remove(id).unwrap_or_default())).collect();
         let sum = |id: &NodeId| {
-            let SavedSum { known, unknown, parts, load, .. } = sums.remove(id)?;
-            Some(Sum { known, unknown, parts, load, ..Sum::default() })
+            let SavedSum { known, unknown, parts, load, substituted, dressed, .. } = sums.remove(id)?;
+            Some(Sum { known, unknown, parts, load, substituted, dressed, ..Sum::default() })
         };
         let sums = inventory.nodes.keys().map(sum).map(Option::unwrap_or_default);
         let sums = inventory.nodes.keys().copied().zip(sums).collect();
@@ -103,9 +113,9 @@ impl Serialize for Grid {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let node = |place: Place<NodeId>| self.sums.name(place);
         let sum = |(id, sum): (&NodeId, &Sum)| {
-            let Sum { parent, head, known, unknown, parts, load, .. } = *sum;
+            let Sum { parent, head, known, unknown, parts, load, substituted, dressed, .. } = *sum;
             let (parent, head) = (parent.and_then(node), head.and_then(|place| self.posts.name(place)));
-            (*id, SavedSum { parent, head, known, unknown, parts, load })
+            (*id, SavedSum { parent, head, known, unknown, parts, load, substituted, dressed })
         };
         Shown {
             inventory: &self.inventory,

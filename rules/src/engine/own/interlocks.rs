@@ -39,7 +39,7 @@ impl Engine {
         let program = program.map_err(|fault| format!("it is broken: {fault}"))?;
         let mut values: Vec<Value> = Vec::with_capacity(interlock.reads.len());
         for (name, source) in &interlock.reads {
-            let value = self.value_of(source, Subject::Terminal(terminal));
+            let value = self.measured_value_of(source, Subject::Terminal(terminal));
             values.push(value.map_err(|why| format!("{name} ({source}) {why}"))?);
         }
         match program.condition(&values) {

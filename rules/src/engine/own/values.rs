@@ -20,6 +20,8 @@ pub(in crate::engine) enum Missing {
     TooOld,
     /// A switch is at neither end.
     Moving,
+    /// The node's load is not all measured: a value by hand, or one that stands in, is in it.
+    ByHand,
     /// The node's load is not to be told from good and fresh readings.
     LoadUnknown,
     /// No rule limits the node.
@@ -37,6 +39,7 @@ impl fmt::Display for Missing {
             Self::TooOld => "is too old",
             Self::Moving => "is at neither end",
             Self::LoadUnknown => "is not known from good and fresh readings",
+            Self::ByHand => "is not all measured: a value by hand is in it",
             Self::NotReckoned => "is not known",
             Self::NoLimit => "is not there: no rule limits the node",
         })
@@ -64,6 +67,23 @@ impl Engine {
         }
     }
 
+    /// A value as an interlock sees it: what is measured alone.
+    pub(in crate::engine) fn measured_value_of(&self, source: &Source, subject: Subject) -> Result<Value, Missing> {
+        match source {
+            Source::Load { node } | Source::Headroom { node } => {
+                let node = node.or(subject.node()).ok_or(Missing::NotThere)?;
+                if self.grid.load(node).is_substituted() {
+                    return Err(Missing::ByHand);
+                }
+                self.value_of(source, subject)
+            }
+            Source::Point { terminal, point } => {
+                self.told_of(terminal.or(subject.terminal()).ok_or(Missing::NotThere)?, *point)
+            }
+            Source::Limit { .. } | Source::Calculated { .. } => self.value_of(source, subject),
+        }
+    }
+
     fn load_of(&self, node: NodeId) -> Result<Value, Missing> {
         if !self.grid.inventory.nodes.contains_key(&node) {
             return Err(Missing::NotThere);
@@ -79,20 +99,31 @@ impl Engine {
     }
 
     fn point_of(&self, terminal: TerminalId, point: PointKind) -> Result<Value, Missing> {
+        match self.dressed_point(terminal, point) {
+            Some(dressing) => valued(point, dressing.value),
+            None => self.told_of(terminal, point),
+        }
+    }
+
+    fn told_of(&self, terminal: TerminalId, point: PointKind) -> Result<Value, Missing> {
         let post = self.grid.posts.get(&terminal).ok_or(Missing::NotThere)?;
         let held = post.held(point).ok_or(Missing::NeverTold)?;
         if post.is_stale(held, self.now, self.grid.age_max) {
             return Err(Missing::TooOld);
         }
         let value = post.deciding(point, self.now, self.grid.age_max).ok_or(Missing::Bad)?.reading.value;
-        match point {
-            PointKind::RoundPosition(_) => match SwitchPosition::from_value(value) {
-                SwitchPosition::Closed => Ok(Value::Flag(true)),
-                SwitchPosition::Open => Ok(Value::Flag(false)),
-                SwitchPosition::Intermediate | SwitchPosition::Indeterminate => Err(Missing::Moving),
-            },
-            point if point.is_state() => Ok(Value::Flag(value != 0)),
-            _ => Ok(Value::Number(value)),
-        }
+        valued(point, value)
+    }
+}
+
+fn valued(point: PointKind, value: i64) -> Result<Value, Missing> {
+    match point {
+        PointKind::RoundPosition(_) => match SwitchPosition::from_value(value) {
+            SwitchPosition::Closed => Ok(Value::Flag(true)),
+            SwitchPosition::Open => Ok(Value::Flag(false)),
+            SwitchPosition::Intermediate | SwitchPosition::Indeterminate => Err(Missing::Moving),
+        },
+        point if point.is_state() => Ok(Value::Flag(value != 0)),
+        _ => Ok(Value::Number(value)),
     }
 }

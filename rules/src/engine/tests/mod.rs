@@ -6,6 +6,7 @@ mod area;
 mod automatic;
 mod cold_load;
 mod curves;
+mod dressed;
 mod dry_run;
 mod fleet;
 mod flow;
