@@ -1,7 +1,12 @@
 //! Notices before trips: told, due, executed anew or called off.
 
+use std::collections::BTreeSet;
+
 use super::fleet::{Centre, Display};
 use crate::input::{Input, Request};
+use crate::limiting::check::Violation;
+use crate::limiting::notice::check_notice;
+use crate::limiting::plan::{Task, plan};
 use crate::model::Power;
 use crate::notices::{Announcement, Delivery, NoticeRule, Unreached};
 use crate::output::{Finding, Happening, Output};
@@ -239,4 +244,35 @@ fn where_all_who_were_told_were_not_reached_others_are_told_at_the_due_time() {
     centre.run(125);
     assert!(centre.is_closed("T1", round(1)));
     assert!(!centre.is_closed("T2", round(1)));
+}
+
+/// What the checker says of a plan that is made now, whatever the rule was doing.
+fn checked(centre: &Centre, rule: &LimitRule) -> Result<(), Violation> {
+    let engine = &centre.engine;
+    let task = Task { rule, pass: 1, load: kw(110), wanted: kw(15) };
+    let plan = plan(&task, &engine.facts(node("F"), &BTreeSet::new()));
+    assert!(!plan.shed.is_empty());
+    check_notice(&engine.world(), &plan, rule)
+}
+
+#[test]
+fn the_checker_refuses_a_plan_whose_customers_were_not_told_or_before_the_time_that_they_were_told() {
+    let mut centre = centre(Unreached::Trip);
+    let (trip, spare) = (rule(Unreached::Trip), rule(Unreached::Spare));
+    let (terminal, round) = (terminal("T1"), round(1));
+    centre.run(5);
+    assert_eq!(checked(&centre, &trip), Err(Violation::NotAnnounced { terminal, round }));
+    centre.display("T1", Display::Refuses);
+    centre.run(15);
+    let due = announcement(&centre).due;
+    assert_eq!(checked(&centre, &trip), Err(Violation::BeforeNotice { node: node("F"), due }));
+    assert!(centre.run_until(200, |centre| centre.now >= due.after(s(-1))));
+    centre.apply(Input::Told {
+        at: due,
+        notice: announcement(&centre).notices[0].told.id,
+        failed: Some("late".into()),
+    });
+    let plain = limit("F", 100);
+    assert_eq!(checked(&centre, &plain), Ok(()), "a rule without notice waits for nobody");
+    assert_eq!(checked(&centre, &spare), Err(Violation::NotReached { terminal }));
 }

@@ -178,6 +178,11 @@ impl Guard {
             Output::Event(Event { what: Happening::OwnRuleBegan { .. }, .. }) => self.saw("user's rule"),
             Output::Order(order) => self.on_order(order, plant),
             Output::Command(command) => self.on_command(*command, plant, view),
+            Output::Tell(telling) => {
+                assert!(plant.now < telling.expires_at, "expired-never-sent: {telling:?}");
+                assert!(!self.stopped, "stopped-is-stopped: {telling:?}");
+                self.saw("notice");
+            }
             _ => {}
         }
     }

@@ -7,6 +7,7 @@ use super::plant::{Device, Head, Plant};
 use crate::model::{
     Customer, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, Span, Terminal, TerminalId,
 };
+use crate::notices::{NoticeRule, Unreached};
 use crate::output::AlarmPriority;
 use crate::own::{Act, Own, Rule, Source};
 use crate::policy::{GroupRules, LimitRule, Policy};
@@ -107,6 +108,12 @@ pub(super) fn rules(dice: &mut Dice, plant: &Plant) -> Policy {
             restore_hold: s(dice.pick(&[0, 5, 30])),
             restore_step: s(dice.pick(&[1, 10, 20])),
             cold_load_percent: u16::try_from(plant.cold_percent + dice.range(0, 30)).unwrap(),
+            // A third of the rules gives notice, each other one of these spares whom it does not reach.
+            notice: match share % 6 {
+                0 => NoticeRule { before: s(20), unreached: Unreached::Spare, urgent_percent: 120 },
+                3 => NoticeRule { before: s(8), unreached: Unreached::Trip, urgent_percent: 105 },
+                _ => NoticeRule::NONE,
+            },
             ..limit(&node.to_string(), 1)
         };
         limits.push(rule);

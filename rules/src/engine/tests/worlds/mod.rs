@@ -128,6 +128,15 @@ impl World {
                 }
             }
             self.guard.after(&output, &self.plant, || self.engine.view());
+            // As good as random: delivered, failed, or no answer at all.
+            if let Output::Tell(telling) = &output {
+                let notice = telling.notice;
+                match notice.0 % 3 {
+                    0 => self.plant.later(1, Coming::Told(notice, Some("it refused the file".to_owned()))),
+                    1 => self.plant.later(2, Coming::Told(notice, None)),
+                    _ => {}
+                }
+            }
             if let Output::Command(command @ Command { order, step, .. }) = output {
                 self.last_order = self.last_order.max(order.0);
                 if asked && step == Step::Select {
@@ -230,6 +239,7 @@ impl World {
         let at = self.now();
         match what {
             Coming::Command(command) => self.plant.obey(command, &mut self.dice),
+            Coming::Told(notice, failed) => self.apply(Input::Told { at, notice, failed }),
             Coming::Outcome(order, outcome) => self.apply(Input::Outcome { at, order, outcome }),
             Coming::Move(terminal, round, closed) => {
                 if self.plant.switch(terminal, round, closed) {
@@ -425,6 +435,7 @@ fn in_random_worlds_the_invariants_hold_and_nothing_is_left_behind() {
                 "group order executed by one",
                 "dark",
                 "user's rule",
+                "notice",
             ] {
                 assert!(seen.get(what).is_some_and(|times| u64::from(*times) >= count / 10), "{what}: {seen:?}");
             }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::model::{
     Inventory, NodeId, PointKind, Power, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId, Timestamp,
 };
+use crate::notices::NoticeId;
 use crate::orders::{Action, Command, NotSent, OrderId, Outcome, Step};
 use crate::testing::{behind, good, guarantee, power, s, switch};
 
@@ -100,6 +101,8 @@ pub(super) enum Coming {
     /// On its way from the engine to the terminal.
     Command(Command),
     Outcome(OrderId, Outcome),
+    /// What became of a text for a customer.
+    Told(NoticeId, Option<String>),
     Move(TerminalId, RoundNo, bool),
     /// The terminal tells everything.
     Points(TerminalId),
