@@ -283,6 +283,13 @@ fn a_group_order_of_others_is_only_looked_at() {
 }
 
 #[test]
+fn a_group_order_that_was_called_off_does_not_read_as_one_that_switches() {
+    let state = at_group(SMALL, &a_group(GroupState::Cancelled, true));
+    assert!(shows(&state, "WAS TO OPEN 2 rounds") && shows(&state, "It is over: nothing more is sent for it."));
+    assert!(shows(&state, "second person: nobody approved it") && !shows(&state, "OPENS"));
+}
+
+#[test]
 fn what_went_wrong_in_a_group_order_stands_first_and_the_list_is_renewed() {
     let mut group = a_group(GroupState::Executing, false);
     group.members[1].state = MemberState::Ordered(OrderState::Confirmed);

@@ -52,12 +52,15 @@ pub(super) fn look(state: &State, form: &Form, look: &GroupLook) -> Lines {
     }
     let mut taking_part: Vec<&Member> = group.taking_part().collect();
     taking_part.sort_by_key(|member| rank(member.state));
-    let (what, done) = match group.line.act {
-        GroupAct::Trip => ("WILL OPEN", "OPENS"),
-        GroupAct::Restore => ("WILL CLOSE", "CLOSES"),
+    let (will, does, was) = match group.line.act {
+        GroupAct::Trip => ("WILL OPEN", "OPENS", "WAS TO OPEN"),
+        GroupAct::Restore => ("WILL CLOSE", "CLOSES", "WAS TO CLOSE"),
     };
-    let planned = matches!(group.line.state, GroupState::Drafted | GroupState::Approved);
-    let what = if planned { what } else { done };
+    let what = match group.line.state {
+        GroupState::Drafted | GroupState::Approved => will,
+        GroupState::Executing | GroupState::Done => does,
+        GroupState::Cancelled | GroupState::Expired => was,
+    };
     lines.push((format!("{what} {} with {}:", rounds(taking_part.len()), group_power(group)), theme.title()));
     lines.extend(taking_part.into_iter().map(|member| round(state, group.line.act, member)));
     let left_out = || group.members.iter().filter(|member| member.state == MemberState::LeftOut);
@@ -88,6 +91,9 @@ fn head(state: &State, group: &Group) -> Lines {
     ];
     lines.push(match (second_person, approved_by) {
         (_, Some(by)) => (format!("second person: {by} approved {}", group.line.power), theme.normal()),
+        (_, None) if matches!(at, GroupState::Cancelled | GroupState::Expired) => {
+            ("second person: nobody approved it".to_owned(), theme.normal())
+        }
         (true, None) => ("second person: WANTED, nobody has approved it yet".to_owned(), theme.medium()),
         (false, None) => ("second person: not wanted for so little".to_owned(), theme.normal()),
     });
@@ -124,7 +130,10 @@ fn what_next(state: &State, group: &Group) -> String {
             let second = line.approved_by.as_ref().map(|by| format!(" or {by}")).unwrap_or_default();
             format!("{}{second} goes on with it.", line.drafted_by)
         }
-        GroupStep::Nothing => "It is out of hand: its orders come to their end.".to_owned(),
+        GroupStep::Nothing if line.state == GroupState::Executing => {
+            format!("Its orders come to their end; {} may call off what waits.", line.drafted_by)
+        }
+        GroupStep::Nothing => "It is over: nothing more is sent for it.".to_owned(),
     }
 }
 
