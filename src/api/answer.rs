@@ -93,7 +93,7 @@ impl From<NotCompared> for Fault {
         let status = match error {
             NotCompared::Unavailable(unavailable) => return unavailable.into(),
             NotCompared::Unknown(_) => StatusCode::NOT_FOUND,
-            NotCompared::Content { .. } => StatusCode::CONFLICT,
+            NotCompared::Content { .. } | NotCompared::TooLong { .. } => StatusCode::CONFLICT,
             NotCompared::NotAsked(_, NotAsked::Busy) => StatusCode::TOO_MANY_REQUESTS,
             NotCompared::NotAsked(..) => StatusCode::SERVICE_UNAVAILABLE,
             NotCompared::NotSent { ref source, .. } | NotCompared::NotRead { ref source, .. } => match source {

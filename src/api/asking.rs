@@ -169,6 +169,11 @@ where
 /// Free text goes into the audit log and onto screens: of a readable length, and nothing that moves a cursor or turns the text
 /// beside it round.
 fn check(request: &Request) -> Result<(), Fault> {
+    if let Request::SetParameters { parameters, .. } = request {
+        // Before the engine, which would write a value of any length into the audit log.
+        parameters.check().map_err(|error| Fault::bad_request(format!("parameters: {error}")))?;
+        plain("message", &parameters.message)?;
+    }
     let (what, text) = match request {
         Request::Select { reason, .. }
         | Request::SetTag { reason, .. }
@@ -191,6 +196,10 @@ fn check(request: &Request) -> Result<(), Fault> {
         | Request::ApproveGroup { .. }
         | Request::ExecuteGroup { .. } => return Ok(()),
     };
+    plain(what, text)
+}
+
+fn plain(what: &str, text: &str) -> Result<(), Fault> {
     let chars = text.chars().count();
     if chars > TEXT_CHARS_MAX {
         let sentence = format!("the {what} has {chars} characters: wanted at most {TEXT_CHARS_MAX}");

@@ -242,6 +242,7 @@ impl Centre {
             view: views,
             submissions,
             questions,
+            turns: Default::default(),
             demand,
             fetcher,
             collecting: watch::channel(Collecting::default()).1,
@@ -371,8 +372,8 @@ async fn answer_questions(mut questioned: mpsc::Receiver<Question>) {
         match question {
             Question::Terminal(id, answer) => drop(answer.send((id == terminal()).then(a_detail))),
             Question::Group(id, answer) => drop(answer.send((id == GroupId(3)).then(a_group))),
-            Question::Resumption(answer) => drop(answer.send(Some(a_resumption()))),
-            Question::DryRun(node, limit, answer) => drop(answer.send(a_dry_run(node, limit))),
+            Question::Resumption(answer, _) => drop(answer.send(Some(a_resumption()))),
+            Question::DryRun(node, limit, answer, _) => drop(answer.send(a_dry_run(node, limit))),
         }
     }
 }
@@ -719,6 +720,9 @@ async fn a_body_that_is_no_request_is_told_what_is_wrong_and_goes_no_further() {
         json!({ "request": "select", "terminal": "T-1", "action": { "action": "trip", "round": 1 }, "reason": text })
             .to_string()
     };
+    let parameters = |parameters: Value| {
+        json!({ "request": "set_parameters", "terminal": "T-1", "parameters": parameters, "reason": "" }).to_string()
+    };
     let limit = |watts: &str, reason: &str| {
         let reason = json!(reason);
         format!(r#"{{"request":"set_limit","node":"F1","limit":{watts},"reason":{reason}}}"#)
@@ -740,6 +744,8 @@ async fn a_body_that_is_no_request_is_told_what_is_wrong_and_goes_no_further() {
         (limit("null", ""), "invalid type: null"),
         (r#"{"request":"set_limit","node":"F1","limit":900}"#.into(), "missing field `reason`"),
         (comment("one\u{2028}two"), "the comment has the control character \\u{2028}:"),
+        (parameters(json!({ "window_min": 0 })), "parameters: window_min = 0: wanted 1 to 60 min"),
+        (parameters(json!({ "message": "5\u{202e}0 kW" })), "the message has the control character \\u{202e}:"),
     ] {
         let request = centre.request(Method::POST, "/api/v1/requests").bearer_auth(TOKEN).body(body.clone());
         let (status, answer) = read(request).await;

@@ -171,14 +171,20 @@ impl<M: Machine> EngineTask<M> {
                     // Whoever asked may have given up.
                     Some(Question::Terminal(id, answer)) => drop(answer.send(self.machine.terminal(id))),
                     Some(Question::Group(id, answer)) => drop(answer.send(self.machine.group(id))),
-                    Some(Question::Resumption(answer)) => {
+                    Some(Question::Resumption(answer, turn)) => {
                         // Only the copy is made here: a large fleet's minute takes a while, and inputs are not to wait.
                         let copy = self.machine.clone();
-                        tokio::task::spawn_blocking(move || drop(answer.send(copy.resumption())));
+                        tokio::task::spawn_blocking(move || {
+                            drop(answer.send(copy.resumption()));
+                            drop((copy, turn));
+                        });
                     }
-                    Some(Question::DryRun(node, limit, answer)) => {
+                    Some(Question::DryRun(node, limit, answer, turn)) => {
                         let copy = self.machine.clone();
-                        tokio::task::spawn_blocking(move || drop(answer.send(copy.dry_run(node, limit))));
+                        tokio::task::spawn_blocking(move || {
+                            drop(answer.send(copy.dry_run(node, limit)));
+                            drop((copy, turn));
+                        });
                     }
                     None => asked = false,
                 },

@@ -9,7 +9,7 @@ use headroom_rules::model::{NodeId, Power, Span, TerminalId};
 use headroom_rules::output::{Refusal, Reply};
 use headroom_rules::view::{DryRun, NotPlanned, Resumption, TerminalDetail, View};
 use headroom_terminals::iec104::access::refusals::Refusals;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot, watch};
 use tokio::time::timeout;
 
 use super::collect::{Collecting, Fetcher};
@@ -24,6 +24,27 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 /// What a copy of the engine reckons takes longer in a large fleet.
 const RECKONED_WITHIN: Duration = Duration::from_secs(20);
 
+/// Copies of the engine that are reckoned on at the same time.
+const RECKONED_MAX: usize = 2;
+
+/// Turns for what is reckoned on copies of the engine: however many ask, there are few copies. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Turns(Arc<Semaphore>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(RECKONED_MAX)))
+    }
+}
+
+impl Turns {
+    /// Waits for one; it ends with the copy.
+    async fn take(&self) -> Result<OwnedSemaphorePermit, Unavailable> {
+        // Never closed.
+        Arc::clone(&self.0).acquire_owned().await.map_err(|_| Unavailable::Stopping)
+    }
+}
+
 /// A question to the engine's task that the view does not answer.
 #[derive(Debug)]
 pub enum Question {
@@ -32,9 +53,9 @@ pub enum Question {
     /// A group order with its rounds; none when there is no such, or of long ago.
     Group(GroupId, oneshot::Sender<Option<Group>>),
     /// What resuming automatic control would do; none while it runs.
-    Resumption(oneshot::Sender<Option<Resumption>>),
+    Resumption(oneshot::Sender<Option<Resumption>>, OwnedSemaphorePermit),
     /// What the rule of a node would do now under a limit, or under the one in force.
-    DryRun(NodeId, Option<Power>, oneshot::Sender<Result<DryRun, NotPlanned>>),
+    DryRun(NodeId, Option<Power>, oneshot::Sender<Result<DryRun, NotPlanned>>, OwnedSemaphorePermit),
 }
 
 /// Why a request got no answer. Shown to the person as it stands.
@@ -69,6 +90,8 @@ pub struct Handle {
     pub submissions: mpsc::Sender<Submission>,
     /// To the engine's task.
     pub questions: mpsc::Sender<Question>,
+    /// For those of them that take a copy of the engine.
+    pub turns: Turns,
     /// To the terminals, for reading on demand.
     pub demand: Demand,
     /// To the terminals' memories.
@@ -139,7 +162,8 @@ impl Handle {
     pub async fn resumption(&self) -> Result<Option<Resumption>, Unavailable> {
         let (answer, answered) = oneshot::channel();
         let asking = async {
-            self.questions.send(Question::Resumption(answer)).await.map_err(|_| Unavailable::Stopping)?;
+            let turn = self.turns.take().await?;
+            self.questions.send(Question::Resumption(answer, turn)).await.map_err(|_| Unavailable::Stopping)?;
             answered.await.map_err(|_| Unavailable::Stopping)
         };
         timeout(RECKONED_WITHIN, asking).await.unwrap_or(Err(Unavailable::NotReckoned))
@@ -152,7 +176,11 @@ impl Handle {
     pub async fn dry_run(&self, node: NodeId, limit: Option<Power>) -> Result<Result<DryRun, NotPlanned>, Unavailable> {
         let (answer, answered) = oneshot::channel();
         let asking = async {
-            self.questions.send(Question::DryRun(node, limit, answer)).await.map_err(|_| Unavailable::Stopping)?;
+            let turn = self.turns.take().await?;
+            self.questions
+                .send(Question::DryRun(node, limit, answer, turn))
+                .await
+                .map_err(|_| Unavailable::Stopping)?;
             answered.await.map_err(|_| Unavailable::Stopping)
         };
         timeout(RECKONED_WITHIN, asking).await.unwrap_or(Err(Unavailable::NotReckoned))
@@ -178,5 +206,24 @@ impl Handle {
             replied.await.map_err(|_| Unavailable::Unanswered)
         };
         timeout(ANSWER_WITHIN, asking).await.unwrap_or(Err(Unavailable::TimedOut))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn of_those_who_ask_for_a_copy_of_the_engine_few_have_one_at_a_time() {
+        let turns = Turns::default();
+        let mut taken = Vec::new();
+        for _ in 0..RECKONED_MAX {
+            taken.push(turns.take().now_or_never().expect("there is room").unwrap());
+        }
+        assert!(turns.take().now_or_never().is_none());
+        taken.pop();
+        assert!(turns.take().now_or_never().is_some());
     }
 }

@@ -83,7 +83,7 @@ pub use demand::{Demand, NotAsked, NotRead, Wanted};
 pub(crate) use engine_task::first_inputs;
 pub use error::{CentreError, StopError};
 pub use figures::{Figures, OrderFigures, Peak};
-pub use handle::{Handle, Question, Unavailable};
+pub use handle::{Handle, Question, Turns, Unavailable};
 pub use parameters::NotCompared;
 
 /// Inputs that wait for the journal before links are held back.
@@ -318,6 +318,7 @@ impl Centre {
             view,
             submissions,
             questions,
+            turns: Default::default(),
             demand,
             fetcher,
             collecting,

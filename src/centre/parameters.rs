@@ -20,10 +20,17 @@ use tokio::time::{sleep_until, timeout_at};
 use super::demand::NotAsked;
 use super::handle::{Handle, Unavailable};
 use crate::journal::Submission;
+use crate::printable::printable;
 use crate::sentence::sentence;
 
 /// For one file. Each of its words has 30 s; this is for a terminal that always says something and comes to no end.
 const WITHIN: Duration = Duration::from_secs(120);
+
+/// Octets of a settings file at most: several times what all settings take. A transfer carries 16 MB.
+const SETTINGS_OCTETS_MAX: usize = 64 * 1_024;
+
+/// Characters of why that go into the journal, the alarm and the picture: the terminal may have written them.
+const WHY_CHARS_MAX: usize = 300;
 
 /// Between two tries while another file is on the link.
 const BUSY_FOR: Duration = Duration::from_millis(250);
@@ -61,9 +68,22 @@ pub enum NotCompared {
         /// What is wrong with it.
         source: SettingsError,
     },
+    /// It sent more than settings can be.
+    #[error("{terminal}: what it sent is no settings: {octets} octets, wanted at most {SETTINGS_OCTETS_MAX}")]
+    TooLong {
+        /// Which.
+        terminal: TerminalId,
+        /// How long it is.
+        octets: usize,
+    },
     /// The centre takes nothing.
     #[error(transparent)]
     Unavailable(#[from] Unavailable),
+}
+
+/// An error in one line that a screen only shows, of a readable length.
+fn why(error: &NotCompared) -> String {
+    printable(&sentence(error)).chars().take(WHY_CHARS_MAX).collect()
 }
 
 impl Handle {
@@ -97,6 +117,10 @@ impl Handle {
             }
             Err(source) => return Err(self.failed(terminal, NotCompared::NotRead { terminal, source }).await),
         };
+        if octets.len() > SETTINGS_OCTETS_MAX {
+            let octets = octets.len();
+            return Err(self.failed(terminal, NotCompared::TooLong { terminal, octets }).await);
+        }
         // Whatever is no text is no TOML either, and is refused as that.
         match Settings::usual().with(&String::from_utf8_lossy(&octets)) {
             Ok(settings) => self.tell_parameters(terminal, Some(settings.control), None).await?,
@@ -140,7 +164,7 @@ impl Handle {
 
     /// The engine hears of what failed.
     async fn failed(&self, terminal: TerminalId, error: NotCompared) -> NotCompared {
-        match self.tell_parameters(terminal, None, Some(sentence(&error))).await {
+        match self.tell_parameters(terminal, None, Some(why(&error))).await {
             Ok(()) => error,
             Err(unavailable) => unavailable.into(),
         }
@@ -162,5 +186,21 @@ impl Handle {
         let submission = Submission { input, durable: Some(Box::new(tell)), reply: None, received: Instant::now() };
         self.submissions.send(submission).await.map_err(|_| Unavailable::Stopping)?;
         durable.await.map_err(|_| Unavailable::Stopping)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_terminal_sent_instead_of_settings_is_told_in_one_short_line_that_moves_no_cursor() {
+        let terminal = "T-1".parse().unwrap();
+        let sent = format!("\"{}\" = 1", "\\u001b[2J\\u202e".repeat(5_000));
+        let source = Settings::usual().with(&sent).unwrap_err();
+        let told = why(&NotCompared::Content { terminal, source });
+        assert!(told.starts_with("T-1: what it sent is no settings: line 1: unknown field"), "{told}");
+        assert_eq!(told.chars().count(), WHY_CHARS_MAX);
+        assert!(told.chars().all(crate::printable::is_printable), "{told}");
     }
 }

@@ -452,6 +452,7 @@ impl Engine {
             rounds.retain(|round, _| exists(terminal, round));
         }
         self.unresponsive.retain(|_, rounds| !rounds.is_empty());
+        self.limit_setters.retain(|node, _| inventory.nodes.contains_key(node));
         self.curtailed.retain(|customer, _| inventory.customers.contains_key(customer));
         self.responses.retain(|terminal, _| inventory.terminals.contains_key(terminal));
         let terminals = &inventory.terminals;
