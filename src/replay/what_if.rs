@@ -20,6 +20,7 @@ use headroom_rules::input::{Input, Request};
 use headroom_rules::model::{
     Energy, Inventory, NodeId, PointKind, Power, Reading, RoundNo, Span, SwitchPosition, TerminalId, Timestamp,
 };
+use headroom_rules::notices::NoticeId;
 use headroom_rules::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
 use headroom_rules::output::{Alarm, AlarmState, Happening, Output, Reply};
 use headroom_rules::policy::Policy;
@@ -147,6 +148,10 @@ pub struct WhatIf {
     below: BTreeMap<TerminalId, BTreeSet<TerminalId>>,
     /// Steps of the second engine's orders that its terminals have not carried out.
     coming: VecDeque<(Timestamp, Command)>,
+    /// The second engine's notices that its customers have not read.
+    telling: VecDeque<(Timestamp, NoticeId)>,
+    /// All of its notices: the journal's of the same numbers are others.
+    told_there: BTreeSet<NoticeId>,
     /// People's orders of the journal, as the second engine numbers them.
     orders: BTreeMap<OrderId, OrderId>,
     begun: bool,
@@ -188,6 +193,8 @@ impl WhatIf {
             drawn: BTreeMap::new(),
             below: BTreeMap::new(),
             coming: VecDeque::new(),
+            telling: VecDeque::new(),
+            told_there: BTreeSet::new(),
             orders: BTreeMap::new(),
             begun: false,
             from: None,
@@ -222,6 +229,7 @@ impl WhatIf {
             }
             // An order of both.
             Input::Outcome { order, .. } if *order < self.apart_from => self.give(input),
+            Input::Told { notice, .. } if self.told_there.contains(notice) => {}
             // Steps of orders that the second engine did not give.
             Input::Outcome { .. } => {}
             Input::Request { at, origin, request } => {
@@ -266,6 +274,10 @@ impl WhatIf {
                 Output::Command(command) if command.order >= self.apart_from => {
                     self.coming.push_back((due, *command));
                 }
+                Output::Tell(telling) => {
+                    self.telling.push_back((due, telling.notice));
+                    self.told_there.insert(telling.notice);
+                }
                 // Where no reading has told yet.
                 Output::Order(Order {
                     terminal, action: Action::Trip { round }, power_before: Some(power), ..
@@ -277,8 +289,11 @@ impl WhatIf {
         }
     }
 
-    /// Terminals carry out what the second engine ordered.
+    /// Terminals show and carry out what the second engine wants.
     fn obey(&mut self, now: Timestamp) {
+        while let Some((at, notice)) = self.telling.pop_front_if(|(due, _)| *due <= now) {
+            self.give(&Input::Told { at, notice, failed: None });
+        }
         while let Some((due, Command { order, terminal, action, step, .. })) =
             self.coming.front().copied().filter(|(due, _)| *due <= now)
         {

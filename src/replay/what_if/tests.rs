@@ -152,3 +152,15 @@ fn what_a_person_trips_is_off_in_both_and_is_taken_off_once() {
     assert_eq!(load(&what_if.was), Some(Power::from_kw(60)));
     assert_eq!(load(&what_if.would), Some(Power::from_kw(60)));
 }
+
+#[test]
+fn customers_whom_new_rules_would_spare_without_a_notice_are_reached_by_it() {
+    let fleet = Fleet::parse(Path::new("fleet.toml"), FLEET).unwrap();
+    let text = "[[limit]]\nnode = \"F1\"\nlimit_kw = 100\ndelay_s = 10\nnotice_min = 2\nunreached = \"spare\"\nurgent_percent = 150\n";
+    let rules = rules::parse(Path::new("rules.toml"), text, Some(&fleet.inventory)).unwrap();
+    let mut what_if = WhatIf::new(rules);
+    journal(150).iter().for_each(|input| what_if.take(input));
+    let Comparison { would_be, .. } = what_if.end().unwrap();
+    assert_eq!(would_be.sheds, 1, "{would_be:?}");
+    assert!((110_000..200_000).contains(&would_be.over_ms), "two minutes are waited for: {would_be:?}");
+}
