@@ -385,3 +385,11 @@ fn a_terminal_that_chatters_is_told_once_a_minute_and_pushes_nothing_out() {
     centre.told("T1", vec![cover(1), cover(0)]);
     assert!(centre.count(|event| matches!(event, Happening::Cover { .. })) > 60);
 }
+
+#[test]
+fn a_post_and_its_name_fill_two_cache_lines() {
+    assert!(
+        size_of::<TerminalId>() + size_of::<crate::engine::grid::Post>() <= 128,
+        "what a reading does not touch goes beside"
+    );
+}
