@@ -199,7 +199,7 @@ mod tests {
         let sent = format!("\"{}\" = 1", "\\u001b[2J\\u202e".repeat(5_000));
         let source = Settings::usual().with(&sent).unwrap_err();
         let told = why(&NotCompared::Content { terminal, source });
-        assert!(told.starts_with("T-1: what it sent is no settings: line 1: unknown field"), "{told}");
+        assert!(told.starts_with("T-1: what it sent is no settings: settings: line 1: unknown field"), "{told}");
         assert_eq!(told.chars().count(), WHY_CHARS_MAX);
         assert!(told.chars().all(crate::printable::is_printable), "{told}");
     }
