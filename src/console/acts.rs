@@ -7,7 +7,7 @@ use headroom_rules::output::Reply;
 
 use super::message::{Answer, Asked, Effect};
 use super::state::{Act, ActKey, Form, Overlay, Screen, State, Step, What};
-use super::{dry_run, group, parameters, proposal, tags, target};
+use super::{dress, dry_run, group, parameters, proposal, tags, target};
 
 /// The node on the screen or under the cursor.
 pub(super) fn chosen_node(state: &State) -> Option<NodeId> {
@@ -38,6 +38,7 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
     match state.acts.key {
         Some(ActKey::Group(id)) => group::look(state, id),
         Some(ActKey::Tag(id)) => tags::take_off(state, id),
+        Some(ActKey::ByHand(id)) => dress::take_off(state, id),
         Some(ActKey::Target(id)) => target::drop(state, id),
         Some(ActKey::Proposal(id)) => proposal::decide(state, id),
         None => Vec::new(),
@@ -51,10 +52,11 @@ pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
     }
     match act(state).map(|act| &act.what) {
         Some(What::HangTag(_)) => tags::review(state),
-        Some(What::TakeOffTag(_) | What::DropTarget(_)) => confirm_next(state),
+        Some(What::Dress { .. }) => dress::review(state),
+        Some(What::TakeOffTag(_) | What::Undress(_) | What::DropTarget(_)) => confirm_next(state),
         Some(What::DraftGroup { .. }) => return group::draft(state),
         Some(What::SetTarget { .. }) => return target::review(state),
-        Some(What::Decide { .. }) => confirm_next(state),
+        Some(What::Decide { .. } | What::TryAgain { .. }) => confirm_next(state),
         Some(What::DryRun { .. }) => return dry_run::run(state),
         Some(What::Parameters { .. }) => parameters::review(state),
         Some(What::Group(_) | What::Forbids { .. }) | None => {}
@@ -72,6 +74,9 @@ pub(super) fn confirm(state: &mut State, yes: bool) -> Vec<Effect> {
     let request = match &act.what {
         What::HangTag(on) => Request::SetTag { on: *on, reason: why },
         What::TakeOffTag(tag) => Request::RemoveTag { tag: tag.id, reason: why },
+        What::Dress { wanted: Some(wanted), .. } => dress::request(*wanted, why),
+        What::Undress(dressing) => Request::Undress { dressing: dressing.id, reason: why },
+        What::TryAgain { node, .. } => Request::TryAgain { node: *node, reason: why },
         What::SetTarget { node, wanted: Some(wanted), .. } => target::request(*node, *wanted, why),
         What::DropTarget(target) => Request::CancelTarget { target: target.id, reason: why },
         What::Decide { proposal, .. } => Request::DecideProposal { proposal: proposal.id, approve: yes, reason: why },
@@ -92,6 +97,7 @@ pub(super) fn ask(state: &mut State, request: Request) -> Vec<Effect> {
 pub(super) fn look_again(state: &mut State) -> Vec<Effect> {
     match act(state).map(|act| &act.what) {
         Some(What::DryRun { .. }) => dry_run::run(state),
+        Some(What::TryAgain { node, .. }) => dry_run::in_force(state, *node),
         Some(What::SetTarget { .. }) => target::look(state),
         Some(What::Decide { .. }) => proposal::look(state),
         Some(What::Parameters { .. }) => parameters::read_back(state),
@@ -140,6 +146,11 @@ fn done(what: &What, reply: Reply) -> String {
     match (what, reply) {
         (What::HangTag(on), Reply::Tag { tag }) => format!("tag {tag} hangs on {on}: nobody switches there now"),
         (What::TakeOffTag(tag), _) => format!("tag {} is off {}", tag.id, tag.on),
+        (What::Dress { wanted: Some(wanted), .. }, Reply::Dressing { dressing }) => {
+            format!("{dressing}: {} counts as {} now, marked ✎", wanted.on, wanted.on.told(wanted.value))
+        }
+        (What::Undress(dressing), _) => format!("{} of {} is off: what is measured counts", dressing.id, dressing.on),
+        (What::TryAgain { node, .. }, _) => format!("the rule of {node} plans anew"),
         (What::SetTarget { node, .. }, Reply::Target { target }) => {
             format!("target {target} of {node} is set: its rule sheds when it begins, as far as it has to")
         }

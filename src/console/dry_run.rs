@@ -34,6 +34,11 @@ pub(super) fn run(state: &mut State) -> Vec<Effect> {
     }
 }
 
+/// Asks for it under the limit in force.
+pub(super) fn in_force(state: &mut State, node: NodeId) -> Vec<Effect> {
+    fetch(state, node, None)
+}
+
 /// Asks for it under the load of now less a reduction, where that is below the limit in force.
 pub(super) fn less(state: &mut State, node: NodeId, reduction: Power) -> Vec<Effect> {
     let known = state.node(node).map(|node| (node.load.power(), node.limit));
@@ -65,7 +70,7 @@ fn fetch(state: &mut State, node: NodeId, limit_kw: Option<u32>) -> Vec<Effect> 
 pub(super) fn on_answer(state: &mut State, node: NodeId, limit_kw: Option<u32>, answer: Result<Box<DryRun>, String>) {
     let Some(act) = act_mut(state) else { return };
     let here = match &act.what {
-        What::DryRun { node, .. } | What::SetTarget { node, .. } => *node,
+        What::DryRun { node, .. } | What::SetTarget { node, .. } | What::TryAgain { node, .. } => *node,
         What::Decide { proposal, .. } => proposal.node,
         _ => return,
     };

@@ -122,6 +122,8 @@ pub(crate) enum Command {
     HangTag,
     HangTagOnTerminal,
     TakeTagOff,
+    Dress,
+    TryAgain,
     GroupTrip,
     GroupRestore,
     Mark,
@@ -263,6 +265,8 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('i')], "i", "why not|what forbids which action now", Command::Forbids, &[Detail]),
     bar(&[KeyCode::Char('p')], "p", "params|its parameters: wanted, read, changed", Command::Parameters, &[Detail]),
     bar(&[KeyCode::Char('h')], "h", "tag|hang a tag: nobody switches there", Command::HangTag, TAGGING),
+    quiet(&[KeyCode::Char('e')], "e", "put a value in by hand", Command::Dress, TAGGING),
+    quiet(&[KeyCode::Char('T')], "T", "let a rule that gave up try again", Command::TryAgain, NODES),
     quiet(&[KeyCode::Char('H')], "H", "tag the whole terminal", Command::HangTagOnTerminal, &[Detail]),
     quiet(&[KeyCode::Char('u')], "u", "take the tag off", Command::TakeTagOff, TAGGING),
     bar(&[KeyCode::Char('a')], "a", "acknowledge", Command::Acknowledge, &[Alarms]),
@@ -385,7 +389,7 @@ pub(crate) fn context(state: &State) -> Context {
         Some(Overlay::Act(act)) => match (&act.form.step, &act.what) {
             (Step::Asking, _) => Asking,
             (Step::Done(_) | Step::Failed(_), _) => Done,
-            (Step::Confirm, What::SetTarget { .. }) => ConfirmLook,
+            (Step::Confirm, What::SetTarget { .. } | What::TryAgain { .. }) => ConfirmLook,
             (Step::Confirm, What::Decide { .. }) => Decide,
             (Step::Confirm, _) => Confirm,
             (Step::Entry, What::Group(_)) => match state.group_step() {
@@ -396,7 +400,10 @@ pub(crate) fn context(state: &State) -> Context {
                 GroupStep::Nothing => Look,
             },
             (Step::Entry, What::Forbids { .. }) => Look,
-            (Step::Entry, What::DryRun { .. } | What::Parameters { .. } | What::Decide { .. }) => EntryLook,
+            (
+                Step::Entry,
+                What::DryRun { .. } | What::Parameters { .. } | What::Decide { .. } | What::TryAgain { .. },
+            ) => EntryLook,
             (Step::Entry, _) => Entry,
         },
         Some(Overlay::Dialogue(dialogue)) => match dialogue.stage {

@@ -11,6 +11,7 @@ mod acts;
 mod automatic;
 pub(crate) mod client;
 mod dialogue;
+mod dress;
 mod dry_run;
 mod group;
 mod keys;
@@ -28,6 +29,7 @@ mod target;
 #[cfg(test)]
 mod tests;
 mod theme;
+mod try_again;
 mod update;
 mod view;
 

@@ -13,8 +13,8 @@ use headroom_rules::view::{NodeView, Resumption, TerminalDetail, TerminalView, V
 use tui_input::Input;
 
 pub(crate) use act::{
-    Act, ActKey, CHANGE, CLASS, Change, DraftOf, FROM, GroupLook, GroupStep, LIMIT, Preview, REDUCTION, ROUNDS,
-    Reduction, UNTIL, WHY, What, group_power,
+    ASPECT, Act, ActKey, ByHand, CHANGE, CLASS, Change, DraftOf, DressAt, FOR, FROM, GroupLook, GroupStep, LIMIT,
+    Preview, REDUCTION, ROUNDS, Reduction, UNTIL, VALUE, WHY, What, group_power,
 };
 pub(crate) use form::{Field, Form, Step};
 
@@ -349,6 +349,7 @@ impl State {
         keys.extend(groups().filter(|line| !over(line)).map(|line| ActKey::Group(line.id)));
         keys.extend(self.view.targets.iter().map(|target| ActKey::Target(target.id)));
         keys.extend(self.view.tags.iter().map(|tag| ActKey::Tag(tag.id)));
+        keys.extend(self.view.dressings.iter().map(|it| ActKey::ByHand(it.id)));
         keys.extend(groups().filter(over).map(|line| ActKey::Group(line.id)));
         keys
     }

@@ -15,6 +15,7 @@ use tui_input::backend::crossterm::EventHandler;
 use super::acts;
 use super::automatic;
 use super::dialogue;
+use super::dress;
 use super::dry_run;
 use super::group;
 use super::keys::{self, Command, Context};
@@ -27,6 +28,7 @@ use super::parameters;
 use super::state::{ActKey, Connection, Overlay, POLL_MS, STALE_MS, Screen, Stage, State, What, Wish};
 use super::tags;
 use super::target;
+use super::try_again;
 use super::view::{lists, overlay};
 
 /// The trend is fetched this often, ms.
@@ -319,6 +321,8 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
         Command::HangTag => tags::hang(state, false),
         Command::HangTagOnTerminal => tags::hang(state, true),
         Command::TakeTagOff => return tags::take_off_here(state),
+        Command::Dress => dress::put_in(state),
+        Command::TryAgain => return try_again::begin(state),
         Command::GroupTrip => group::start_draft(state, GroupAct::Trip),
         Command::GroupRestore => group::start_draft(state, GroupAct::Restore),
         Command::Mark => {

@@ -1,5 +1,6 @@
 //! What a person does beside switching one round: what the dialogue is about, and what it knows.
 
+use headroom_rules::dressing::{DressOn, Dressing, DressingId};
 use headroom_rules::groups::{Group, GroupAct, GroupId, GroupLine, GroupState};
 use headroom_rules::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
 use headroom_rules::own::{Proposal, ProposalId};
@@ -19,6 +20,10 @@ pub(crate) const UNTIL: &str = "Until (20:00, or +180 min after that)";
 pub(crate) const LIMIT: &str = "Under a limit of kW (empty: the one in force)";
 pub(crate) const CHANGE: &str = "Change (KEY VALUE, as floor_kw 40)";
 
+pub(crate) const ASPECT: &str = "Of what (switch, power behind it, load of the terminal)";
+pub(crate) const VALUE: &str = "Value (kW; open or closed of a switch)";
+pub(crate) const FOR: &str = "For how long (hours, or as 30 min; at most 168)";
+
 /// A dialogue about one act.
 #[derive(Clone, Debug)]
 pub(crate) struct Act {
@@ -30,6 +35,11 @@ pub(crate) struct Act {
 pub(crate) enum What {
     HangTag(TagOn),
     TakeOffTag(Tag),
+    Dress {
+        at: DressAt,
+        wanted: Option<ByHand>,
+    },
+    Undress(Dressing),
     /// Nothing is sent by it: its list comes next.
     DraftGroup {
         act: GroupAct,
@@ -50,6 +60,11 @@ pub(crate) enum What {
         node: NodeId,
         preview: Preview,
     },
+    /// A rule that gave up is to plan anew.
+    TryAgain {
+        node: NodeId,
+        preview: Preview,
+    },
     Parameters {
         terminal: TerminalId,
         change: Option<Change>,
@@ -67,6 +82,9 @@ impl What {
         match self {
             Self::HangTag(_) => "the tag",
             Self::TakeOffTag(_) => "taking the tag off",
+            Self::Dress { .. } => "the value by hand",
+            Self::Undress(_) => "taking the value by hand off",
+            Self::TryAgain { .. } => "the new try",
             Self::DraftGroup { .. } => "the draft of the group order",
             Self::Group(_) => "the group order",
             Self::SetTarget { .. } => "the target",
@@ -80,12 +98,33 @@ impl What {
 
     pub(crate) fn preview_mut(&mut self) -> Option<&mut Preview> {
         match self {
-            Self::SetTarget { preview, .. } | Self::Decide { preview, .. } | Self::DryRun { preview, .. } => {
-                Some(preview)
-            }
+            Self::SetTarget { preview, .. }
+            | Self::Decide { preview, .. }
+            | Self::DryRun { preview, .. }
+            | Self::TryAgain { preview, .. } => Some(preview),
             _ => None,
         }
     }
+}
+
+/// What a value by hand is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DressAt {
+    One(DressOn),
+    /// A round, of which the person says what.
+    Round {
+        terminal: TerminalId,
+        round: RoundNo,
+    },
+}
+
+/// A value by hand as it is going to be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ByHand {
+    pub(crate) on: DressOn,
+    /// In W, or a switch's position.
+    pub(crate) value: i64,
+    pub(crate) until: Timestamp,
 }
 
 /// Whose rounds a group order is for.
@@ -176,4 +215,5 @@ pub(crate) enum ActKey {
     Group(GroupId),
     Target(TargetId),
     Tag(TagId),
+    ByHand(DressingId),
 }

@@ -4,6 +4,7 @@ use super::*;
 use crate::console::frame_text;
 use crate::console::keys::{Context, context};
 use crate::console::state::{Overlay, Screen, What};
+use headroom_rules::dressing::{DressOn, Dressing, DressingId};
 use headroom_rules::groups::{Group, GroupAct, GroupId, GroupLine, GroupScope, GroupState, Member, MemberState};
 use headroom_rules::local_control::Parameters;
 use headroom_rules::own::{Place, Proposal, ProposalId, Subject};
@@ -138,6 +139,91 @@ fn a_tag_wants_a_reason_and_a_last_look_and_is_sent_once() {
     assert_eq!(context(&state), Context::Asking, "its answer finds its dialogue");
     update(&mut state, Message::Answer(Asked::Act("the tag"), Answer::Granted(Reply::Tag { tag: TagId(4) })));
     assert!(shows(&state, "tag L4 hangs on T2 round 1"));
+}
+
+#[test]
+fn a_value_by_hand_wants_value_time_and_reason_and_a_last_look_and_is_sent_once() {
+    let mut state = at_f03(SMALL);
+    keys(&mut state, "e");
+    keys(&mut state, "much");
+    press(&mut state, KeyCode::Enter);
+    assert!(shows(&state, "\"much\" is no power") && context(&state) == Context::Entry);
+    for _ in 0..4 {
+        press(&mut state, KeyCode::Backspace);
+    }
+    keys(&mut state, "4200");
+    press(&mut state, KeyCode::Tab);
+    keys(&mut state, "4");
+    press(&mut state, KeyCode::Enter);
+    assert!(shows(&state, "wants a reason"));
+    press(&mut state, KeyCode::Tab);
+    keys(&mut state, "meter out");
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty(), "looked at once more");
+    assert!(shows(&state, "F03 load: 4200.0 kW by hand, until") && shows(&state, "Now F03 load: 4310.0 kW"));
+    let on = DressOn::Load { node: "F03".parse().unwrap() };
+    let until = NOW.after(Span::from_s(4 * 3_600));
+    let wanted = Request::Dress { on, value: 4_200_000, until, reason: "meter out".into() };
+    assert_eq!(asks(&keys(&mut state, "yyy")), [&wanted]);
+    let reply = Reply::Dressing { dressing: DressingId(7) };
+    update(&mut state, Message::Answer(Asked::Act("the value by hand"), Answer::Granted(reply)));
+    assert!(shows(&state, "H7: F03 load counts as 4200.0 kW now"));
+}
+
+#[test]
+fn a_round_s_switch_is_set_by_hand_and_taken_off_from_the_list_by_its_owner() {
+    let mut state = at_terminal(SMALL);
+    keys(&mut state, "e");
+    keys(&mut state, "switch");
+    press(&mut state, KeyCode::Tab);
+    keys(&mut state, "open");
+    press(&mut state, KeyCode::Tab);
+    keys(&mut state, "30 min");
+    press(&mut state, KeyCode::Tab);
+    keys(&mut state, "seen on site");
+    press(&mut state, KeyCode::Enter);
+    let (on, until) = (
+        DressOn::RoundPosition { terminal: "T2".parse().unwrap(), round: RoundNo::ALL[0] },
+        NOW.after(Span::from_s(1_800)),
+    );
+    let wanted = Request::Dress { on, value: 1, until, reason: "seen on site".into() };
+    assert_eq!(asks(&keys(&mut state, "y")), [&wanted]);
+    let mut state = console(SMALL);
+    let standing = Dressing {
+        id: DressingId(7),
+        on,
+        value: 1,
+        owner: "li".into(),
+        reason: "seen on site".into(),
+        since: ago(60),
+        until,
+    };
+    refresh(&mut state, |view| view.dressings = vec![standing]);
+    keys(&mut state, "7");
+    assert!(shows(&state, "by hand") && shows(&state, "T2 round 1 switch: open by li: seen on site"));
+    press(&mut state, KeyCode::Enter);
+    assert!(shows(&state, "It is li's: only li or a supervisor may take it off."));
+    press(&mut state, KeyCode::Enter);
+    assert_eq!(asks(&keys(&mut state, "y")), [&Request::Undress { dressing: DressingId(7), reason: String::new() }]);
+}
+
+#[test]
+fn a_rule_that_gave_up_is_let_try_again_after_a_look_and_no_other_one_is() {
+    let mut state = at_f03(SMALL);
+    keys(&mut state, "T");
+    assert!(state.overlay.is_none() && shows(&state, "F03: its limit rule has not given up"));
+    let node: NodeId = "F03".parse().unwrap();
+    refresh(&mut state, |view| {
+        for known in view.nodes.iter_mut().filter(|known| known.id == node) {
+            known.state = LimitState::Futile;
+        }
+    });
+    assert_eq!(keys(&mut state, "T"), [Effect::FetchDryRun(node, None)]);
+    update(&mut state, Message::DryRun(node, None, Ok(Box::new(a_dry_run()))));
+    keys(&mut state, "fitters are through");
+    press(&mut state, KeyCode::Enter);
+    assert!(shows(&state, "y lets it plan anew"));
+    let wanted = Request::TryAgain { node, reason: "fitters are through".into() };
+    assert_eq!(asks(&keys(&mut state, "yy")), [&wanted]);
 }
 
 #[test]

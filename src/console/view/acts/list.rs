@@ -1,4 +1,4 @@
-//! The screen of all that people have in hand: proposals, group orders, targets, tags.
+//! The screen of all that people have in hand: proposals, group orders, targets, tags, values by hand.
 
 use headroom_rules::groups::{GroupLine, GroupState};
 use ratatui::Frame;
@@ -7,6 +7,7 @@ use ratatui::style::Style;
 use ratatui::text::{Line, Span};
 
 use super::TAG;
+use super::dress::BY_HAND;
 use crate::console::layout;
 use crate::console::state::{ActKey, GroupStep, State};
 use crate::console::view::lists::full_text;
@@ -36,7 +37,7 @@ pub(in crate::console::view) fn draw(state: &State, frame: &mut Frame, body: Rec
     let rows = below(list);
     let keys = state.act_keys();
     if keys.is_empty() {
-        let words = " Nothing: no proposal, group order, target or tag. o, d, h begin one where a node or terminal is.";
+        let words = " Nothing: no proposal, group order, target, tag or value by hand. o, d, h, e begin one where a node or terminal is.";
         frame.render_widget(Line::raw(text::fit(words, usize::from(rows.width))), rows);
     }
     let what = usize::from(list.width).saturating_sub(48);
@@ -121,6 +122,20 @@ fn shown(state: &State, key: ActKey) -> Option<Shown> {
                 style: theme.low(),
                 since: age(it.since),
                 full: vec![format!("{id} on {what}"), "Enter takes it off.".to_owned()],
+                what,
+            }
+        }
+        ActKey::ByHand(id) => {
+            let it = view.dressings.iter().find(|it| it.id == id)?;
+            let what = format!("{}: {} by {}{}", it.on, it.told(), it.owner, because(&it.reason));
+            let until = format!("until {}Z", text::date_clock(it.until).get(..16).unwrap_or_default());
+            Shown {
+                kind: "by hand",
+                id: id.to_string(),
+                at: format!("{BY_HAND} counts"),
+                style: theme.low(),
+                since: age(it.since),
+                full: vec![format!("{id} {what}"), until, "Enter takes it off.".to_owned()],
                 what,
             }
         }

@@ -1,5 +1,6 @@
 //! What people do beside switching one round: the list of it all, and each act's dialogue in lines.
 
+mod dress;
 mod dry_run;
 pub(super) mod forbids;
 mod group;
@@ -7,6 +8,7 @@ mod list;
 mod parameters;
 mod tags;
 mod target;
+mod try_again;
 
 pub(super) use list::draw;
 
@@ -24,6 +26,9 @@ pub(super) fn lines(state: &State, act: &Act) -> (&'static str, Lines) {
     let (title, mut lines) = match &act.what {
         What::HangTag(on) => ("Hang a tag", tags::hang(state, &act.form, *on)),
         What::TakeOffTag(tag) => ("Take a tag off", tags::take_off(state, &act.form, tag)),
+        What::Dress { at, wanted } => ("Value by hand", dress::put_in(state, &act.form, *at, *wanted)),
+        What::Undress(dressing) => ("Value by hand", dress::take_off(state, &act.form, dressing)),
+        What::TryAgain { node, preview } => ("Try again", try_again::look(state, &act.form, *node, preview)),
         What::DraftGroup { act: group, of } => ("Group order", group::draft(state, &act.form, *group, of)),
         What::Group(look) => ("Group order", group::look(state, &act.form, look)),
         What::SetTarget { node, wanted, preview } => {
