@@ -450,6 +450,18 @@ impl Profile {
         Some((*self.terms.get(&ioa)?, Remote::from_octet(u8::try_from(octet).ok()?)))
     }
 
+    /// Whether a set point of this type stands at this address, whatever its number.
+    pub fn takes(&self, ioa: u32, value: CommandValue) -> bool {
+        let wire = match value {
+            CommandValue::SetFloat(_) => SetPointType::Float,
+            CommandValue::SetScaled(_) => SetPointType::Scaled,
+            CommandValue::SetNormalized(_) => SetPointType::Normalized,
+            _ => return false,
+        };
+        let trips = wire == SetPointType::Scaled && self.terms.contains_key(&ioa);
+        trips || self.cap.is_some_and(|cap| (cap.ioa, cap.wire) == (ioa, wire))
+    }
+
     /// The parameters that stand at addresses of their own, in order of these.
     pub fn parameters(&self) -> impl Iterator<Item = (u32, ShortParameter)> {
         self.parameters.iter().map(|(ioa, parameter)| (*ioa, *parameter))

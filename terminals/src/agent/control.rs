@@ -1,6 +1,6 @@
 //! Local control at work on a site: what it sees, what it does, what it reports, what it keeps.
 
-use headroom_rules::local_control::{Act, Forbidden, Function, Parameters, Record, Remote, Seen, State};
+use headroom_rules::local_control::{Act, Forbidden, Function, LocalControl, Parameters, Record, Remote, Seen, State};
 use headroom_rules::model::{ControlField, PointKind, Power, Quality, RoundNo, SwitchPosition, Timestamp};
 use headroom_rules::orders::Qualifier;
 use serde::{Deserialize, Serialize};
@@ -31,6 +31,9 @@ mod events {
 pub(super) struct Kept {
     /// As [`super::settings::Settings::text`].
     pub(super) settings: String,
+    /// The times of the state are of the clock that the centre set: so far ahead of the site's.
+    #[serde(default)]
+    pub(super) clock_offset_ms: i64,
     #[serde(default)]
     pub(super) state: State,
 }
@@ -144,11 +147,25 @@ impl<S: Site> Agent<S> {
     pub(super) fn keep(&mut self, now: Timestamp) {
         self.kept_at = now;
         self.kept_revision = self.control.revision();
-        let kept = Kept { settings: self.settings_text.0.clone(), state: self.control.state().clone() };
+        let kept = Kept {
+            settings: self.settings_text.0.clone(),
+            clock_offset_ms: self.clock_offset.get(),
+            state: self.control.state().clone(),
+        };
         match toml::to_string(&kept) {
             Ok(text) => self.site.keep(&text),
             Err(error) => tracing::error!(%error, "terminal: its settings cannot be written down"),
         }
+    }
+
+    /// Local control begins anew, with what a restart keeps. What happened and is not told yet is told.
+    pub(super) fn restart(&mut self) {
+        let now = Station::now(self);
+        self.keep(now);
+        let (parameters, state) = (self.control.parameters().clone(), self.control.state().clone());
+        self.control = LocalControl::new(self.config.installed(), parameters, state, now);
+        self.kept_revision = self.control.revision();
+        (self.driven, self.output) = <_>::default();
     }
 
     /// A remote trip with its terms.

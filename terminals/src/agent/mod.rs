@@ -115,6 +115,13 @@ pub struct AgentConfig {
     pub control: Parameters,
 }
 
+impl AgentConfig {
+    fn installed(&self) -> Installed {
+        let zone = Span::from_s(i64::from(self.profile.zone().offset_minutes) * 60);
+        Installed { floor: self.floor, guaranteed: self.guaranteed, trip_lock: self.trip_lock, zone }
+    }
+}
+
 /// A terminal at work on a site.
 #[derive(Debug)]
 pub struct Agent<S> {
@@ -151,23 +158,20 @@ pub struct Agent<S> {
 impl<S: Site> Agent<S> {
     /// A terminal that powers up now, with the settings that its site kept.
     pub fn new(config: AgentConfig, mut site: S) -> Self {
-        let started = site.now();
         let initial =
             Settings { report_every: config.report_every, control: config.control.clone(), ..Settings::usual() };
-        let (settings, state) = kept(&mut site, &initial);
-        let zone = Span::from_s(i64::from(config.profile.zone().offset_minutes) * 60);
-        let installed =
-            Installed { floor: config.floor, guaranteed: config.guaranteed, trip_lock: config.trip_lock, zone };
+        let (settings, clock_offset, state) = kept(&mut site, &initial);
+        let started = site.now().after(clock_offset);
         Self {
             memory: Memory::new(config.profile.zone()),
             carried: false,
-            control: LocalControl::new(installed, settings.control.clone(), state, started),
+            control: LocalControl::new(config.installed(), settings.control.clone(), state, started),
+            reported: None,
+            power_reported_at: site.now(),
             config,
             site,
             started,
-            clock_offset: Span::ZERO,
-            reported: None,
-            power_reported_at: started,
+            clock_offset,
             driven: [false; 8],
             output: [Qualifier::None; 8],
             cap_changed: false,
@@ -285,17 +289,18 @@ impl<S: Site> Agent<S> {
     }
 }
 
-/// The settings and the state of before, where the site kept any that can be read.
-fn kept(site: &mut impl Site, initial: &Settings) -> (Settings, State) {
-    let Some(text) = site.kept() else { return (initial.clone(), State::default()) };
+/// The settings, what the centre had put its clock forward, and the state of before, where the site kept any that can be read.
+fn kept(site: &mut impl Site, initial: &Settings) -> (Settings, Span, State) {
+    let Some(text) = site.kept() else { return (initial.clone(), Span::ZERO, State::default()) };
     let read = toml::from_str::<Kept>(&text).map_err(|error| error.message().to_owned());
-    match read.and_then(|kept| Ok((initial.with(&kept.settings).map_err(|error| error.to_string())?, kept.state))) {
-        Ok(kept) => kept,
-        Err(error) => {
-            tracing::error!(error, "terminal: what it kept cannot be read, it starts with the settings of its file");
-            (initial.clone(), State::default())
-        }
-    }
+    let read = read.and_then(|Kept { settings, clock_offset_ms, state }| {
+        let settings = initial.with(&settings).map_err(|error| error.to_string())?;
+        Ok((settings, Span::new(clock_offset_ms), state))
+    });
+    read.unwrap_or_else(|error| {
+        tracing::error!(error, "terminal: what it kept cannot be read, it starts with the settings of its file");
+        (initial.clone(), Span::ZERO, State::default())
+    })
 }
 
 /// The measurands of a sample, with the change that is worth a report.
@@ -480,7 +485,9 @@ impl<S: Site> Station for Agent<S> {
         let trip = self.config.profile.trip(ioa, value);
         let plain = self.config.profile.action(ioa, value);
         let Some(action) = trip.map(|(round, _)| Action::Trip { round }).or(plain) else {
-            return CommandAnswer::UnknownObject;
+            // The object is there, its number is out of range.
+            let known = self.config.profile.takes(ioa, value);
+            return if known { CommandAnswer::Refused } else { CommandAnswer::UnknownObject };
         };
         if let Some(round) = action.round()
             && sample.rounds[usize::from(round.get() - 1)].is_none()
@@ -539,6 +546,17 @@ impl<S: Site> Station for Agent<S> {
         let before = std::mem::replace(&mut self.clock_offset, time.since(self.site.now()));
         self.memory.clock_set(self.clock_offset - before, time);
         self.control.clock_set(self.clock_offset - before);
+        true
+    }
+
+    /// 1 as after power-up, its lock of trips begins again, with what a restart keeps; 2 of events that wait, which the
+    /// session forgets.
+    fn reset(&mut self, qualifier: u8) -> bool {
+        match qualifier {
+            1 => self.restart(),
+            2 => {}
+            _ => return false,
+        }
         true
     }
 

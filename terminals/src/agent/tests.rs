@@ -12,6 +12,9 @@ use crate::iec104::{CommandValue, ConnectionId, StationConfig, Value};
 
 const LINK: ConnectionId = ConnectionId(1);
 
+mod wire;
+
+#[derive(Clone)]
 struct Bench {
     now: Timestamp,
     sample: Sample,
@@ -19,6 +22,8 @@ struct Bench {
     kept: Option<String>,
     /// Texts on the customer's display.
     shown: Vec<String>,
+    /// All else that the customer is told, and when.
+    told: Vec<(i64, Notice)>,
 }
 
 impl Site for Bench {
@@ -49,6 +54,8 @@ impl Site for Bench {
     fn notify(&mut self, notice: &Notice) {
         if let Notice::Text(text) = notice {
             self.shown.push(text.clone());
+        } else {
+            self.told.push((self.now.get() / 1_000, notice.clone()));
         }
     }
 }
@@ -77,7 +84,8 @@ fn agent(guaranteed: bool) -> Agent<Bench> {
         floor: Power::from_kw(30),
         control: Parameters { warning_min: [1; 8], ..Parameters::default() },
     };
-    let site = Bench { now: Timestamp::new(0), sample, pulses: Vec::new(), kept: None, shown: Vec::new() };
+    let site =
+        Bench { now: Timestamp::new(0), sample, pulses: Vec::new(), kept: None, shown: Vec::new(), told: Vec::new() };
     let mut agent = Agent::new(config, site);
     agent.site_mut().now = Timestamp::new(600_000);
     agent.interrogated(&mut Vec::new());

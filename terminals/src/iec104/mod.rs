@@ -28,4 +28,4 @@ pub use controlled::{CommandAnswer, CommandToken, ConnectionId, Station, Station
 pub use task::{AckTicket, LinkHandler, Malformed, run_controlled, run_controlling};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -15,7 +15,7 @@ use crate::iec104::controlled::{
 };
 use crate::iec104::time::{Cp56, TimeBase, Zone};
 
-pub(super) const A: ConnectionId = ConnectionId(1);
+pub(crate) const A: ConnectionId = ConnectionId(1);
 pub(super) const B: ConnectionId = ConnectionId(2);
 
 /// Points 1 to 3, counter 90; commands at 10 to 20, answered as told.
@@ -90,26 +90,26 @@ impl Station for Device {
 }
 
 /// The controlling side of several connections, played by hand: every frame is numbered, and acknowledged when told.
-pub(super) struct Desk<S: Station> {
-    pub(super) now: Instant,
-    pub(super) session: Session<S>,
+pub(crate) struct Desk<S: Station> {
+    pub(crate) now: Instant,
+    pub(crate) session: Session<S>,
     /// N(S) to come, I frames received, I frames acknowledged, by connection.
     numbers: BTreeMap<ConnectionId, (u16, u16, u16)>,
 }
 
 impl<S: Station> Desk<S> {
-    pub(super) fn with(config: StationConfig, station: S) -> Self {
+    pub(crate) fn with(config: StationConfig, station: S) -> Self {
         let now = Instant::now();
         Self { now, session: Session::new(config, station, now), numbers: BTreeMap::new() }
     }
 
-    pub(super) fn connect(&mut self, id: ConnectionId) {
+    pub(crate) fn connect(&mut self, id: ConnectionId) {
         assert!(self.session.on_connected(self.now, id));
         self.numbers.insert(id, (0, 0, 0));
     }
 
     /// All U and S frames by their first octet, all messages, of all connections.
-    pub(super) fn drain(&mut self) -> Vec<(ConnectionId, Vec<u8>)> {
+    pub(crate) fn drain(&mut self) -> Vec<(ConnectionId, Vec<u8>)> {
         let mut found = Vec::new();
         while let Some((id, bytes)) = self.session.next_output() {
             let mut rest = bytes.as_slice();
@@ -130,7 +130,7 @@ impl<S: Station> Desk<S> {
         found
     }
 
-    pub(super) fn say(&mut self, id: ConnectionId, control: Control) -> Vec<Vec<u8>> {
+    pub(crate) fn say(&mut self, id: ConnectionId, control: Control) -> Vec<Vec<u8>> {
         let mut bytes = Vec::new();
         apci::write(Frame::U(control), &mut bytes);
         self.session.on_bytes(self.now, id, &bytes);
@@ -138,7 +138,7 @@ impl<S: Station> Desk<S> {
     }
 
     /// What went out, on this connection only.
-    pub(super) fn on(&mut self, id: ConnectionId) -> Vec<Vec<u8>> {
+    pub(crate) fn on(&mut self, id: ConnectionId) -> Vec<Vec<u8>> {
         self.drain()
             .into_iter()
             .map(|(to, what)| {
@@ -148,7 +148,7 @@ impl<S: Station> Desk<S> {
             .collect()
     }
 
-    pub(super) fn send(&mut self, id: ConnectionId, asdu: &[u8]) {
+    pub(crate) fn send(&mut self, id: ConnectionId, asdu: &[u8]) {
         let (send, _, receive) = self.numbers[&id];
         self.numbers.get_mut(&id).unwrap().0 += 1;
         let mut bytes = Vec::new();
@@ -156,20 +156,20 @@ impl<S: Station> Desk<S> {
         self.session.on_bytes(self.now, id, &bytes);
     }
 
-    pub(super) fn acknowledge(&mut self, id: ConnectionId, receive: u16) {
+    pub(crate) fn acknowledge(&mut self, id: ConnectionId, receive: u16) {
         self.numbers.get_mut(&id).unwrap().2 = receive;
         let mut bytes = Vec::new();
         apci::write(Frame::S { receive }, &mut bytes);
         self.session.on_bytes(self.now, id, &bytes);
     }
 
-    pub(super) fn acknowledge_all(&mut self, id: ConnectionId) {
+    pub(crate) fn acknowledge_all(&mut self, id: ConnectionId) {
         let received = self.numbers[&id].1;
         self.acknowledge(id, received);
     }
 
     /// Sends a message, and gives what comes back, acknowledged.
-    pub(super) fn ask(&mut self, id: ConnectionId, asdu: &[u8]) -> Vec<Vec<u8>> {
+    pub(crate) fn ask(&mut self, id: ConnectionId, asdu: &[u8]) -> Vec<Vec<u8>> {
         self.send(id, asdu);
         let mut answers = Vec::new();
         loop {
@@ -182,7 +182,7 @@ impl<S: Station> Desk<S> {
         }
     }
 
-    pub(super) fn after(&mut self, passed: Duration) {
+    pub(crate) fn after(&mut self, passed: Duration) {
         self.now += passed;
         self.session.on_deadline(self.now);
     }

@@ -2,7 +2,7 @@ mod access;
 mod budget;
 mod certificates;
 mod codec;
-mod controlled;
+pub(crate) mod controlled;
 mod elements;
 mod files;
 mod golden;
