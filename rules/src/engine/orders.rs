@@ -11,7 +11,7 @@ use super::flow::Gate;
 use super::{Back, Engine, Holder, Shed, Stuck};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step, Wish};
-use crate::output::Output;
+use crate::output::{Output, Refusal};
 use crate::view::View;
 
 /// How long a switch may take from the execute to its end position.
@@ -401,7 +401,14 @@ impl Engine {
         let by_person = matches!(order.issuer, Issuer::Operator { .. });
         let why = self.forbids(terminal, action);
         let why = why.or_else(|| if by_person { None } else { self.unprovable(terminal, action) });
+        let why = why.or_else(|| if by_person { None } else { self.excluded_from(terminal, action) });
         why.map(|why| (OrderState::Refused, why.to_string()))
+    }
+
+    /// A trip that is one of many, at a terminal that takes part in none by now. What was tripped comes back all the same.
+    fn excluded_from(&self, terminal: TerminalId, action: Action) -> Option<Refusal> {
+        let says = || self.grid.posts.get(&terminal).is_some_and(|post| post.says_excluded());
+        (matches!(action, Action::Trip { .. }) && says()).then_some(Refusal::Excluded { terminal })
     }
 
     /// A rule's trip for a breach that is over by now.

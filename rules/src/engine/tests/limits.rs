@@ -183,6 +183,18 @@ fn never_shed_protected_holds_for_a_guarantee_set_between_select_and_execute() {
 }
 
 #[test]
+fn an_exclusion_set_between_select_and_execute_keeps_out_of_a_rule_s_trip_and_another_takes_its_place() {
+    let mut centre = Centre::new(policy(vec![limit("F", 195)]), &sites());
+    assert!(centre.run_until(30, |centre| !centre.plans().is_empty()));
+    centre.told("T1", vec![good(PointKind::Exclusion, 1)]);
+    centre.run(70);
+    let order = centre.last_order("T1");
+    assert_eq!(order.state, OrderState::Refused);
+    assert!(order.detail.contains("excluded"), "{}", order.detail);
+    assert!(centre.is_closed("T1", round(1)) && !centre.is_closed("T2", round(1)));
+}
+
+#[test]
 fn a_guarantee_of_bad_quality_is_set_and_not_lifted() {
     let mut centre = Centre::new(policy(vec![]), &sites());
     let say = |value, quality| vec![crate::model::Reading { quality, ..good(PointKind::SupplyGuarantee, value) }];
