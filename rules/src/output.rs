@@ -302,6 +302,11 @@ pub enum AlarmCause {
         /// The terminal.
         terminal: TerminalId,
     },
+    /// A terminal that has told its power tells it no more though its link is up: nothing for longer than a reading may decide.
+    PowerStale {
+        /// The terminal.
+        terminal: TerminalId,
+    },
     /// A value by hand came to its time: what is measured counts again, if anything is.
     DressingOver {
         /// In the place of what it was.
@@ -358,6 +363,7 @@ impl AlarmCause {
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
             | Self::LoadImplausible { .. }
+            | Self::PowerStale { .. }
             | Self::ParametersDiffer { .. }
             | Self::JournalDamaged
             | Self::JournalFailing
@@ -376,6 +382,7 @@ impl AlarmCause {
             | Self::NoEffect { terminal, .. }
             | Self::CoverOpen { terminal }
             | Self::LoadImplausible { terminal }
+            | Self::PowerStale { terminal }
             | Self::ParametersDiffer { terminal } => Some(terminal),
             Self::OwnRule { subject, .. } => subject.terminal(),
             Self::DressingOver { on } => on.terminal(),
@@ -422,6 +429,7 @@ impl AlarmCause {
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
             | Self::LoadImplausible { .. }
+            | Self::PowerStale { .. }
             | Self::ParametersDiffer { .. }
             | Self::JournalOversize
             | Self::ClockMoved
@@ -445,6 +453,7 @@ impl fmt::Display for AlarmCause {
             Self::NoEffect { terminal, round } => write!(f, "{terminal}: round {round} did not respond"),
             Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
             Self::LoadImplausible { terminal } => write!(f, "{terminal}: load beyond what its contract makes credible"),
+            Self::PowerStale { terminal } => write!(f, "{terminal}: no power any more, link up"),
             Self::ParametersDiffer { terminal } => write!(f, "{terminal}: its parameters are not those wanted"),
             Self::DressingOver { on } => write!(f, "{on}: the value by hand came to its end"),
             Self::OwnRule { rule, subject: Subject::Named, .. } => write!(f, "rule {rule}"),

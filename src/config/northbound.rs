@@ -67,7 +67,7 @@ pub enum Shows {
 }
 
 const SHOWS: [&str; 7] = ["load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"];
-const CAUSES: [&str; 17] = [
+const CAUSES: [&str; 18] = [
     "over_limit",
     "warning",
     "load_unknown",
@@ -75,6 +75,7 @@ const CAUSES: [&str; 17] = [
     "target_out_of_reach",
     "link_down",
     "cover_open",
+    "power_stale",
     "load_implausible",
     "parameters_differ",
     "no_effect",
@@ -218,6 +219,7 @@ impl Known<'_> {
             "target_out_of_reach" => AlarmCause::TargetOutOfReach { node: self.node(section)? },
             "link_down" => AlarmCause::LinkDown { terminal: self.terminal(section)? },
             "cover_open" => AlarmCause::CoverOpen { terminal: self.terminal(section)? },
+            "power_stale" => AlarmCause::PowerStale { terminal: self.terminal(section)? },
             "load_implausible" => AlarmCause::LoadImplausible { terminal: self.terminal(section)? },
             "parameters_differ" => AlarmCause::ParametersDiffer { terminal: self.terminal(section)? },
             "journal_damaged" => AlarmCause::JournalDamaged,

@@ -40,6 +40,7 @@ mod requests;
 mod restoring;
 pub(crate) mod returned;
 mod set_limits;
+mod silent;
 mod step_back;
 mod supply;
 mod tags;
@@ -361,7 +362,7 @@ impl Engine {
     fn on_started(&mut self, out: &mut Vec<Output>) {
         self.tell(Happening::Started, out);
         self.grid.lose_links(self.now);
-        self.grid.expire(self.now);
+        self.look_at_silent(out);
         self.promised.clear();
         for watch in self.watches.values_mut() {
             watch.look_anew(self.now);
@@ -684,7 +685,7 @@ impl Engine {
 
     fn on_tick(&mut self, out: &mut Vec<Output>) {
         self.dressings_on_tick(out);
-        self.grid.expire(self.now);
+        self.look_at_silent(out);
         self.effects.forget_shown(&self.grid, self.now);
         for (terminal, since) in self.grid.take_long_down(self.now) {
             self.alarms.raise(AlarmCause::LinkDown { terminal }, self.now, || format!("since {since}"), out);

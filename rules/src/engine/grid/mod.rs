@@ -282,7 +282,9 @@ impl Grid {
     pub(crate) fn set_link(&mut self, place: Place<TerminalId>, up: bool, now: Timestamp) {
         let Some(post) = self.posts.at_mut(place) else { return };
         (post.link_up, post.link_since) = (up, now);
-        if !up {
+        if up {
+            post.await_age(self.age_max, place, &mut self.ages);
+        } else {
             self.links.add(Second::of(now.after(LINK_GRACE)), place);
         }
     }
@@ -316,8 +318,9 @@ impl Grid {
         long_down
     }
 
-    /// Gives up what has become too old.
-    pub(crate) fn expire(&mut self, now: Timestamp) {
+    /// Gives up what has become too old. Gives the terminals that owe their power though their link is up, in their order.
+    pub(crate) fn expire(&mut self, now: Timestamp) -> Vec<Place<TerminalId>> {
+        let mut silent = Vec::new();
         for (second, place) in self.ages.take(now) {
             let Some(post) = self.posts.at_mut(place) else { continue };
             // Otherwise it is to be looked at earlier, and was.
@@ -331,10 +334,18 @@ impl Grid {
             }
             if post.counted.is_some() && post.load(now, self.age_max).is_err() {
                 self.count(place, None);
+            }
+            let Some(post) = self.posts.at_mut(place) else { continue };
+            if post.is_silent(now, self.age_max) {
+                // Told once: an entry of before that is due now too is none any more.
+                post.due = Second::NEVER;
+                silent.push(place);
             } else {
                 post.await_age(self.age_max, place, &mut self.ages);
             }
         }
+        silent.sort_unstable();
+        silent
     }
 
     fn count(&mut self, place: Place<TerminalId>, usable: Option<Power>) {

@@ -133,14 +133,30 @@ impl Post {
         }
     }
 
-    /// Has a power that counts looked at when it may be too old, unless it is anyhow by then.
+    /// Has a power looked at when it may be too old, and then when that is an alarm, unless it is looked at anyhow by then.
     pub(super) fn await_age(&mut self, age_max: Span, place: Place<TerminalId>, ages: &mut Due) {
-        let Some(held) = self.power.filter(|_| self.counted.is_some()) else { return };
-        let due = Second::of(held.as_of().after(age_max));
+        let Some(held) = self.power else { return };
+        let from = match (self.counted, self.speaks_since()) {
+            (Some(_), _) => held.as_of(),
+            (None, Some(since)) => since,
+            (None, None) => return,
+        };
+        let due = Second::of(from.after(age_max));
         if due < self.due {
             self.due = due;
             ages.add(due, place);
         }
+    }
+
+    /// A terminal that has told its power and whose link is up is to tell it again within the age of this: its last power,
+    /// or its link where that came up later.
+    fn speaks_since(&self) -> Option<Timestamp> {
+        self.power.filter(|_| self.link_up).map(|held| held.as_of().max(self.link_since))
+    }
+
+    /// Whether it owes its power though its link is up.
+    pub(crate) fn is_silent(&self, now: Timestamp, age_max: Span) -> bool {
+        self.speaks_since().is_some_and(|since| now.since(since) > age_max)
     }
 
     /// Something of each part that a reading touches.

@@ -31,6 +31,7 @@ mod restoring;
 mod returning;
 mod schedules;
 mod set_limits;
+mod silent;
 mod stepping_back;
 mod supply;
 mod tags;
