@@ -256,10 +256,14 @@ impl Plant {
 
     /// The customer is supplied from elsewhere.
     pub(super) fn move_customer(&mut self, terminal: TerminalId, node: NodeId) {
+        let drawn = |plant: &Self| plant.devices.get(&terminal).map_or(Power::ZERO, |device| plant.drawn(device));
+        let before = drawn(self);
         let Some(device) = self.devices.get_mut(&terminal) else { return };
         device.node = node;
-        let drawn = self.devices.get(&terminal).map_or(Power::ZERO, |device| self.drawn(device));
-        self.changed(terminal, drawn);
+        let after = drawn(self);
+        // All of it is new to the nodes above; and where these are dark, it is gone.
+        self.changed(terminal, after);
+        self.changed(terminal, (after - before).min(Power::ZERO));
     }
 
     /// How much a node's load rose by itself within the last `span`.
