@@ -62,7 +62,7 @@ fn ahead(state: &State, id: NodeId) -> Vec<String> {
     let mut lines = Vec::new();
     if let Some(in_force) = node.in_force.filter(|it| it.source != LimitSource::Rating || it.until.is_some()) {
         let rated = node.rated.map(|rated| format!(" of {rated}")).unwrap_or_default();
-        let until = in_force.until.map(|until| format!(" until {}Z", minute(until))).unwrap_or_default();
+        let until = in_force.until.map(|until| format!(" until {}Z", text::minute(until))).unwrap_or_default();
         let next = match (in_force.until, in_force.next) {
             (Some(_), Some(next)) => format!(", then {next}"),
             (Some(_), None) => ", then by a target".to_owned(),
@@ -80,7 +80,11 @@ fn ahead(state: &State, id: NodeId) -> Vec<String> {
     for target in state.view.targets.iter().filter(|target| target.node == id).take(TARGETS_MAX) {
         let Target { id, reduction, from, to, by, begun, .. } = target;
         let how = begun.map_or_else(|| "planned".to_owned(), |begun| format!("in force, baseline {}", begun.baseline));
-        lines.push(format!(" target {id} by {by}: {reduction} off, {}Z to {}Z, {how}", minute(*from), minute(*to)));
+        lines.push(format!(
+            " target {id} by {by}: {reduction} off, {}Z to {}Z, {how}",
+            text::minute(*from),
+            text::minute(*to)
+        ));
     }
     lines
 }
@@ -88,7 +92,7 @@ fn ahead(state: &State, id: NodeId) -> Vec<String> {
 fn in_words(curve: &Curve) -> [String; 3] {
     let summary = &curve.summary;
     let peak = match summary.peak {
-        Some((peak, at)) => format!(" peak {peak} at {}Z", minute(at)),
+        Some((peak, at)) => format!(" peak {peak} at {}Z", text::minute(at)),
         None => " its load was never known".to_owned(),
     };
     let known = summary.known;
@@ -99,12 +103,6 @@ fn in_words(curve: &Curve) -> [String; 3] {
         "without a limit in".to_owned()
     };
     [peak, format!(" {over} {known} with known load"), format!(" energy {}", summary.energy)]
-}
-
-/// Date and time to the minute.
-fn minute(at: Timestamp) -> String {
-    let full = text::date_clock(at);
-    full.get(..16).unwrap_or(&full).to_owned()
 }
 
 #[allow(clippy::cast_precision_loss, reason = "pixels of a chart")]
@@ -126,7 +124,7 @@ fn draw_curve(state: &State, frame: &mut Frame, area: Rect, curve: &Curve) {
         .x_axis(
             Axis::default()
                 .bounds([0.0, x(curve.to).max(1.0)])
-                .labels([minute(curve.from), minute(curve.to)])
+                .labels([text::minute(curve.from), text::minute(curve.to)])
                 .style(theme.quiet()),
         )
         .y_axis(

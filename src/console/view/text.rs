@@ -86,6 +86,17 @@ pub(crate) fn date_clock(at: Timestamp) -> String {
     }
 }
 
+/// Date and time to the minute, `2026-01-31 18:05`.
+pub(crate) fn minute(at: Timestamp) -> String {
+    let full = date_clock(at);
+    full.get(..16).unwrap_or(&full).to_owned()
+}
+
+/// As [`minute`], with the sign of UTC, for where times are typed too.
+pub(crate) fn minute_utc(at: Timestamp) -> String {
+    format!("{}Z", minute(at))
+}
+
 /// How long ago, `3 min 20 s`; never negative, as centre and terminal clocks may differ.
 pub(crate) fn age(now: Timestamp, then: Timestamp) -> String {
     let span = now.since(then);

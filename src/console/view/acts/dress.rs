@@ -1,7 +1,7 @@
 //! Values by hand in words.
 
 use headroom_rules::dressing::{DressOn, Dressing};
-use headroom_rules::model::{PointKind, Timestamp};
+use headroom_rules::model::PointKind;
 
 use super::{before, fields};
 use crate::console::state::{ByHand, DressAt, Form, State, Step};
@@ -11,16 +11,13 @@ use crate::console::view::text;
 /// A value's sign, where people would else take it for measured.
 pub(super) const BY_HAND: &str = "✎";
 
-fn minute(at: Timestamp) -> String {
-    let full = text::date_clock(at);
-    format!("{}Z", full.get(..16).unwrap_or(&full))
-}
-
 pub(super) fn put_in(state: &State, form: &Form, at: DressAt, wanted: Option<ByHand>) -> Lines {
     let theme = state.theme;
     let wanted = wanted.filter(|_| form.step != Step::Entry);
     let what = match (wanted, at) {
-        (Some(ByHand { on, value, until }), _) => format!("{on}: {} by hand, until {}", on.told(value), minute(until)),
+        (Some(ByHand { on, value, until }), _) => {
+            format!("{on}: {} by hand, until {}", on.told(value), text::minute_utc(until))
+        }
         (None, DressAt::One(on)) => format!("{on}: a value by hand"),
         (None, DressAt::Round { terminal, round }) => format!("{terminal} round {round}: a value by hand"),
     };
@@ -70,7 +67,9 @@ fn measured(state: &State, on: DressOn) -> String {
 /// A value by hand that is there already.
 fn standing(state: &State, on: DressOn) -> impl Iterator<Item = String> {
     let there = state.view.dressings.iter().filter(move |it| it.on == on);
-    there.map(|it| format!("{BY_HAND} {} of {} is there until {}: {}", it.id, it.owner, minute(it.until), it.reason))
+    there.map(|it| {
+        format!("{BY_HAND} {} of {} is there until {}: {}", it.id, it.owner, text::minute_utc(it.until), it.reason)
+    })
 }
 
 pub(super) fn take_off(state: &State, form: &Form, dressing: &Dressing) -> Lines {
@@ -78,7 +77,7 @@ pub(super) fn take_off(state: &State, form: &Form, dressing: &Dressing) -> Lines
     let Dressing { id, on, owner, reason, since, until, .. } = dressing;
     let mut lines = vec![(format!("{on}: take value by hand {id} off, {}", dressing.told()), theme.strong())];
     let age = text::age(state.now(), *since);
-    lines.push((format!("Put in by {owner} {age} ago, until {}: {reason}", minute(*until)), theme.normal()));
+    lines.push((format!("Put in by {owner} {age} ago, until {}: {reason}", text::minute_utc(*until)), theme.normal()));
     if state.me() != Some(owner.as_str()) {
         lines.push((format!("It is {owner}'s: only {owner} or a supervisor may take it off."), theme.medium()));
     }

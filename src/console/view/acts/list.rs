@@ -128,7 +128,7 @@ fn shown(state: &State, key: ActKey) -> Option<Shown> {
         ActKey::ByHand(id) => {
             let it = view.dressings.iter().find(|it| it.id == id)?;
             let what = format!("{}: {} by {}{}", it.on, it.told(), it.owner, because(&it.reason));
-            let until = format!("until {}Z", text::date_clock(it.until).get(..16).unwrap_or_default());
+            let until = format!("until {}", text::minute_utc(it.until));
             Shown {
                 kind: "by hand",
                 id: id.to_string(),

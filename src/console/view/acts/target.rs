@@ -9,17 +9,11 @@ use crate::console::state::{Form, Preview, Reduction, State, Step};
 use crate::console::view::overlay::Lines;
 use crate::console::view::text;
 
-/// Date and time to the minute.
-fn minute(at: Timestamp) -> String {
-    let full = text::date_clock(at);
-    format!("{}Z", full.get(..16).unwrap_or(&full))
-}
-
 /// From when to when; the date of the end where it is another day.
 fn times(from: Timestamp, to: Timestamp) -> String {
-    let end = minute(to);
+    let end = text::minute_utc(to);
     let end = if from.date() == to.date() { end.get(11..).unwrap_or(&end) } else { &end };
-    format!("{} to {end}", minute(from))
+    format!("{} to {end}", text::minute_utc(from))
 }
 
 pub(super) fn set(state: &State, form: &Form, node: NodeId, wanted: Option<Reduction>, preview: &Preview) -> Lines {
@@ -35,7 +29,7 @@ pub(super) fn set(state: &State, form: &Form, node: NodeId, wanted: Option<Reduc
     let mut lines = vec![(what, theme.strong())];
     lines.push((format!("Load now {} kW, limit in force {} kW", text::kw(load), text::kw(limit)), theme.normal()));
     lines.extend(fields(state, form));
-    let words = format!("Times are UTC, now {}. Enter shows what it would do.", minute(state.now()));
+    let words = format!("Times are UTC, now {}. Enter shows what it would do.", text::minute_utc(state.now()));
     lines.extend(before(form, &Step::Entry, &words, theme.normal()));
     if form.step == Step::Confirm {
         lines.push(("y sets it, Esc leaves it. Nothing has been sent yet.".to_owned(), theme.strong()));
