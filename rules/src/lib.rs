@@ -22,6 +22,7 @@ pub mod output;
 pub mod own;
 pub mod policy;
 pub mod restoration;
+mod state;
 pub mod tags;
 pub mod target;
 #[cfg(test)]

@@ -4,9 +4,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::places::{Place, Places};
 use crate::model::{NodeId, Power, Span, Timestamp};
 use crate::output::{LoadMinute, Output};
+use crate::state::places::{Place, Places};
 
 const MINUTE_MS: i64 = 60_000;
 

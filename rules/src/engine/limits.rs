@@ -5,7 +5,6 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::notices::Stage;
-use super::places::Place;
 use super::supply::Supply;
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
@@ -16,6 +15,7 @@ use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId, Timestamp
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Choice, Happening, Output};
 use crate::policy::LimitRule;
+use crate::state::places::Place;
 use crate::view::{Forecast, LimitState, Load};
 
 /// A stay above the limit, from the first crossing until the load is back at the target.

@@ -1,6 +1,6 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
-//! Read [`Engine::apply`], then `grid` (values and loads, in `places`), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
+//! Read [`Engine::apply`], then [`state`](crate::state) (values, loads and what is about to change), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
 //! limits), `foresight` (a plan before the breach), `giving_up` (when a rule stops, and goes on),
 //! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `dressed` (values by hand), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
 //! `own` (users' own rules and interlocks) and `view`.
@@ -8,37 +8,31 @@
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
 
-pub(crate) mod accounts;
+mod accounts;
 mod alarms;
 mod area;
 mod automatic;
-pub(crate) mod cold_load;
+mod cold_load;
 mod coming;
 mod curves;
 mod dressed;
 mod dry_run;
-pub(crate) mod effects;
 mod flow;
 mod foresight;
 mod giving_up;
-pub(crate) mod grid;
 mod groups;
 mod holding;
 mod in_force;
 mod limits;
 mod looking_back;
 mod nested;
-pub(crate) mod notices;
+mod notices;
 mod orders;
 mod own;
 mod parameters;
-mod places;
 mod planning;
-pub(crate) mod promised;
-pub(crate) mod recent;
 mod requests;
 mod restoring;
-pub(crate) mod returned;
 mod set_limits;
 mod silent;
 mod step_back;
@@ -63,46 +57,34 @@ use crate::model::{
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Event, Happening, Output};
 use crate::policy::{LimitRule, Policy};
+use crate::state::accounts::Account;
+use crate::state::cold_load::ColdLoads;
+use crate::state::effects::Effects;
+use crate::state::grid::{Grid, Post};
+use crate::state::notices::Notices;
+use crate::state::places::{Place, Places};
+use crate::state::promised::Promised;
+use crate::state::recent::Recent;
+use crate::state::returned::{Return, Returned, WARM_AFTER};
+use crate::state::{Holder, LATE_MAX, Shed, Sheds};
 use crate::tags::Tags;
 use crate::view::{Stopped, View};
-use accounts::Account;
 use alarms::Alarms;
-use cold_load::ColdLoads;
 use coming::Coming;
 use curves::Curves;
-use effects::Effects;
-use grid::{Grid, Post};
 use groups::Groups;
 use in_force::Bounds;
 use limits::{Limited, Watch};
-use notices::Notices;
 use orders::Ledger;
 use own::OwnState;
 use parameters::ParameterBook;
-use places::{Place, Places};
-use promised::Promised;
-use recent::Recent;
-use returned::{Return, Returned, WARM_AFTER};
 use set_limits::Setter;
-
-/// What an order was to bring about and no reading has shown by then is not counted on any more; a switch that moves yet
-/// was moved by somebody else.
-const LATE_MAX: Span = Span::from_s(600);
 
 /// Orders and alarms that may have been issued by inputs that were lost: their numbers are never given again.
 const LOST_MAX: u64 = 1_000_000;
 
 /// Changes of one terminal's switches and cover that are told in one minute. Eight rounds tripped and restored are sixteen.
 const CHANGES_MAX: u16 = 60;
-
-/// Whose trip holds a round off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) enum Holder {
-    /// A limit rule, which will restore it.
-    Rule(NodeId),
-    /// A person; no rule restores it.
-    Operator,
-}
 
 /// What brought a round back that was off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,23 +94,6 @@ enum Back {
     /// No order: somebody on the spot, or its switch bounced.
     Alone,
 }
-
-/// A round that an order tripped.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Shed {
-    pub(crate) by: Holder,
-    pub(crate) since: Timestamp,
-    /// What it had before; nothing where that was not known.
-    pub(crate) power: Power,
-    /// What it drew at its trip where it had just come back, pick-up included: it comes back with no less.
-    #[serde(default)]
-    pub(crate) cold: Power,
-    /// No rule tries to restore it before: an attempt failed.
-    pub(crate) not_before: Timestamp,
-}
-
-/// All that is off by orders.
-pub(crate) type Sheds = BTreeMap<TerminalId, BTreeMap<RoundNo, Shed>>;
 
 /// A round that did not do what an order wanted.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]

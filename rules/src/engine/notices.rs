@@ -6,9 +6,7 @@
 //! **Invariants:** `expired-never-sent`: a notice lives until the time that it names; `stopped-is-stopped`: nothing is
 //! announced while automatic control is stopped.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
-
-use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::limits::Watch;
@@ -21,26 +19,14 @@ use crate::notices::{
 };
 use crate::output::{Finding, Happening, Output};
 use crate::policy::LimitRule;
+use crate::state::notices::Notices;
 
-/// Announcements that are over and still shown.
-const KEPT: usize = 20;
 /// While an announcement waits, a plan is made anew so often, so that those whom it newly chooses are told as well.
 const LOOK_EVERY: Span = Span::from_s(60);
 /// What was foreseen and has not come is called off so long after it was due.
 const CAME_NOT: Span = Span::from_s(600);
 /// That a notice is void is not told later than this.
 const CALL_OFF_WITHIN: Span = Span::from_s(600);
-
-/// What customers were told.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
-pub(crate) struct Notices {
-    last: u64,
-    /// One at most for each node.
-    standing: BTreeMap<NodeId, Announcement>,
-    /// The newest first.
-    past: VecDeque<Announcement>,
-}
 
 /// What a rule may do with a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -53,40 +39,6 @@ pub(super) enum Stage {
     Due,
     /// Plans of this breach were executed: those who were told by then may be tripped, others are told first.
     Again,
-}
-
-impl Notices {
-    /// The standing ones, then those that are over, the newest first.
-    pub(super) fn all(&self) -> impl Iterator<Item = &Announcement> {
-        self.standing.values().chain(&self.past)
-    }
-
-    pub(crate) fn of(&self, node: NodeId) -> Option<&Announcement> {
-        self.standing.get(&node)
-    }
-
-    /// Goes on with numbers higher by `count`.
-    pub(super) const fn skip_numbers(&mut self, count: u64) {
-        self.last = self.last.saturating_add(count);
-    }
-
-    /// Until when the plan of a rule waits for its notice, as far as that is known.
-    pub(super) fn hold_until(&self, rule: &LimitRule, load: Power, now: Timestamp) -> Timestamp {
-        if !rule.notice.is_given() || rule.notice.is_urgent(load, rule.limit) {
-            return now;
-        }
-        match self.standing.get(&rule.node) {
-            Some(standing) if standing.waits => standing.due,
-            Some(_) => now,
-            None => now.after(rule.notice.before),
-        }
-    }
-
-    fn sendings(&mut self) -> impl Iterator<Item = &mut Sending> {
-        let all = self.standing.values_mut().chain(&mut self.past);
-        all.flat_map(|it| &mut it.notices)
-            .flat_map(|notice| std::iter::once(&mut notice.told).chain(&mut notice.called_off))
-    }
 }
 
 impl Engine {
@@ -389,7 +341,7 @@ impl Engine {
         standing.waits = false;
         standing.ended = Some(Ended { at: self.now, why: why.to_owned() });
         self.notices.past.push_front(standing);
-        self.notices.past.truncate(KEPT);
+        self.notices.past.truncate(Notices::KEPT);
         if customers > 0 {
             self.tell(Happening::NoticeCalledOff { node, customers, why: why.to_owned() }, out);
         }

@@ -3,11 +3,11 @@
 use std::collections::BTreeSet;
 
 use super::Engine;
-use super::grid::Unusable;
 use crate::limiting::plan::{RoundFacts, TerminalFacts};
 use crate::model::{NodeId, Power, RoundNo, TerminalId};
 use crate::orders::Action;
 use crate::output::Finding;
+use crate::state::grid::Unusable;
 
 impl Engine {
     /// What the planner may know of everybody below a node.

@@ -1,12 +1,12 @@
 //! What people ask: selects, executes, cancellations, acknowledgements, limits. Each is answered, and each is in the audit log.
 
 use super::Engine;
-use super::cold_load::percent;
 use crate::input::{Origin, Request};
 use crate::model::{NodeId, Power, RoundNo, TerminalId};
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState, Wish};
 use crate::output::{AlarmId, Audit, Output, Refusal, Reply};
 use crate::policy::LimitRule;
+use crate::state::cold_load::percent;
 
 /// What the audit log says of a granted request, besides its answer.
 pub(super) struct Granted {

@@ -6,13 +6,13 @@ use std::cmp::Reverse;
 
 use super::limits::{Phase, Watch};
 use super::orders::Settled;
-use super::promised::{Promise, delay};
 use super::{Engine, Holder, Shed, Stuck};
 use crate::limiting::check::{Violation, check_stage};
 use crate::model::{NodeId, Power, RoundNo, Span, SwitchPosition, TerminalId};
 use crate::orders::{Action, Issuer, OrderId};
 use crate::output::{Choice, Happening, Output, Reason};
 use crate::policy::LimitRule;
+use crate::state::promised::{Promise, delay};
 
 /// After a failed attempt a round is left alone for at least this long.
 const RETRY_AFTER: Span = Span::from_s(60);

@@ -3,7 +3,6 @@
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
-use super::grid::{Held, Post};
 use super::{Engine, Holder, Shed};
 use crate::dressing::DressOn;
 use crate::model::{
@@ -12,6 +11,7 @@ use crate::model::{
 use crate::orders::{Action, Order};
 use crate::outlook::Level;
 use crate::output::Alarm;
+use crate::state::grid::{Held, Post};
 use crate::view::{Burden, Forbidden, LimitState, NodeView, PointView, RoundView, TerminalDetail, TerminalView, View};
 
 impl Engine {

@@ -9,20 +9,20 @@ use super::plan::Plan;
 use super::step_back::check_returned_last;
 use super::turns::check_turns;
 use crate::dressing::Dressings;
-use crate::engine::accounts::Account;
-use crate::engine::cold_load::{ColdLoads, percent};
-use crate::engine::effects::Effects;
-use crate::engine::grid::Grid;
-use crate::engine::notices::Notices;
-use crate::engine::promised::Promised;
-use crate::engine::recent::Recent;
-use crate::engine::returned::Returned;
-use crate::engine::{Holder, Sheds};
 use crate::model::{
     CustomerId, NodeId, PointKind, Power, PriorityClass, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp,
 };
 use crate::output::Choice;
 use crate::policy::{LimitRule, Policy};
+use crate::state::accounts::Account;
+use crate::state::cold_load::{ColdLoads, percent};
+use crate::state::effects::Effects;
+use crate::state::grid::Grid;
+use crate::state::notices::Notices;
+use crate::state::promised::Promised;
+use crate::state::recent::Recent;
+use crate::state::returned::Returned;
+use crate::state::{Holder, Sheds};
 use crate::tags::{TagId, TagOn, Tags};
 
 /// In what a plan or a stage breaks an invariant. Shown to operators.

@@ -2,9 +2,9 @@
 
 use super::check::{Violation, World};
 use super::plan::{Plan, RoundFacts, Task, TerminalFacts, plan};
-use crate::engine::Holder;
 use crate::model::{NodeId, RoundNo, TerminalId, Timestamp};
 use crate::output::{Choice, Finding, Reason};
+use crate::state::Holder;
 
 /// Rounds that one stage of restoration brought back.
 #[derive(Clone, Debug, PartialEq, Eq)]

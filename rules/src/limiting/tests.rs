@@ -7,15 +7,6 @@ use super::need::check_need;
 use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
 use crate::dressing::{DressOn, Dressing, DressingId, Dressings};
-use crate::engine::accounts::Account;
-use crate::engine::cold_load::ColdLoads;
-use crate::engine::effects::Effects;
-use crate::engine::grid::Grid;
-use crate::engine::notices::Notices;
-use crate::engine::promised::{Promise, Promised};
-use crate::engine::recent::Recent;
-use crate::engine::returned::{Return, Returned};
-use crate::engine::{Holder, Shed, Sheds};
 use crate::model::{
     CustomerId, Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId,
 };
@@ -23,6 +14,15 @@ use crate::orders::OrderId;
 use crate::outlook::{Fairness, Next, NoMore};
 use crate::output::{Choice, Finding, Reason};
 use crate::policy::{LimitRule, PassCaps, Policy};
+use crate::state::accounts::Account;
+use crate::state::cold_load::ColdLoads;
+use crate::state::effects::Effects;
+use crate::state::grid::Grid;
+use crate::state::notices::Notices;
+use crate::state::promised::{Promise, Promised};
+use crate::state::recent::Recent;
+use crate::state::returned::{Return, Returned};
+use crate::state::{Holder, Shed, Sheds};
 use crate::tags::{TagId, TagOn, Tags};
 use crate::testing::{
     START, Site, behind, guarantee, inventory, kw, limit, no_outlook, node, policy, power, round, s, site, switch,

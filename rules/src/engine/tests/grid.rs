@@ -3,10 +3,10 @@
 use proptest::prelude::*;
 
 use super::fleet::Centre;
-use crate::engine::grid::Grid;
 use crate::input::Input;
 use crate::model::{NodeId, PointKind, Power, Quality, Reading, SwitchPosition, TerminalId, Timestamp};
 use crate::output::{AlarmCause, Happening};
+use crate::state::grid::Grid;
 use crate::testing::{START, Site, good, inventory, kw, node, policy, power, round, s, site, switch, terminal};
 use crate::view::Load;
 
@@ -389,7 +389,7 @@ fn a_terminal_that_chatters_is_told_once_a_minute_and_pushes_nothing_out() {
 #[test]
 fn a_post_and_its_name_fill_two_cache_lines() {
     assert!(
-        size_of::<TerminalId>() + size_of::<crate::engine::grid::Post>() <= 128,
+        size_of::<TerminalId>() + size_of::<crate::state::grid::Post>() <= 128,
         "what a reading does not touch goes beside"
     );
 }

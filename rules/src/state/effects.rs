@@ -147,12 +147,12 @@ impl Effects {
 
     /// Power that restorations will bring whose switches have not moved for all that is known, doubtful ones included, with
     /// the terminal that it comes to.
-    pub(super) fn not_done(&self) -> impl Iterator<Item = (TerminalId, Power)> + '_ {
+    pub(crate) fn not_done(&self) -> impl Iterator<Item = (TerminalId, Power)> + '_ {
         let comes = |effect: &&Effect| effect.change > Power::ZERO && effect.done_at.is_none();
         self.orders.values().filter(comes).map(|effect| (effect.terminal, effect.change))
     }
 
-    pub(super) const fn version(&self) -> u64 {
+    pub(crate) const fn version(&self) -> u64 {
         self.version
     }
 

@@ -35,7 +35,7 @@ pub(crate) struct Promised {
 }
 
 impl Promised {
-    pub(super) const fn version(&self) -> u64 {
+    pub(crate) const fn version(&self) -> u64 {
         self.version
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use super::foresight::Trend;
+use super::trend::Trend;
 use crate::model::{NodeId, Power, Span, Timestamp};
 use crate::output::LoadMinute;
 use crate::view::Forecast;
@@ -30,7 +30,7 @@ pub(crate) struct Recent(BTreeMap<NodeId, Minutes>);
 
 impl Recent {
     /// A minute is over.
-    pub(super) fn minute(&mut self, minute: &LoadMinute) {
+    pub(crate) fn minute(&mut self, minute: &LoadMinute) {
         let Minutes { loads, trend } = self.0.entry(minute.node).or_default();
         while loads.len() >= KEPT {
             loads.pop_front();
@@ -40,14 +40,14 @@ impl Recent {
     }
 
     /// A switch of ours moved the node's load.
-    pub(super) fn switched(&mut self, node: NodeId, change: Power, now: Timestamp) {
+    pub(crate) fn switched(&mut self, node: NodeId, change: Power, now: Timestamp) {
         if let Some(minutes) = self.0.get_mut(&node) {
             minutes.trend.switched(change, now);
         }
     }
 
     /// Forecasts a node's load anew.
-    pub(super) fn look_ahead(&mut self, node: NodeId, now: Timestamp, ahead: Span) {
+    pub(crate) fn look_ahead(&mut self, node: NodeId, now: Timestamp, ahead: Span) {
         if let Some(minutes) = self.0.get_mut(&node) {
             minutes.trend.look_ahead(now, ahead);
         }
@@ -59,12 +59,12 @@ impl Recent {
     }
 
     /// Only these are limited from now on.
-    pub(super) fn settle(&mut self, limited: impl Fn(NodeId) -> bool) {
+    pub(crate) fn settle(&mut self, limited: impl Fn(NodeId) -> bool) {
         self.0.retain(|&node, _| limited(node));
     }
 
     /// Mean load over the whole minutes that lie within `before` ahead of `at`; none where none of them was known.
-    pub(super) fn mean_before(&self, node: NodeId, at: Timestamp, before: Span) -> Option<Power> {
+    pub(crate) fn mean_before(&self, node: NodeId, at: Timestamp, before: Span) -> Option<Power> {
         let from = at.after(-before);
         let within = |&&(begun, _): &&(Timestamp, Power)| begun >= from && begun.after(MINUTE) <= at;
         let (count, sum) = self
