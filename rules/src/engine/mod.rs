@@ -1,6 +1,6 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
-//! Read [`Engine::apply`], then [`state`](crate::state) (values, loads and what is about to change), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
+//! Read [`Engine::apply`], then `state` (values, loads and what is about to change), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
 //! limits), `foresight` (a plan before the breach), `giving_up` (when a rule stops, and goes on),
 //! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `dressed` (values by hand), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
 //! `own` (users' own rules and interlocks) and `view`.
