@@ -227,6 +227,7 @@ fn policy(limits: Vec<LimitRule>) -> Policy {
         baseline: Span::from_s(900),
         notice_texts: NoticeTexts::default(),
         reading_age_max: Span::from_s(120),
+        frozen_after: Span::from_s(1_800),
         order_expiry: Span::from_s(60),
         select_timeout: Span::from_s(30),
         fairness_weeks: FAIRNESS_WEEKS,

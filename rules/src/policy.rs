@@ -29,6 +29,10 @@ pub struct Policy {
     pub notice_texts: NoticeTexts,
     /// A reading older than this decides nothing.
     pub reading_age_max: Span,
+    /// A power that was told anew for so long and was no other is frozen where a meter beside it says otherwise, in whole minutes, 240 at
+    /// most; zero looks for none. Policies of before it was looked for have zero.
+    #[serde(default)]
+    pub frozen_after: Span,
     /// How long an order may live before it must have been executed.
     pub order_expiry: Span,
     /// How long a confirmed select holds until execute or cancellation, operator's thinking time included.

@@ -159,6 +159,7 @@ pub(crate) fn policy(limits: Vec<LimitRule>) -> Policy {
         baseline: s(900),
         notice_texts: NoticeTexts::default(),
         reading_age_max: s(60),
+        frozen_after: Span::ZERO,
         order_expiry: s(60),
         select_timeout: s(30),
         fairness_weeks: FAIRNESS_WEEKS,

@@ -325,6 +325,9 @@ pub struct TerminalView {
     pub quality: Quality,
     /// Whether that is older than a decision allows.
     pub stale: bool,
+    /// Whether it is the same for long though a meter beside it says otherwise: it decides nothing.
+    #[serde(default)]
+    pub frozen: bool,
     /// When that arrived.
     pub arrived_at: Option<Timestamp>,
     /// The customer's contract.
@@ -504,4 +507,7 @@ pub struct PointView {
     pub arrived_at: Timestamp,
     /// Older than a decision allows.
     pub stale: bool,
+    /// Whether it is the same for long though a meter beside it says otherwise: it decides nothing.
+    #[serde(default)]
+    pub frozen: bool,
 }

@@ -305,6 +305,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
         groups: GroupRules::default(),
         baseline: Span::from_s(900),
         reading_age_max: Span::from_s(120),
+        frozen_after: Span::from_s(1_800),
         // Simulated time runs fast: twenty minutes leave an operator twenty seconds at factor 60.
         order_expiry: Span::from_s(1_200),
         select_timeout: Span::from_s(1_200),

@@ -84,6 +84,7 @@ fn a_view() -> View {
         dressed: None,
         quality: Quality::NOT_TOPICAL,
         stale: false,
+        frozen: false,
         arrived_at: Some(NOW),
         contract: None,
         guaranteed: false,

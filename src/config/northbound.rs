@@ -67,7 +67,7 @@ pub enum Shows {
 }
 
 const SHOWS: [&str; 7] = ["load", "limit", "headroom", "rounds_shed", "links_up", "position", "alarm"];
-const CAUSES: [&str; 18] = [
+const CAUSES: [&str; 19] = [
     "over_limit",
     "warning",
     "load_unknown",
@@ -76,6 +76,7 @@ const CAUSES: [&str; 18] = [
     "link_down",
     "cover_open",
     "power_stale",
+    "power_frozen",
     "load_implausible",
     "parameters_differ",
     "no_effect",
@@ -220,6 +221,7 @@ impl Known<'_> {
             "link_down" => AlarmCause::LinkDown { terminal: self.terminal(section)? },
             "cover_open" => AlarmCause::CoverOpen { terminal: self.terminal(section)? },
             "power_stale" => AlarmCause::PowerStale { terminal: self.terminal(section)? },
+            "power_frozen" => AlarmCause::PowerFrozen { terminal: self.terminal(section)? },
             "load_implausible" => AlarmCause::LoadImplausible { terminal: self.terminal(section)? },
             "parameters_differ" => AlarmCause::ParametersDiffer { terminal: self.terminal(section)? },
             "journal_damaged" => AlarmCause::JournalDamaged,

@@ -25,6 +25,8 @@ struct Defaults;
 
 impl Defaults {
     const READING_AGE_MAX_S: i64 = 120;
+    /// Two quarter-hours~: a meter moves in its last digit from one reading to the next.
+    const FROZEN_AFTER_MIN: i64 = 30;
     const ORDER_EXPIRY_S: i64 = 120;
     const SELECT_TIMEOUT_S: i64 = 30;
     const WARNING_PERCENT: u8 = 90;
@@ -69,6 +71,7 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             notice_texts: top.section("notice").as_ref().map(notices::take_texts).unwrap_or_default(),
             baseline: Span::from_s(Policy::BASELINE_MIN * 60),
             reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
+            frozen_after: Span::from_s(Defaults::FROZEN_AFTER_MIN * 60),
             order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
             select_timeout: Span::from_s(Defaults::SELECT_TIMEOUT_S),
             fairness_weeks: FAIRNESS_WEEKS,
@@ -100,6 +103,9 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
 fn general(section: &Section<'_>, policy: &mut Policy) {
     let span = |key, default: Span, range| Span::from_s(section.int_or(key, default.s(), S, range));
     policy.reading_age_max = span("reading_age_max_s", policy.reading_age_max, 1..=DAY_S);
+    let frozen_after_min =
+        section.int_or("frozen_after_min", Defaults::FROZEN_AFTER_MIN, "whole number of minutes", 0..=240);
+    policy.frozen_after = Span::from_s(frozen_after_min * 60);
     policy.order_expiry = span("order_expiry_s", policy.order_expiry, 1..=DAY_S);
     policy.select_timeout = span("select_timeout_s", policy.select_timeout, 1..=3_600);
     let baseline_min = section.int_or("baseline_min", Policy::BASELINE_MIN, "whole number of minutes", 1..=60);
@@ -207,8 +213,9 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
 /// whole seconds, as those of a file are; otherwise limits are rounded down and spans up.
 pub fn to_toml(policy: &Policy) -> String {
     let mut text = format!(
-        "[general]\nreading_age_max_s = {}\norder_expiry_s = {}\nselect_timeout_s = {}\nbaseline_min = {}\nfairness_weeks = {}\n",
+        "[general]\nreading_age_max_s = {}\nfrozen_after_min = {}\norder_expiry_s = {}\nselect_timeout_s = {}\nbaseline_min = {}\nfairness_weeks = {}\n",
         whole_s(policy.reading_age_max),
+        whole_s(policy.frozen_after) / 60,
         whole_s(policy.order_expiry),
         whole_s(policy.select_timeout),
         (whole_s(policy.baseline) / 60).max(1),

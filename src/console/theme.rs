@@ -91,8 +91,8 @@ impl Theme {
         }
     }
 
-    pub(crate) fn quality(self, quality: Quality, stale: bool) -> Style {
-        if !quality.decides() || stale {
+    pub(crate) fn quality(self, quality: Quality, doubted: bool) -> Style {
+        if !quality.decides() || doubted {
             self.medium()
         } else if quality == Quality::GOOD {
             self.quiet()

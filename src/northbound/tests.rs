@@ -50,6 +50,7 @@ fn view(load_kw: i32) -> View {
         dressed: None,
         quality: Quality::GOOD,
         stale: false,
+        frozen: false,
         arrived_at: None,
         contract: None,
         guaranteed: false,

@@ -19,6 +19,7 @@ mod dressed;
 mod dry_run;
 mod flow;
 mod foresight;
+mod frozen;
 mod giving_up;
 mod groups;
 mod holding;
@@ -183,6 +184,9 @@ pub struct Engine {
     /// When it is next looked who tells loads beyond belief.
     #[serde(default)]
     implausible_at: Timestamp,
+    /// When it was last looked whose power stands still.
+    #[serde(default)]
+    still_looked_at: Timestamp,
     /// Kept so that looking at limits allocates nothing.
     #[serde(skip)]
     looking_at: Vec<Place<NodeId>>,
@@ -444,6 +448,9 @@ impl Engine {
         let told = self.keep_in_force(&mut policy);
         self.policy = policy;
         self.grid.age_max = self.policy.reading_age_max;
+        if self.policy.frozen_after <= Span::ZERO {
+            self.grid.thaw();
+        }
         self.grid.rebuild(self.now);
         self.settle_watches(out);
         self.own.load_anew();
@@ -651,6 +658,7 @@ impl Engine {
     fn on_tick(&mut self, out: &mut Vec<Output>) {
         self.dressings_on_tick(out);
         self.look_at_silent(out);
+        self.look_at_frozen(out);
         self.effects.forget_shown(&self.grid, self.now);
         for (terminal, since) in self.grid.take_long_down(self.now) {
             self.alarms.raise(AlarmCause::LinkDown { terminal }, self.now, || format!("since {since}"), out);

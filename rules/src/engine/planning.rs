@@ -42,6 +42,7 @@ impl Engine {
             } else {
                 load.err().map(|why| match why {
                     Unusable::TooOld => Finding::ReadingTooOld { terminal },
+                    Unusable::Frozen => Finding::ReadingFrozen { terminal },
                     Unusable::Bad => match post.beyond() {
                         Some((load, most)) => Finding::LoadImplausible { terminal, load, most },
                         None => Finding::ReadingBad { terminal },

@@ -44,6 +44,7 @@ impl Engine {
             reading: held.reading,
             arrived_at: held.arrived_at,
             stale: post.is_stale(held, self.now, self.grid.age_max),
+            frozen: held.reading.point == PointKind::ActivePower && post.is_frozen(),
         };
         Some(TerminalDetail {
             summary: self.terminal_view(id, post, self.grid.inventory.terminals.get(&id)?),
@@ -166,6 +167,7 @@ impl Engine {
                 None => power.map_or(Quality::GOOD, |held| held.reading.quality),
             },
             stale: dressed.is_none() && power.is_none_or(|held| post.is_stale(held, self.now, self.grid.age_max)),
+            frozen: dressed.is_none() && post.is_frozen(),
             arrived_at: power.map(|held| held.arrived_at),
             contract: customer.map(|(_, customer)| customer.contract),
             guaranteed: customer.is_some_and(|(_, c)| c.guaranteed) || post.says_guaranteed(),

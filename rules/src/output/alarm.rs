@@ -87,6 +87,12 @@ pub enum AlarmCause {
         /// The terminal.
         terminal: TerminalId,
     },
+    /// A terminal goes on telling one and the same power as good, while a meter beside it says that it changed: it decides nothing
+    /// until it does.
+    PowerFrozen {
+        /// The terminal.
+        terminal: TerminalId,
+    },
     /// A value by hand came to its time: what is measured counts again, if anything is.
     DressingOver {
         /// In the place of what it was.
@@ -144,6 +150,7 @@ impl AlarmCause {
             | Self::CoverOpen { .. }
             | Self::LoadImplausible { .. }
             | Self::PowerStale { .. }
+            | Self::PowerFrozen { .. }
             | Self::ParametersDiffer { .. }
             | Self::JournalDamaged
             | Self::JournalFailing
@@ -163,6 +170,7 @@ impl AlarmCause {
             | Self::CoverOpen { terminal }
             | Self::LoadImplausible { terminal }
             | Self::PowerStale { terminal }
+            | Self::PowerFrozen { terminal }
             | Self::ParametersDiffer { terminal } => Some(terminal),
             Self::OwnRule { subject, .. } => subject.terminal(),
             Self::DressingOver { on } => on.terminal(),
@@ -210,6 +218,7 @@ impl AlarmCause {
             | Self::CoverOpen { .. }
             | Self::LoadImplausible { .. }
             | Self::PowerStale { .. }
+            | Self::PowerFrozen { .. }
             | Self::ParametersDiffer { .. }
             | Self::JournalOversize
             | Self::ClockMoved
@@ -234,6 +243,7 @@ impl fmt::Display for AlarmCause {
             Self::CoverOpen { terminal } => write!(f, "{terminal}: cover open"),
             Self::LoadImplausible { terminal } => write!(f, "{terminal}: load beyond what its contract makes credible"),
             Self::PowerStale { terminal } => write!(f, "{terminal}: no power any more, link up"),
+            Self::PowerFrozen { terminal } => write!(f, "{terminal}: power frozen, meters beside it say otherwise"),
             Self::ParametersDiffer { terminal } => write!(f, "{terminal}: its parameters are not those wanted"),
             Self::DressingOver { on } => write!(f, "{on}: the value by hand came to its end"),
             Self::OwnRule { rule, subject: Subject::Named, .. } => write!(f, "rule {rule}"),

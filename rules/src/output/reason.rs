@@ -52,6 +52,7 @@ pub enum Finding {
     ByHand { terminal: TerminalId, node: NodeId },
     ReadingTooOld { terminal: TerminalId },
     ReadingBad { terminal: TerminalId },
+    ReadingFrozen { terminal: TerminalId },
     LoadImplausible { terminal: TerminalId, load: Power, most: Power },
     SafetyFloor { terminal: TerminalId, round: RoundNo, left: Power, floor: Power },
     AlreadyOpen { terminal: TerminalId, round: RoundNo },
@@ -101,6 +102,7 @@ impl fmt::Display for Finding {
             Self::LinkDown { terminal } => write!(f, "{terminal}: link down"),
             Self::ReadingTooOld { terminal } => write!(f, "{terminal}: reading too old"),
             Self::ReadingBad { terminal } => write!(f, "{terminal}: reading of bad quality"),
+            Self::ReadingFrozen { terminal } => write!(f, "{terminal}: reading frozen"),
             Self::LoadImplausible { terminal, load, most } => {
                 write!(f, "{terminal}: its load of {load} is more than its contract makes credible ({most})")
             }

@@ -82,6 +82,7 @@ fn terminal(id: &str, name: &str, node: &str, kw: i32) -> TerminalView {
         dressed: None,
         quality: Quality::GOOD,
         stale: false,
+        frozen: false,
         arrived_at: Some(ago(12)),
         contract: Some(Power::from_kw(400)),
         guaranteed: false,
@@ -221,6 +222,7 @@ fn a_detail() -> TerminalDetail {
         reading: Reading { point, value, quality, source_time: None, cause: 3 },
         arrived_at: ago(12),
         stale: false,
+        frozen: false,
     };
     TerminalDetail {
         summary: a_view().terminals[1].clone(),

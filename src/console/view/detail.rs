@@ -53,8 +53,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
             Line::from(vec![
                 Span::styled(format!(" load {} kW  ", text::kw(terminal.power)), theme.strong()),
                 Span::styled(
-                    format!("{}, {arrived}", text::quality(terminal.quality, terminal.stale)),
-                    theme.quality(terminal.quality, terminal.stale),
+                    format!("{}, {arrived}", text::quality(terminal.quality, terminal.stale, terminal.frozen)),
+                    theme.quality(terminal.quality, terminal.stale || terminal.frozen),
                 ),
                 Span::styled(by_hand.unwrap_or_default(), theme.active()),
             ]),
@@ -178,8 +178,8 @@ fn draw_points(state: &State, frame: &mut Frame, area: Rect) {
         .iter()
         .skip(state.points_scroll)
         .flat_map(|point| {
-            let style = state.theme.quality(point.reading.quality, point.stale);
-            let quality = text::quality(point.reading.quality, point.stale);
+            let style = state.theme.quality(point.reading.quality, point.stale || point.frozen);
+            let quality = text::quality(point.reading.quality, point.stale, point.frozen);
             let mut lines = vec![vec![
                 Span::styled(format!(" {}", text::fit(&point.reading.point.to_string(), 16)), state.theme.normal()),
                 Span::styled(format!("{} ", text::right(&point_value(point), 11)), state.theme.normal()),

@@ -87,8 +87,8 @@ fn terminal_spans<'a>(state: &State, terminal: &TerminalView, name: usize) -> Ve
         Span::styled(format!("{} ", text::fit(terminal.node.as_ref().map_or("—", |n| n.as_str()), 8)), theme.quiet()),
         Span::styled(format!("{} ", text::right(&text::kw(terminal.power), 9)), theme.normal()),
         Span::styled(
-            format!("{} ", text::fit(&text::quality(terminal.quality, terminal.stale), 7)),
-            theme.quality(terminal.quality, terminal.stale),
+            format!("{} ", text::fit(&text::quality(terminal.quality, terminal.stale, terminal.frozen), 7)),
+            theme.quality(terminal.quality, terminal.stale || terminal.frozen),
         ),
         Span::styled(format!("{} ", text::right(&class, 7)), theme.normal()),
         Span::styled(rounds, theme.normal()),

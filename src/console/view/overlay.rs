@@ -200,7 +200,7 @@ fn review(state: &State, dialogue: &Dialogue) -> Lines {
         format!(
             "Load         {} kW ({}), contract {} kW, floor {}",
             text::kw(terminal.power),
-            text::quality(terminal.quality, terminal.stale),
+            text::quality(terminal.quality, terminal.stale, terminal.frozen),
             text::kw(terminal.contract),
             terminal.safety_floor
         ),

@@ -112,13 +112,18 @@ pub(crate) fn kw(power: Option<Power>) -> String {
     }
 }
 
-/// A quality and whether the value is too old, as words.
-pub(crate) fn quality(quality: Quality, stale: bool) -> String {
-    match (quality == Quality::GOOD, stale) {
-        (true, false) => "good".to_owned(),
-        (true, true) => "OLD".to_owned(),
-        (false, false) => quality.to_string(),
-        (false, true) => format!("{quality} OLD"),
+/// A quality, and whether the value is too old or frozen, as words.
+pub(crate) fn quality(quality: Quality, stale: bool, frozen: bool) -> String {
+    let doubt = match (stale, frozen) {
+        (true, _) => "OLD",
+        (false, true) => "FROZEN",
+        (false, false) => "",
+    };
+    match (quality == Quality::GOOD, doubt) {
+        (true, "") => "good".to_owned(),
+        (true, doubt) => doubt.to_owned(),
+        (false, "") => quality.to_string(),
+        (false, doubt) => format!("{quality} {doubt}"),
     }
 }
 

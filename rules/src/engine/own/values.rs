@@ -16,6 +16,8 @@ pub(in crate::engine) enum Missing {
     NeverTold,
     /// It is bad, or beyond all reason.
     Bad,
+    /// It is the same for long though a meter beside it says otherwise.
+    Frozen,
     /// It is too old, or of before the link.
     TooOld,
     /// A switch is at neither end.
@@ -36,6 +38,7 @@ impl fmt::Display for Missing {
             Self::NotThere => "is not in the inventory",
             Self::NeverTold => "was never told",
             Self::Bad => "is of bad quality",
+            Self::Frozen => "is frozen",
             Self::TooOld => "is too old",
             Self::Moving => "is at neither end",
             Self::LoadUnknown => "is not known from good and fresh readings",
@@ -110,6 +113,9 @@ impl Engine {
         let held = post.held(point).ok_or(Missing::NeverTold)?;
         if post.is_stale(held, self.now, self.grid.age_max) {
             return Err(Missing::TooOld);
+        }
+        if point == PointKind::ActivePower && post.is_frozen() {
+            return Err(Missing::Frozen);
         }
         let value = post.deciding(point, self.now, self.grid.age_max).ok_or(Missing::Bad)?.reading.value;
         valued(point, value)

@@ -146,6 +146,8 @@ pub(super) struct Plant {
     /// Readings are sent.
     pub(super) reports: bool,
     pub(super) display: Display,
+    /// Its meter hangs and goes on telling this.
+    pub(super) hung: Option<Power>,
     /// What the customer reads, the newest last.
     pub(super) read: Vec<String>,
     groups: BTreeMap<RoundNo, Group>,
@@ -172,6 +174,10 @@ pub(super) struct Centre {
     pub(super) cycle_s: i64,
     /// The head of F reports.
     pub(super) head: bool,
+    /// What that goes on telling.
+    pub(super) head_hung: Option<Power>,
+    /// Drawn below F past all meters but that at its head.
+    pub(super) unmetered: Power,
     pub(super) cold_percent: i64,
     pub(super) cold_s: i64,
     /// Nothing is supplied.
@@ -193,6 +199,7 @@ impl Centre {
                 link: true,
                 reports: true,
                 display: Display::Shows,
+                hung: None,
                 read: Vec::new(),
                 groups,
                 cap: Power::ZERO,
@@ -207,6 +214,8 @@ impl Centre {
             outputs: Vec::new(),
             cycle_s: 2,
             head: true,
+            head_hung: None,
+            unmetered: Power::ZERO,
             cold_percent: 100,
             cold_s: 60,
             dark: false,
@@ -436,6 +445,17 @@ impl Centre {
         plant.groups.keys().map(|round| self.behind(terminal, *round)).sum::<Power>() + plant.site.base
     }
 
+    /// What its meter says.
+    fn metered(&self, terminal: TerminalId) -> Power {
+        self.plants[&terminal].hung.unwrap_or_else(|| self.drawn(terminal))
+    }
+
+    /// A meter hangs from now on, or does no more.
+    pub(super) fn hangs(&mut self, id: &str, hangs: bool) {
+        let drawn = self.drawn(terminal(id));
+        self.plants.get_mut(&terminal(id)).unwrap().hung = hangs.then_some(drawn);
+    }
+
     /// The true load of a node.
     pub(super) fn truth(&self, of: &str) -> Power {
         let of = node(of);
@@ -446,7 +466,7 @@ impl Centre {
     /// A terminal answers an interrogation.
     pub(super) fn report(&mut self, id: TerminalId) {
         let Some(plant) = self.plants.get(&id) else {
-            let load = self.truth("F");
+            let load = self.head_hung.unwrap_or_else(|| self.truth("F") + self.unmetered);
             if self.head {
                 self.tell(id, vec![power(load)]);
             }
@@ -456,7 +476,7 @@ impl Centre {
             return;
         }
         let cap = plant.cap;
-        let mut readings = vec![power(self.drawn(id)), good(PointKind::PowerCap, cap.get())];
+        let mut readings = vec![power(self.metered(id)), good(PointKind::PowerCap, cap.get())];
         for (round, group) in &plant.groups {
             readings.push(switch(*round, if group.closed { SwitchPosition::Closed } else { SwitchPosition::Open }));
             readings.push(behind(*round, self.behind(id, *round)));
@@ -475,7 +495,7 @@ impl Centre {
         for id in self.plants.keys().copied().collect::<Vec<_>>() {
             let plant = &self.plants[&id];
             if plant.link && plant.reports {
-                let mut readings = vec![power(self.drawn(id))];
+                let mut readings = vec![power(self.metered(id))];
                 readings.extend(plant.groups.keys().map(|round| behind(*round, self.behind(id, *round))));
                 self.tell(id, readings);
             }

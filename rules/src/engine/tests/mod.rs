@@ -11,6 +11,7 @@ mod dry_run;
 mod fleet;
 mod flow;
 mod foresight;
+mod frozen;
 mod giving_up;
 mod grid;
 mod groups;

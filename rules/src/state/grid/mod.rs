@@ -1,6 +1,6 @@
 //! What terminals said last, and the loads of the nodes above them.
 //!
-//! Read `post` (one terminal), then this, then `due` (what becomes too old) and `saved` (the form in a snapshot).
+//! Read `post` (one terminal), then this, then `due` (what becomes too old), `still` (what stands still and should not) and `saved` (the form in a snapshot).
 //!
 //! **Invariant:** a node's load is made of values that may decide, or it is unknown (`quality-kept`). A reading costs
 //! O(depth) of the tree: it finds its terminal once, and goes up from place to place.
@@ -8,6 +8,7 @@
 mod due;
 mod post;
 mod saved;
+mod still;
 mod substituted;
 
 use std::cmp::Reverse;
@@ -23,6 +24,7 @@ use crate::model::{
 use crate::view::Load;
 use due::{Due, Second};
 pub(crate) use post::{Held, Post, Unusable};
+pub(crate) use still::Frozen;
 
 /// A power beyond this is no power but a lie or a broken register: 1 TW. A million such values still add up exactly.
 const PLAUSIBLE: Power = Power::new(1_000_000_000_000);
@@ -124,6 +126,8 @@ impl Grid {
             let customer = inventory.customer_of(*id).map(|(_, customer)| customer);
             post.beside.node = customer.map(|customer| customer.supplied_by);
             post.beside.heads = heads.remove(id).unwrap_or_default();
+            // Other meters stand beside it.
+            post.beside.witnesses = Default::default();
             post.power_max = customer.map_or(PLAUSIBLE, |customer| {
                 (customer.contract.percent(PLAUSIBLE_PERCENT) + PLAUSIBLE_MORE).min(PLAUSIBLE)
             });

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::places::Place;
 use super::due::{Due, Second};
+use super::still::Witness;
 use crate::model::{NodeId, PointKind, Power, Reading, Span, TerminalId, Timestamp};
 
 /// A change told with a time is older than a value that came without one only if it lies this far back: the clocks of
@@ -51,6 +52,8 @@ pub(crate) enum Unusable {
     TooOld,
     /// Marked IV, NT or OV, or beyond all reason.
     Bad,
+    /// The same for long while a meter beside it says otherwise.
+    Frozen,
 }
 
 /// One terminal as the engine knows it. What a reading of its power touches stands in it; all else lies beside, so that
@@ -69,6 +72,10 @@ pub(crate) struct Post {
     pub(super) due: Second,
     /// That is not what it told: a value by hand, or another that stands in for it.
     pub(super) substituted: bool,
+    /// Minutes in which its power was told anew and was no other.
+    pub(super) still: u8,
+    /// A meter beside it says that its power is none of now.
+    pub(super) frozen: bool,
     /// A power beyond this, in either direction, decides nothing.
     pub(super) power_max: Power,
     /// Of the customer's node.
@@ -91,6 +98,8 @@ pub(super) struct Beside {
     pub(super) more_heads: Vec<Place<NodeId>>,
     /// Since when changes are counted, and how many there were.
     pub(super) changes: (Timestamp, u16),
+    /// What meters beside it said while its power stood still: at the head of the node that it measures, and above.
+    pub(super) witnesses: [Witness; 2],
 }
 
 impl Post {
@@ -110,7 +119,11 @@ impl Post {
 
     pub(super) fn hold(&mut self, held: Held) -> Option<Held> {
         if held.reading.point == PointKind::ActivePower {
-            let sure = held.sure.or(self.power.and_then(|old| old.sure));
+            let before = self.power.and_then(|old| old.sure);
+            if held.sure.is_some() && held.sure != before {
+                (self.still, self.frozen) = (0, false);
+            }
+            let sure = held.sure.or(before);
             return self.power.replace(Held { sure, ..held });
         }
         self.hold_beside(held)
@@ -185,6 +198,11 @@ impl Post {
         reading.quality.decides() && (!power || reading.value.unsigned_abs() <= self.power_max.get().unsigned_abs())
     }
 
+    /// Whether its power is the same for long while a meter beside it says otherwise.
+    pub(crate) const fn is_frozen(&self) -> bool {
+        self.frozen
+    }
+
     /// Its load, where that is told as good and decides nothing all the same, and up to where one would.
     pub(crate) fn beyond(&self) -> Option<(Power, Power)> {
         let reading = &self.held(PointKind::ActivePower)?.reading;
@@ -208,7 +226,8 @@ impl Post {
 
     /// A value that may decide.
     pub(crate) fn deciding(&self, kind: PointKind, now: Timestamp, age_max: Span) -> Option<&Held> {
-        self.held(kind).filter(|held| self.is_credible(&held.reading) && !self.is_stale(held, now, age_max))
+        let held = self.held(kind).filter(|held| self.is_credible(&held.reading) && !self.is_stale(held, now, age_max));
+        held.filter(|_| !(self.frozen && kind == PointKind::ActivePower))
     }
 
     /// Whether the terminal says that it blocks trips. Its last word counts whatever its age, and a value of bad quality
@@ -236,6 +255,8 @@ impl Post {
         let held = self.held(PointKind::ActivePower).ok_or(Unusable::TooOld)?;
         if self.is_stale(held, now, age_max) {
             Err(Unusable::TooOld)
+        } else if self.frozen {
+            Err(Unusable::Frozen)
         } else if self.is_credible(&held.reading) {
             let told = Power::new(held.reading.value);
             if self.substituted { self.counted.map(|counted| told.min(counted)).ok_or(Unusable::Bad) } else { Ok(told) }

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::places::Place;
 use super::post::Beside;
+use super::still::Witness;
 use super::{Grid, Held, Post, Sum};
 use crate::model::{Inventory, NodeId, PointKind, Power, Span, TerminalId, Timestamp};
 use crate::view::Load;
@@ -25,16 +26,23 @@ pub(super) struct SavedPost {
     substituted: bool,
     power_max: Power,
     changes: (Timestamp, u16),
+    /// Snapshots of before it was looked for frozen values have none of these.
+    #[serde(default)]
+    still: u8,
+    #[serde(default)]
+    frozen: bool,
+    #[serde(default)]
+    witnesses: [Witness; 2],
 }
 
 impl From<SavedPost> for Post {
     fn from(saved: SavedPost) -> Self {
-        let SavedPost { link_up, link_since, mut points, node, heads, counted, substituted, power_max, changes } =
-            saved;
+        let SavedPost { link_up, link_since, mut points, node, heads, counted, .. } = saved;
+        let SavedPost { substituted, power_max, changes, still, frozen, witnesses, .. } = saved;
         let power = points.iter().find(|(kind, _)| *kind == PointKind::ActivePower).map(|(_, held)| *held);
         points.retain(|(kind, _)| *kind != PointKind::ActivePower);
-        let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes });
-        Self { link_up, link_since, power, counted, substituted, power_max, beside, ..Self::default() }
+        let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes, witnesses });
+        Self { link_up, link_since, power, counted, substituted, still, frozen, power_max, beside, ..Self::default() }
     }
 }
 
@@ -50,6 +58,9 @@ impl Serialize for Post {
             substituted: self.substituted,
             power_max: self.power_max,
             changes: self.beside.changes,
+            still: self.still,
+            frozen: self.frozen,
+            witnesses: self.beside.witnesses,
         }
         .serialize(serializer)
     }
