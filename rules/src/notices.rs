@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
+use crate::target::LimitAhead;
 
 /// How a limit rule gives notice before it trips.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -67,14 +68,22 @@ impl fmt::Display for Unreached {
 pub struct NoticeTexts {
     /// Before a trip.
     pub trip: String,
+    /// Before a limit comes down that is known beforehand. Policies of before there was such a notice have the usual text.
+    #[serde(default = "usual_ahead")]
+    pub ahead: String,
     /// When it does not come to it.
     pub cancelled: String,
+}
+
+fn usual_ahead() -> String {
+    "The limit of {node} is lowered: rounds {rounds} ({kw} kW) may be switched off from {time}.".to_owned()
 }
 
 impl Default for NoticeTexts {
     fn default() -> Self {
         Self {
             trip: "{node} is near its limit: rounds {rounds} ({kw} kW) may be switched off from {time}.".to_owned(),
+            ahead: usual_ahead(),
             cancelled: "Called off: nothing is switched off for {node}; the notice for {time} is void.".to_owned(),
         }
     }
@@ -204,7 +213,7 @@ impl Notice {
     }
 }
 
-/// All that customers below a node were told for one breach, or one that was foreseen.
+/// All that customers below a node were told for one breach, or one that was foreseen, or a limit that is known to come down.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Announcement {
     /// Whose limit.
@@ -219,6 +228,9 @@ pub struct Announcement {
     pub looked_at: Timestamp,
     /// There was a breach meanwhile.
     pub in_breach: bool,
+    /// The limit for which it was announced before it came into force, where it was that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ahead: Option<LimitAhead>,
     /// In the order in which they were told.
     pub notices: Vec<Notice>,
     /// Customers tripped without notice: nobody told them, or not in time.
@@ -238,6 +250,11 @@ pub struct Ended {
 }
 
 impl Announcement {
+    /// Whether it waits for a limit that is not in force yet.
+    pub fn is_ahead(&self, now: Timestamp) -> bool {
+        self.waits && self.ahead.is_some_and(|ahead| now < ahead.at)
+    }
+
     /// The notice of a terminal.
     pub fn notice(&self, terminal: TerminalId) -> Option<&Notice> {
         self.notices.iter().find(|notice| notice.terminal == terminal)

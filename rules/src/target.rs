@@ -94,6 +94,19 @@ impl fmt::Display for LimitSource {
     }
 }
 
+/// A limit that is known to come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LimitAhead {
+    /// When it comes into force.
+    pub at: Timestamp,
+    /// What it is then; for a target that has not begun, as far as the load before it is known by now.
+    pub limit: Power,
+    /// What a plan aims at then.
+    pub aim: Power,
+    /// What gives it.
+    pub source: LimitSource,
+}
+
 /// The limit that is in force, and what comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InForce {

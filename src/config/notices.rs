@@ -41,7 +41,11 @@ pub(super) fn take_texts(section: &Section<'_>) -> NoticeTexts {
         );
         section.text_or(key, usual, &wanted, |text| is_text(text).then(|| text.to_owned()))
     };
-    let texts = NoticeTexts { trip: text("trip_text", usual.trip), cancelled: text("cancelled_text", usual.cancelled) };
+    let texts = NoticeTexts {
+        trip: text("trip_text", usual.trip),
+        ahead: text("ahead_text", usual.ahead),
+        cancelled: text("cancelled_text", usual.cancelled),
+    };
     section.end();
     texts
 }
@@ -67,6 +71,8 @@ pub(super) fn texts_to_toml(texts: &NoticeTexts) -> String {
     let quoted = |text: &str| Value::String(text.to_owned()).to_string();
     let mut toml = String::from("\n[notice]\n");
     // Writing to a string cannot fail.
-    let _ = writeln!(toml, "trip_text = {}\ncancelled_text = {}", quoted(&texts.trip), quoted(&texts.cancelled));
+    for (key, text) in [("trip", &texts.trip), ("ahead", &texts.ahead), ("cancelled", &texts.cancelled)] {
+        let _ = writeln!(toml, "{key}_text = {}", quoted(text));
+    }
     toml
 }

@@ -6,95 +6,16 @@
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Serialize};
-
 use super::Engine;
 use crate::calendar::Slot;
-use crate::model::{NodeId, Power, RuleId, Span, Timestamp};
+use crate::model::{NodeId, Power, Span, Timestamp};
 use crate::output::{Happening, Output};
-use crate::own::Subject;
 use crate::policy::{LimitRule, Policy};
+use crate::state::bounds::{Bounds, NEVER};
 use crate::target::{InForce, LimitSource, Target};
 
 /// A change that waits for what is not known yet is looked at again after this.
 const LOOK_AGAIN: Span = Span::from_s(1);
-const NEVER: Timestamp = Timestamp::new(i64::MAX);
-
-/// What bears on a node's limit besides its rating.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(super) struct Bounds {
-    /// What people set, at most the rating.
-    pub(super) set: Option<Power>,
-    /// What the schedule gives now, at most the rating.
-    pub(super) slot: Option<Slot>,
-    /// Planned or in force, in the order of their times, which do not overlap.
-    pub(super) targets: Vec<Target>,
-    /// What users' own rules want while they stand.
-    #[serde(default)]
-    pub(super) rules: Vec<RuleBound>,
-}
-
-/// What one of users' own rules makes a node's limit, at most.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct RuleBound {
-    pub(super) rule: RuleId,
-    pub(super) subject: Subject,
-    pub(super) limit: Power,
-    /// What it takes off the load, where it does not name the limit itself.
-    pub(super) reduction: Option<Power>,
-}
-
-impl Bounds {
-    const fn is_empty(&self) -> bool {
-        self.set.is_none() && self.slot.is_none() && self.targets.is_empty() && self.rules.is_empty()
-    }
-
-    /// The limit in force where the rating is this, and what gives it.
-    fn lowest(&self, rated: Power) -> (Power, LimitSource) {
-        let mut lowest = (rated, LimitSource::Rating);
-        let mut consider = |limit: Power, source| {
-            if limit < lowest.0 {
-                lowest = (limit, source);
-            }
-        };
-        if let Some(Slot { limit, kind, .. }) = self.slot {
-            consider(limit, LimitSource::Schedule { kind });
-        }
-        if let Some(set) = self.set {
-            consider(set, LimitSource::Set);
-        }
-        for target in &self.targets {
-            if let Some(begun) = target.begun {
-                consider(begun.limit, LimitSource::Target { target: target.id });
-            }
-        }
-        for bound in &self.rules {
-            consider(bound.limit, LimitSource::Rule { rule: bound.rule });
-        }
-        lowest
-    }
-
-    /// How far below the limit a breach of it ends, where that is not the rule's share: in the share of the reduction, so
-    /// that a small reduction of a large load does not shed several times what was asked for.
-    fn margin(&self, rule: &LimitRule, source: LimitSource) -> Option<Power> {
-        let reduction = match source {
-            LimitSource::Target { target } => self.targets.iter().find(|held| held.id == target)?.reduction,
-            LimitSource::Rule { rule } => {
-                let of_rule = self.rules.iter().filter(|bound| bound.rule == rule);
-                of_rule.min_by_key(|bound| bound.limit)?.reduction?
-            }
-            LimitSource::Rating | LimitSource::Schedule { .. } | LimitSource::Set => return None,
-        };
-        Some(reduction.percent(i64::from(rule.hysteresis_percent)))
-    }
-
-    /// When something of it begins or ends.
-    fn next_turn(&self) -> Timestamp {
-        let slot = self.slot.map(|slot| slot.until);
-        let targets = self.targets.iter().map(|target| if target.begun.is_some() { target.to } else { target.from });
-        slot.into_iter().chain(targets).min().unwrap_or(NEVER)
-    }
-}
 
 impl Engine {
     /// What the rule file says, whatever is in force.
@@ -187,11 +108,15 @@ impl Engine {
         }
         self.tell_what_cannot_be_kept(&due, out);
         self.plan_next_turn();
+        if !due.is_empty() {
+            self.notices.look_ahead_anew();
+        }
     }
 
     /// Looks at schedules and targets with the next input, whatever was reckoned before.
     pub(super) fn turn_limits_anew(&mut self) {
         self.limits_turn_at = Timestamp::default();
+        self.notices.look_ahead_anew();
     }
 
     fn limit_is_due(&self, node: NodeId) -> bool {
@@ -319,11 +244,7 @@ impl Engine {
         let mut later = bounds.clone();
         let mut at = later.next_turn();
         while at < NEVER {
-            if let Some(slot) = later.slot.filter(|slot| slot.until <= at) {
-                later.slot =
-                    rule.schedule.as_ref().zip(self.policy.calendar.as_ref()).and_then(|(s, c)| s.at(c, slot.until));
-            }
-            later.targets.retain(|target| target.begun.is_none() || target.to > at);
+            later.go_on_to(at, rule, &self.policy);
             if later.targets.iter().any(|target| target.begun.is_none() && target.from <= at) {
                 return Some(InForce { source, until: Some(at), next: None });
             }

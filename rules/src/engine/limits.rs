@@ -493,6 +493,8 @@ impl Engine {
             deaf: BTreeSet::new(),
             tags: &self.tags,
             notices: &self.notices,
+            ratings: &self.ratings,
+            bounds: &self.bounds,
             dressings: &self.dressings,
             busy: self.ledger.busy(),
             now: self.now,

@@ -2,13 +2,14 @@
 //!
 //! Read [`Engine::apply`], then `state` (values, loads and what is about to change), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
 //! limits), `foresight` (a plan before the breach), `giving_up` (when a rule stops, and goes on),
-//! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `dressed` (values by hand), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`)
+//! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `dressed` (values by hand), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`; `ahead`: which is known to come)
 //! `own` (users' own rules and interlocks) and `view`.
 //!
 //! **Invariants:** `replay-equals-live`: the same inputs give the same outputs; `select-before-execute`;
 //! `expired-never-sent`; `unknown-is-read-back`; `never-shed-protected`; `restoration-under-limit`; `stopped-is-stopped`.
 
 mod accounts;
+mod ahead;
 mod alarms;
 mod area;
 mod automatic;
@@ -28,6 +29,7 @@ mod limits;
 mod looking_back;
 mod nested;
 mod notices;
+mod notices_ahead;
 mod orders;
 mod own;
 mod parameters;
@@ -59,6 +61,7 @@ use crate::orders::{Action, Issuer, Order, OrderId, OrderState};
 use crate::output::{AlarmCause, Event, Happening, Output};
 use crate::policy::{LimitRule, Policy};
 use crate::state::accounts::Account;
+use crate::state::bounds::Bounds;
 use crate::state::cold_load::ColdLoads;
 use crate::state::effects::Effects;
 use crate::state::grid::{Grid, Post};
@@ -74,7 +77,6 @@ use alarms::Alarms;
 use coming::Coming;
 use curves::Curves;
 use groups::Groups;
-use in_force::Bounds;
 use limits::{Limited, Watch};
 use orders::Ledger;
 use own::OwnState;
@@ -672,7 +674,7 @@ impl Engine {
         self.orders_on_tick(out);
         self.own_on_tick(out);
         self.groups_on_tick(out);
-        self.notices_on_tick();
+        self.notices_on_tick(out);
         let limited: Vec<NodeId> = self.watches.keys().copied().collect();
         for node in limited {
             self.watch(node, out);

@@ -20,6 +20,7 @@ use crate::notices::{
 use crate::output::{Finding, Happening, Output};
 use crate::policy::LimitRule;
 use crate::state::notices::Notices;
+use crate::target::LimitAhead;
 
 /// While an announcement waits, a plan is made anew so often, so that those whom it newly chooses are told as well.
 const LOOK_EVERY: Span = Span::from_s(60);
@@ -70,7 +71,7 @@ impl Engine {
     }
 
     /// Spares those whom no notice reached, where the rule says so.
-    fn spare_unreached(&self, rule: &LimitRule, stage: Stage, facts: &mut [TerminalFacts]) {
+    pub(super) fn spare_unreached(&self, rule: &LimitRule, stage: Stage, facts: &mut [TerminalFacts]) {
         if rule.notice.unreached == Unreached::Trip || stage == Stage::AtOnce {
             return;
         }
@@ -132,7 +133,7 @@ impl Engine {
         let world = World { deaf: watch.deaf.clone(), ..self.world() };
         match check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan)) {
             Ok(()) => {
-                self.announce(rule, watch, plan, out);
+                self.announce(rule, watch.in_breach(), plan, None, out);
                 true
             }
             // Where nothing was announced yet, the checker says so of the plan itself.
@@ -153,7 +154,14 @@ impl Engine {
     }
 
     /// Tells the customers of a plan that has been checked, those who have been told already excepted.
-    fn announce(&mut self, rule: &LimitRule, watch: &Watch, plan: &Plan, out: &mut Vec<Output>) {
+    pub(super) fn announce(
+        &mut self,
+        rule: &LimitRule,
+        in_breach: bool,
+        plan: &Plan,
+        ahead: Option<LimitAhead>,
+        out: &mut Vec<Output>,
+    ) {
         let LimitRule { node, notice: NoticeRule { before, .. }, .. } = *rule;
         let mut of = BTreeMap::<TerminalId, (Vec<RoundNo>, Power)>::new();
         for choice in &plan.shed {
@@ -167,13 +175,15 @@ impl Engine {
             due: self.now.after(before),
             waits: false,
             looked_at: self.now,
-            in_breach: watch.in_breach(),
+            in_breach,
+            ahead,
             notices: Vec::new(),
             without_notice: Vec::new(),
             ended: None,
         });
         if !standing.waits {
-            (standing.waits, standing.due) = (true, self.now.after(before));
+            let told_in_time = self.now.after(before);
+            (standing.waits, standing.due) = (true, ahead.map_or(told_in_time, |ahead| ahead.at.max(told_in_time)));
         }
         standing.looked_at = self.now;
         let due = standing.due;
@@ -183,7 +193,9 @@ impl Engine {
                 continue;
             }
             rounds.sort_unstable();
-            let said = self.said(node, &rounds, power, due).fill(&self.policy.notice_texts.trip);
+            let texts = &self.policy.notice_texts;
+            let text = if ahead.is_some() { &texts.ahead } else { &texts.trip };
+            let said = self.said(node, &rounds, power, due).fill(text);
             let told = self.send_text(terminal, said, due, out);
             standing.notices.retain(|notice| notice.terminal != terminal);
             standing.notices.push(Notice { terminal, rounds, power, due, told, tripped: false, called_off: None });
@@ -193,7 +205,7 @@ impl Engine {
         if customers > 0 {
             let Plan { load, wanted, expected, ref shed, .. } = *plan;
             let shed = shed.clone();
-            self.tell(Happening::Announced { node, load, wanted, expected, shed, customers, due }, out);
+            self.tell(Happening::Announced { node, load, wanted, expected, shed, customers, due, ahead }, out);
         }
     }
 
@@ -256,6 +268,7 @@ impl Engine {
             waits: false,
             looked_at: now,
             in_breach: true,
+            ahead: None,
             notices: Vec::new(),
             without_notice: Vec::new(),
             ended: None,
@@ -296,7 +309,7 @@ impl Engine {
     }
 
     /// Texts whose time has passed without an answer.
-    fn settle_unanswered(&mut self) {
+    pub(super) fn settle_unanswered(&mut self) {
         let now = self.now;
         let unanswered = |sending: &&mut Sending| sending.delivery == Delivery::Sent && now >= sending.expires_at;
         for sending in self.notices.sendings().filter(unanswered) {
@@ -311,8 +324,15 @@ impl Engine {
             standing.in_breach = true;
             return;
         }
+        if standing.is_ahead(self.now) {
+            // A breach of the limit before it is over; what is to come is looked at each minute.
+            standing.in_breach = false;
+            return;
+        }
         let why = if standing.in_breach {
             "the load is back below the limit"
+        } else if standing.ahead.is_some() && !watch.warned {
+            "the load is below the limit that came into force"
         } else if !watch.warned {
             "what was foreseen does not come"
         } else if self.now >= standing.due.after(CAME_NOT) {
@@ -374,9 +394,10 @@ impl Engine {
         }
     }
 
-    pub(super) fn notices_on_tick(&mut self) {
+    pub(super) fn notices_on_tick(&mut self, out: &mut Vec<Output>) {
         if !self.notices.standing.is_empty() || !self.notices.past.is_empty() {
             self.settle_unanswered();
         }
+        self.tell_ahead(out);
     }
 }

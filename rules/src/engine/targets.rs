@@ -108,6 +108,7 @@ impl Engine {
         self.alarms.clear(AlarmCause::TargetOutOfReach { node }, self.now, out);
         self.settle_limit(node, None, out);
         self.plan_next_turn();
+        self.notices.look_ahead_anew();
         Ok(Granted {
             reply: Reply::Done,
             object: format!("{node} {target}"),
@@ -185,7 +186,7 @@ impl Engine {
     }
 
     /// Mean load of the minutes before an instant, or the load now where none of them was known.
-    fn baseline(&self, node: NodeId, at: Timestamp) -> Option<Power> {
+    pub(super) fn baseline(&self, node: NodeId, at: Timestamp) -> Option<Power> {
         let mean = self.recent.mean_before(node, at, self.policy.baseline);
         mean.or_else(|| self.grid.load(node).power())
     }
@@ -201,6 +202,15 @@ impl Engine {
         } else {
             Err(OutOfReach { baseline, limit, wanted, sheddable })
         }
+    }
+
+    /// Whether a target could be met if it began now, by the load and what may be shed.
+    pub(super) fn could_begin(&self, node: NodeId, target: TargetId) -> bool {
+        let targets = self.bounds.get(&node).map_or(&[][..], |bounds| &bounds.targets);
+        targets.iter().find(|held| held.id == target).is_some_and(|target| {
+            let baseline = self.baseline(node, self.now);
+            baseline.is_some_and(|baseline| self.reachable(node, baseline, target.reduction).is_ok())
+        })
     }
 
     /// What a node's customers have contracted who can be switched, less their safety floors: no target takes more off.

@@ -15,6 +15,7 @@ use crate::model::{
 use crate::output::Choice;
 use crate::policy::{LimitRule, Policy};
 use crate::state::accounts::Account;
+use crate::state::bounds::Bounds;
 use crate::state::cold_load::{ColdLoads, percent};
 use crate::state::effects::Effects;
 use crate::state::grid::Grid;
@@ -79,6 +80,8 @@ pub(crate) enum Violation {
     NotAnnounced { terminal: TerminalId, round: RoundNo },
     #[error("{node}: customers were told {due}, and it is not that late")]
     BeforeNotice { node: NodeId, due: Timestamp },
+    #[error("{node}: customers are to be told of {limit} from {at}, and no such limit is known to come then")]
+    NoSuchLimit { node: NodeId, limit: Power, at: Timestamp },
     #[error("{terminal}: no notice reached it, and the rule spares those")]
     NotReached { terminal: TerminalId },
     #[error("the rounds have {sum}: one plan may shed {most}")]
@@ -133,6 +136,10 @@ pub(crate) struct World<'a> {
     pub(crate) tags: &'a Tags,
     /// What customers were told.
     pub(crate) notices: &'a Notices,
+    /// The ratings of the nodes whose limit in force is lower.
+    pub(crate) ratings: &'a BTreeMap<NodeId, Power>,
+    /// What bears on limits besides ratings and schedules.
+    pub(crate) bounds: &'a BTreeMap<NodeId, Bounds>,
     /// Values by hand.
     pub(crate) dressings: &'a Dressings,
     /// Points that an order holds.

@@ -4,9 +4,11 @@
 //! is, `fit` which of the last ones come closest. [`check`] (with `by_hand`) is not the planner: it derives from the inventory and the readings
 //! anew that a plan, or a stage of restoration, breaks no invariant; `group` is its word on group
 //! orders, `on_times` its part about rounds that have hardly
-//! come back, `turns` that about whose turn it is, `notice` about customers to be told first. [`step_back`] chooses among
+//! come back, `turns` that about whose turn it is, `notice` about customers to be told first, `ahead` about limits that
+//! are known to come. [`step_back`] chooses among
 //! those that came back last.
 
+pub(crate) mod ahead;
 mod by_hand;
 pub(crate) mod check;
 mod choose;

@@ -8,13 +8,14 @@ use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
 use crate::dressing::{DressOn, Dressing, DressingId, Dressings};
 use crate::model::{
-    CustomerId, Energy, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId,
+    CustomerId, Energy, NodeId, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId,
 };
 use crate::orders::OrderId;
 use crate::outlook::{Fairness, Next, NoMore};
 use crate::output::{Choice, Finding, Reason};
 use crate::policy::{LimitRule, PassCaps, Policy};
 use crate::state::accounts::Account;
+use crate::state::bounds::Bounds;
 use crate::state::cold_load::ColdLoads;
 use crate::state::effects::Effects;
 use crate::state::grid::Grid;
@@ -42,6 +43,8 @@ struct Bench {
     accounts: BTreeMap<CustomerId, Account>,
     tags: Tags,
     notices: Notices,
+    ratings: BTreeMap<NodeId, Power>,
+    bounds: BTreeMap<NodeId, Bounds>,
     dressings: Dressings,
 }
 
@@ -73,6 +76,8 @@ impl Bench {
             accounts: BTreeMap::new(),
             tags: Tags::default(),
             notices: Notices::default(),
+            ratings: BTreeMap::new(),
+            bounds: BTreeMap::new(),
             dressings: Dressings::default(),
         };
         bench.shed("T3", Holder::Rule(node("F")), s(60));
@@ -114,6 +119,8 @@ impl Bench {
             deaf: BTreeSet::new(),
             tags: &self.tags,
             notices: &self.notices,
+            ratings: &self.ratings,
+            bounds: &self.bounds,
             dressings: &self.dressings,
             busy: self.busy.clone(),
             now: START,

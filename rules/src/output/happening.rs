@@ -11,7 +11,7 @@ use crate::outlook::Outlook;
 use crate::own::{Proposal, Subject};
 use crate::restoration::Hold;
 use crate::tags::Tag;
-use crate::target::{LimitSource, TargetId};
+use crate::target::{LimitAhead, LimitSource, TargetId};
 use crate::view::Forecast;
 
 /// One entry of the record of what happened.
@@ -72,6 +72,9 @@ pub enum Happening {
         shed: Vec<Choice>,
         customers: u32,
         due: Timestamp,
+        /// The limit that it is for, where that is not in force yet.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        ahead: Option<LimitAhead>,
     },
     /// The time of a notice is over and a plan is executed: who of its customers was told, and who was not.
     NoticeOver { node: NodeId, told: u32, untold: Vec<Untold> },

@@ -7,6 +7,7 @@ use crate::dressing::Dressing;
 use crate::model::RuleId;
 use crate::own::{Proposal, Subject};
 use crate::tags::Tag;
+use crate::target::LimitAhead;
 
 /// A rule, by the one for whom it speaks.
 struct Whose(Subject, RuleId);
@@ -80,14 +81,19 @@ impl fmt::Display for Happening {
                 Listed(shed),
                 spared.len()
             ),
-            Self::Announced { node, load, wanted, expected, shed, customers, due } => write!(
-                f,
-                "{node}: announced at {load}: {wanted} wanted, {expected} in {} rounds may be shed from {due}; {customers} \
-                 {} told now: {}",
-                shed.len(),
-                if *customers == 1 { "customer is" } else { "customers are" },
-                Listed(shed)
-            ),
+            Self::Announced { node, load, wanted, expected, shed, customers, due, ahead } => {
+                write!(f, "{node}: announced at {load}")?;
+                if let Some(LimitAhead { at, limit, source, .. }) = ahead {
+                    write!(f, ", ahead of the limit of {limit} from {at} ({source})")?;
+                }
+                write!(
+                    f,
+                    ": {wanted} wanted, {expected} in {} rounds may be shed from {due}; {customers} {} told now: {}",
+                    shed.len(),
+                    if *customers == 1 { "customer is" } else { "customers are" },
+                    Listed(shed)
+                )
+            }
             Self::NoticeOver { node, told, untold } if untold.is_empty() => {
                 write!(f, "{node}: the notice is over: all {told} customers to be shed were told")
             }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, Power, Timestamp};
+use crate::model::{NodeId, Power, Span, Timestamp};
 use crate::notices::{Announcement, Sending};
 use crate::policy::LimitRule;
 
@@ -17,6 +17,8 @@ pub(crate) struct Notices {
     pub(crate) standing: BTreeMap<NodeId, Announcement>,
     /// The newest first.
     pub(crate) past: VecDeque<Announcement>,
+    /// When limits that are known to come are looked at next.
+    look_ahead_at: Timestamp,
 }
 
 impl Notices {
@@ -30,6 +32,25 @@ impl Notices {
 
     pub(crate) fn of(&self, node: NodeId) -> Option<&Announcement> {
         self.standing.get(&node)
+    }
+
+    /// One at most for each node.
+    pub(crate) fn standing(&self) -> impl Iterator<Item = &Announcement> {
+        self.standing.values()
+    }
+
+    /// What is known to come is another thing: it is looked at with the next tick.
+    pub(crate) const fn look_ahead_anew(&mut self) {
+        self.look_ahead_at = Timestamp::new(0);
+    }
+
+    /// Whether it is time to look at what is known to come, which is then due again after `every`.
+    pub(crate) fn looks_ahead(&mut self, now: Timestamp, every: Span) -> bool {
+        let due = now >= self.look_ahead_at;
+        if due {
+            self.look_ahead_at = now.after(every);
+        }
+        due
     }
 
     /// Goes on with numbers higher by `count`.

@@ -320,6 +320,7 @@ fn a_nodes_screen_says_who_was_told_before_a_trip_and_whom_it_did_not_reach() {
         waits: true,
         looked_at: NOW,
         in_breach: true,
+        ahead: None,
         notices: vec![
             notice(1, "T1", Delivery::Delivered { at: NOW }),
             notice(2, "T2", Delivery::NotReached { why: "it has no link".into() }),

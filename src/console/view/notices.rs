@@ -34,7 +34,10 @@ fn head(standing: &Announcement, state: &State) -> String {
     let on_way = if on_way > 0 { format!(", {on_way} on the way") } else { String::new() };
     let when = if standing.waits {
         let left = standing.due.since(state.now()).max(headroom_rules::model::Span::ZERO);
-        format!(", looked at anew at {}Z, in {left}", text::clock(standing.due))
+        let ahead = standing.ahead.filter(|ahead| state.now() < ahead.at);
+        let ahead =
+            ahead.map(|ahead| format!(", for a limit of {} ({})", ahead.limit, ahead.source)).unwrap_or_default();
+        format!("{ahead}, looked at anew at {}Z, in {left}", text::clock(standing.due))
     } else {
         ", executed".to_owned()
     };

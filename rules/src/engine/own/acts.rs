@@ -8,7 +8,6 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::Engine;
-use super::super::in_force::RuleBound;
 use super::super::requests::Granted;
 use super::{OwnState, told_by};
 use crate::expression::Value;
@@ -16,6 +15,7 @@ use crate::input::Origin;
 use crate::model::{NodeId, Power, RuleId};
 use crate::output::{Happening, Output, Refusal, Reply};
 use crate::own::{Act, Proposal, ProposalId, Rule, Subject};
+use crate::state::bounds::RuleBound;
 
 /// What rules propose and nobody has decided on.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

@@ -21,6 +21,7 @@ mod interlocks;
 mod limits;
 mod nested;
 mod notices;
+mod notices_ahead;
 mod orders;
 mod own;
 mod own_acts;

@@ -29,7 +29,7 @@ fn steps(of: &[(u16, i32)]) -> Vec<Step> {
 }
 
 /// F with a rating of 150 kW; on workdays these steps, on other days the rating.
-fn by_schedule(workday: &[(u16, i32)]) -> Policy {
+pub(super) fn by_schedule(workday: &[(u16, i32)]) -> Policy {
     let (work, rest) = (kind("workday"), kind("restday"));
     let days = BTreeMap::from([(work, steps(workday)), (rest, steps(&[(0, 150)]))]);
     Policy {
