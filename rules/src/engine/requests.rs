@@ -235,12 +235,10 @@ impl Engine {
         let comes = self.comes_back_with(terminal, round);
         self.limits_above(terminal).find_map(|rule| {
             let load = self.projected(rule.node, comes, &[(terminal, round)])?;
-            (load > rule.limit).then_some(Refusal::OverLimit {
-                terminal,
-                round,
-                node: rule.node,
-                load,
-                limit: rule.limit,
+            let LimitRule { node, limit, .. } = *rule;
+            (load > limit).then(|| match self.had(terminal, round) {
+                Some(_) => Refusal::OverLimit { terminal, round, node, load, limit },
+                None => Refusal::OverLimitAtMost { terminal, round, most: comes, node, load, limit },
             })
         })
     }
@@ -269,17 +267,45 @@ impl Engine {
         Some(self.grid.load(node).power()? + self.effects.coming_to(&self.grid, node, anew) + promised + more)
     }
 
-    /// Power with which a round comes back, cold-load pick-up included; never less than it drew when it was tripped. Where nobody knows what it had, all that the
-    /// contract leaves.
+    /// Power with which a round comes back, cold-load pick-up included; never less than it drew when it was tripped. Where
+    /// nobody knows what it had, the most that it can be.
     pub(super) fn comes_back_with(&self, terminal: TerminalId, round: RoundNo) -> Power {
         let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
-        let power = shed.map(|shed| shed.power).filter(|power| *power > Power::ZERO).unwrap_or_else(|| {
-            let contract = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.contract);
-            let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
-            (contract - load.unwrap_or_default()).max(Power::ZERO)
-        });
-        let percent = percent(self.limits_above(terminal), self.cold_load(terminal, round));
-        power.percent(i64::from(percent)).max(shed.map(|shed| shed.cold).unwrap_or_default())
+        let power = self.had(terminal, round).unwrap_or_else(|| self.left_by_contract(terminal, round));
+        self.cold(terminal, round, power).max(shed.map(|shed| shed.cold).unwrap_or_default())
+    }
+
+    /// What a round had when it was tripped, where that was known.
+    fn had(&self, terminal: TerminalId, round: RoundNo) -> Option<Power> {
+        let shed = self.sheds.get(&terminal)?.get(&round)?;
+        (shed.power > Power::ZERO).then_some(shed.power)
+    }
+
+    fn cold(&self, terminal: TerminalId, round: RoundNo, power: Power) -> Power {
+        power.percent(i64::from(self.cold_percent(terminal, round)))
+    }
+
+    fn cold_percent(&self, terminal: TerminalId, round: RoundNo) -> u16 {
+        percent(self.limits_above(terminal), self.cold_load(terminal, round))
+    }
+
+    /// The most that can be behind a round of which nothing is known: what the contract leaves beside the terminal's other
+    /// rounds, as far as these are known. What is drawn behind no switch leaves no less: it may be high only now. A contract
+    /// that is exceeded bounds nothing less than itself.
+    fn left_by_contract(&self, terminal: TerminalId, round: RoundNo) -> Power {
+        let contract = self.grid.customer(terminal).map_or(Power::ZERO, |(_, customer)| customer.contract);
+        let rounds = self.grid.inventory.terminals.get(&terminal).map(|entry| &entry.rounds);
+        let others = rounds.into_iter().flat_map(|rounds| rounds.keys()).filter(|other| **other != round);
+        let beside = |other: RoundNo| {
+            let measured = self.grid.round_power(terminal, other, self.now).map(|held| Power::new(held.reading.value));
+            let known = measured.max(self.had(terminal, other)).unwrap_or_default().max(Power::ZERO);
+            // It may be cold itself just now.
+            Power::new(known.get().saturating_mul(100) / i64::from(self.cold_percent(terminal, other)).max(100))
+        };
+        let beside: Power = others.map(|&other| beside(other)).sum();
+        let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
+        let exceeded = load.is_some_and(|load| load > contract) || beside >= contract;
+        if exceeded { contract } else { contract - beside }
     }
 
     /// The order, if it is this operator's and in one of `states`.

@@ -104,7 +104,7 @@ pub(crate) enum Violation {
     NodeUnknown { node: NodeId },
     #[error("{node} would rise to {load}, above its limit of {limit}")]
     OverLimit { node: NodeId, load: Power, limit: Power },
-    #[error("{terminal} round {round} is reckoned to come back with {planned}, and experience says {least}")]
+    #[error("{terminal} round {round} is reckoned to come back with {planned}, and may come back with {least}")]
     ColdLoad { terminal: TerminalId, round: RoundNo, planned: Power, least: Power },
     #[error("{terminal} round {round}: {node} did not shed it, or not long enough ago")]
     NotDue { terminal: TerminalId, round: RoundNo, node: NodeId },
@@ -259,20 +259,44 @@ impl World<'_> {
     }
 
     /// Power with which a round is to be reckoned when it comes back.
-    fn comes_back_with(&self, terminal: TerminalId, round: RoundNo) -> Power {
-        let customer = self.grid.inventory.terminals.get(&terminal).and_then(|terminal| terminal.customer);
-        let customer = customer.and_then(|customer| self.grid.inventory.customers.get(&customer));
+    pub(super) fn comes_back_with(&self, terminal: TerminalId, round: RoundNo) -> Power {
         let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
-        let load = self.grid.posts.get(&terminal).and_then(|post| post.load(self.now, self.grid.age_max).ok());
-        let contract = customer.map(|customer| customer.contract).unwrap_or_default();
         let had = shed.map(|shed| shed.power).filter(|power| *power > Power::ZERO);
-        let had = had.unwrap_or_else(|| (contract - load.unwrap_or_default()).max(Power::ZERO));
+        let had = had.unwrap_or_else(|| self.at_most_behind(terminal, round));
+        let percent = self.pick_up(terminal, round);
+        had.percent(i64::from(percent)).max(shed.map(|shed| shed.cold).unwrap_or_default())
+    }
+
+    /// Percent of its power with which a round is to be reckoned cold.
+    fn pick_up(&self, terminal: TerminalId, round: RoundNo) -> u16 {
+        let shed = self.sheds.get(&terminal).and_then(|rounds| rounds.get(&round));
         let off_for = shed.map(|shed| self.now.since(shed.since)).unwrap_or_default();
-        let class = customer.map(|customer| customer.priority);
         let above = self.supplied_through(terminal);
         let rules = self.policy.limits.iter().filter(|rule| above.contains(&rule.node));
-        let percent = percent(rules, self.cold_loads.expected(terminal, round, class, off_for));
-        had.percent(i64::from(percent)).max(shed.map(|shed| shed.cold).unwrap_or_default())
+        percent(rules, self.cold_loads.expected(terminal, round, self.class_of(terminal), off_for))
+    }
+
+    /// All that can be behind a round of unknown power: the contract, without what the customer is sure to have behind its
+    /// other rounds; the whole of it where the customer draws more than it anyway.
+    fn at_most_behind(&self, terminal: TerminalId, round: RoundNo) -> Power {
+        let Some((_, customer)) = self.grid.inventory.customer_of(terminal) else { return Power::ZERO };
+        let (contract, age_max) = (customer.contract, self.policy.reading_age_max);
+        let post = self.grid.posts.get(&terminal);
+        if post.and_then(|post| post.load(self.now, age_max).ok()).is_some_and(|load| load > contract) {
+            return contract;
+        }
+        let mut left = contract;
+        let rounds = self.grid.inventory.terminals.get(&terminal).map(|entry| entry.rounds.keys());
+        for other in rounds.into_iter().flatten().copied().filter(|other| *other != round) {
+            let drawn = post.and_then(|post| post.deciding(PointKind::RoundPower(other), self.now, age_max));
+            let drawn = drawn.map_or(0, |held| held.reading.value);
+            let off =
+                self.sheds.get(&terminal).and_then(|rounds| rounds.get(&other)).map_or(0, |shed| shed.power.get());
+            left -= Power::new(
+                drawn.max(off).max(0).saturating_mul(100) / i64::from(self.pick_up(terminal, other).max(100)),
+            );
+        }
+        if left > Power::ZERO { left } else { contract }
     }
 
     /// The class of a terminal's customer.

@@ -71,6 +71,10 @@ impl World<'_> {
         coming: &mut BTreeMap<NodeId, Power>,
     ) -> Result<(), Violation> {
         self.check_switch(terminal, round, SwitchPosition::Open)?;
+        let least = self.comes_back_with(terminal, round);
+        if power < least {
+            return Err(Violation::ColdLoad { terminal, round, planned: power, least });
+        }
         let above = self.supplied_through(terminal);
         for LimitRule { node, limit, .. } in self.policy.limits.iter().filter(|rule| above.contains(&rule.node)) {
             let load = self.grid.load(*node).power().ok_or(Violation::NodeUnknown { node: *node })?;

@@ -3,10 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::check::{Violation, World, check_plan, check_stage};
+use super::group::check_group;
 use super::need::check_need;
 use super::plan::{Plan, Response, RoundFacts, Task, TerminalFacts, plan};
 use super::step_back::{Group, plan_step_back};
 use crate::dressing::{DressOn, Dressing, DressingId, Dressings};
+use crate::groups::GroupAct;
 use crate::model::{
     CustomerId, Energy, NodeId, Power, PriorityClass, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId,
 };
@@ -361,6 +363,29 @@ fn the_checker_reckons_a_return_from_the_account_by_itself() {
     assert_eq!(bench.stage(&[choice("T3", 1, 19)]), light(19, 20), "of the rules above, the most careful one");
     bench.sheds.get_mut(&terminal("T3")).unwrap().get_mut(&round(1)).unwrap().cold = kw(30);
     assert_eq!(bench.stage(&[choice("T3", 1, 20)]), light(20, 30), "no less than it drew when it was tripped");
+}
+
+#[test]
+fn the_checker_takes_what_nobody_knows_as_all_that_the_contract_leaves() {
+    let (t1, t3, one) = (terminal("T1"), terminal("T3"), round(1));
+    let mut bench = Bench::new();
+    bench.sheds.clear();
+    let group =
+        |bench: &Bench, planned| check_group(&bench.world(), GroupAct::Restore, &[(t3, one, kw(planned))]).remove(0);
+    let light =
+        |terminal, planned, least| Err(Violation::ColdLoad { terminal, round: one, planned: kw(planned), least });
+    // A contract of 30 kW, and no other round; half as much more where it is cold.
+    assert_eq!(group(&bench, 44), light(t3, 44, kw(45)));
+    bench.policy.limits[0].limit = kw(85);
+    assert_eq!(group(&bench, 45), Ok(()));
+    // 10 kW behind no switch leave no less: they may be there only now.
+    bench.tell(t3, power(kw(31)));
+    assert_eq!(group(&bench, 0), light(t3, 0, kw(45)), "a contract that is exceeded leaves itself");
+    // 50 kW, and 20 of them behind the other round, which may be cold.
+    bench.tell(t1, switch(one, SwitchPosition::Open));
+    bench.tell(t1, behind(one, Power::ZERO));
+    let of_two = check_group(&bench.world(), GroupAct::Restore, &[(t1, one, kw(54))]).remove(0);
+    assert_eq!(of_two, light(t1, 54, kw(55)));
 }
 
 fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFacts {

@@ -105,6 +105,11 @@ pub enum Refusal {
     #[error("restoring round {round} of {terminal} would take {node} to {load}, above its limit of {limit}")]
     OverLimit { terminal: TerminalId, round: RoundNo, node: NodeId, load: Power, limit: Power },
     #[error(
+        "restoring round {round} of {terminal}: nobody knows what it had; with the {most} that its contract leaves for it, \
+         cold, {node} would rise to {load}, above its limit of {limit}"
+    )]
+    OverLimitAtMost { terminal: TerminalId, round: RoundNo, most: Power, node: NodeId, load: Power, limit: Power },
+    #[error(
         "restoring round {round} of {terminal}: the load of {node} is not known, so its limit of {limit} cannot be kept"
     )]
     LimitNotProvable { terminal: TerminalId, round: RoundNo, node: NodeId, limit: Power },

@@ -336,3 +336,23 @@ fn a_group_goes_on_while_the_rules_are_stopped_and_holds_over_a_snapshot() {
     );
     centre.told("T1", vec![power(kw(10))]);
 }
+
+#[test]
+fn restoration_under_limit_a_group_order_leaves_out_what_nobody_knows_near_a_limit() {
+    let mut centre = Centre::new(Policy { limits: vec![limit("A1", 100)], ..rules() }, &sites());
+    centre.move_switch(terminal("T2"), round(1), false);
+    // T2 has a contract of 30 kW and draws more behind no switch.
+    centre.base("T2", 40);
+    centre.run(3);
+    let restored = draft(&mut centre, "wang", GroupAct::Restore, these(&[("T2", 1)]));
+    let Err(Refusal::GroupEmpty { why, .. }) = restored else { panic!("{restored:?}") };
+    assert!(why.contains("nobody knows what it had; with the 45.0 kW that its contract leaves"), "{why}");
+    centre.base("T1", 0);
+    centre.base("T2", 10);
+    centre.run(3);
+    let id = draft(&mut centre, "wang", GroupAct::Restore, these(&[("T2", 1)])).unwrap();
+    assert_eq!(group(&centre, id).line.power, kw(45));
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(10);
+    assert!(centre.is_closed("T2", round(1)));
+}

@@ -260,3 +260,42 @@ fn never_shed_protected_holds_with_a_meter_the_wrong_way_round() {
     let refused = Refusal::FloorNotProvable { terminal: terminal("T1"), floor: kw(30) };
     assert_eq!(centre.select("wang", "T1", TRIP), Err(refused), "50 kW are not left with 350");
 }
+
+/// T1 with a round that nobody saw closed: 10 kW behind no switch, 15 behind round 2; T2 with 20. The contract of T1 is 45 kW.
+fn never_seen_closed(limit_kw: i32) -> Centre {
+    let sites = [site("T1", "A1", &[20, 15]), site("T2", "A1", &[]).base(20)];
+    let mut centre = Centre::new(policy(vec![limit("A1", limit_kw)]), &sites);
+    centre.move_switch(terminal("T1"), round(1), false);
+    centre.run(3);
+    centre
+}
+
+#[test]
+fn restoration_under_limit_what_nobody_knows_is_taken_as_all_that_the_contract_leaves() {
+    // 45 kW are drawn. 15 cold ones behind round 2 are 10 at least, which leave 35 of the contract, cold 52.5.
+    let mut centre = never_seen_closed(97);
+    let refusal = centre.select("wang", "T1", RESTORE).unwrap_err();
+    let wanted = "restoring round 1 of T1: nobody knows what it had; with the 52.5 kW that its contract leaves for it, cold, \
+                  A1 would rise to 97.5 kW, above its limit of 97.0 kW";
+    assert_eq!(refusal.to_string(), wanted);
+    centre.base("T2", 19);
+    centre.run(3);
+    assert_eq!(centre.operate("T1", RESTORE), OrderState::Confirmed);
+}
+
+#[test]
+fn restoration_under_limit_a_customer_above_its_contract_proves_nothing_by_it() {
+    // 75 kW of T1 are more than its contract of 45, which leaves nothing beside them; there are 20 all the same.
+    let mut centre = never_seen_closed(140);
+    centre.base("T1", 60);
+    centre.run(3);
+    let taken = centre.select("wang", "T1", RESTORE).unwrap_err();
+    assert!(
+        matches!(taken, Refusal::OverLimitAtMost { most, .. } if most == kw(45).percent(150)),
+        "the whole contract: {taken}"
+    );
+    centre.base("T2", 0);
+    centre.base("T1", 40);
+    centre.run(3);
+    assert_eq!(centre.operate("T1", RESTORE), OrderState::Confirmed, "where there is room it is no matter");
+}
