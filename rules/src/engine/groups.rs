@@ -281,6 +281,9 @@ impl Engine {
             return Some(Refusal::Excluded { terminal });
         }
         let action = act.action(round);
+        if let Some(Order { id, issuer, .. }) = self.ledger.holding(terminal, action).next() {
+            return Some(Refusal::PointBusy { terminal, order: *id, owner: issuer.to_string() });
+        }
         let refusal = self.forbids_select(terminal, action);
         refusal.or_else(|| self.unprovable(terminal, action))
     }

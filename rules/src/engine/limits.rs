@@ -516,6 +516,11 @@ impl Engine {
             if measured >= power.percent(i64::from(rule.effect_percent_min)) {
                 continue;
             }
+            if settled.as_ref().is_some_and(|settled| settled.taken_back) {
+                // Another one goes in this breach.
+                watch.deaf.insert((terminal, round));
+                continue;
+            }
             if settled.as_ref().is_some_and(|settled| !settled.asked) {
                 // Its link or the centre went down, or it became protected: the round itself was not asked.
                 continue;

@@ -525,7 +525,7 @@ impl Engine {
         self.effects.arrived(terminal, round, position, self.now);
         if position == SwitchPosition::Closed {
             let restores = |order: &&Order| matches!(order.action, Action::Restore { .. });
-            let holding = self.ledger.holding(terminal, Action::Restore { round }).filter(restores);
+            let holding = self.ledger.holding(terminal, Action::Restore { round }).find(restores);
             let by = match holding.map(|order| &order.issuer) {
                 None => Back::Alone,
                 Some(Issuer::Limit { .. }) => Back::Rule,

@@ -46,12 +46,24 @@ pub(super) struct Open {
     /// The feeder whose bounds its select counts against.
     #[serde(default)]
     feeder: Option<NodeId>,
+    /// A restoration called it off while its terminal warned, and the switch is closed.
+    #[serde(default)]
+    taken_back: bool,
 }
 
 impl Open {
     /// How long after its execute the point may still show what was before.
     fn effect_within(&self) -> Span {
         self.warns_for + EFFECT_WITHIN
+    }
+
+    /// A trip that its terminal announces to the customer still: a restoration calls it off. Where the answer to its
+    /// execute is still to come, nobody knows whether it was taken.
+    fn is_announced(&self, now: Timestamp) -> bool {
+        let warned = self.executed_at.is_some_and(|at| now.since(at) < self.warns_for);
+        warned
+            && matches!(self.order.action, Action::Trip { .. })
+            && matches!(self.order.state, OrderState::Executed | OrderState::Unknown)
     }
 }
 
@@ -61,6 +73,9 @@ pub(super) struct Settled {
     pub(super) order: Order,
     /// The terminal had its say. Otherwise the order ended here, and says nothing about the round.
     pub(super) asked: bool,
+    /// A person took the trip back while the terminal warned.
+    #[serde(default)]
+    pub(super) taken_back: bool,
 }
 
 /// All orders that are not final, and the newest of those that are.
@@ -137,14 +152,37 @@ impl Ledger {
         self.open().filter_map(|order| Some(((order.terminal, order.action.round()?), order.id))).collect()
     }
 
-    /// The order that has this point.
-    pub(super) fn holding(&self, terminal: TerminalId, action: Action) -> Option<&Order> {
-        self.open().find(|order| order.terminal == terminal && order.action.round() == action.round())
+    /// The orders that have this point: one, or a trip that its terminal announces and the restoration that calls it off.
+    pub(super) fn holding(&self, terminal: TerminalId, action: Action) -> impl Iterator<Item = &Order> {
+        self.open().filter(move |order| order.terminal == terminal && order.action.round() == action.round())
     }
 
-    /// The order that has this round.
-    pub(super) fn holding_round(&self, terminal: TerminalId, round: RoundNo) -> Option<OrderId> {
-        self.open().find(|o| o.terminal == terminal && o.action.round() == Some(round)).map(|order| order.id)
+    /// Whether an order has this round.
+    pub(super) fn holds_round(&self, terminal: TerminalId, round: RoundNo) -> bool {
+        self.open().any(|order| order.terminal == terminal && order.action.round() == Some(round))
+    }
+
+    /// Whether `action` would call this order off.
+    pub(super) fn is_called_off_by(&self, id: OrderId, action: Action, now: Timestamp) -> bool {
+        matches!(action, Action::Restore { .. }) && self.open.get(&id).is_some_and(|open| open.is_announced(now))
+    }
+
+    /// The trip of the same round that a restoration is to call off, while it is not final.
+    fn called_off_by(&self, restore: &Order) -> Option<OrderId> {
+        let Action::Restore { round } = restore.action else { return None };
+        let trip = Action::Trip { round };
+        self.open().find(|it| it.terminal == restore.terminal && it.action == trip).map(|order| order.id)
+    }
+
+    /// The restoration of the same round that was executed while this trip was announced.
+    fn calls_off(&self, trip: &Order) -> Option<OrderId> {
+        let Action::Trip { round } = trip.action else { return None };
+        let restores = |open: &&Open| {
+            open.order.terminal == trip.terminal
+                && open.order.action == Action::Restore { round }
+                && open.executed_at.is_some()
+        };
+        self.open.values().find(restores).map(|open| open.order.id)
     }
 
     pub(super) fn await_verification(&mut self, id: OrderId, due: Timestamp, order: Order) {
@@ -216,6 +254,7 @@ impl Engine {
             expected,
             declined: false,
             feeder: None,
+            taken_back: false,
         };
         self.ledger.open.insert(id, open);
         self.enter(id, out);
@@ -251,7 +290,8 @@ impl Engine {
     pub(super) fn end_order(&mut self, id: OrderId, state: OrderState, detail: String, out: &mut Vec<Output>) {
         debug_assert!(state.is_final());
         self.move_order(id, state, detail, out);
-        let Some(Open { mut order, executed_at, expected, declined, .. }) = self.ledger.open.remove(&id) else {
+        let Some(Open { mut order, executed_at, expected, declined, taken_back, .. }) = self.ledger.open.remove(&id)
+        else {
             return;
         };
         if state == OrderState::Confirmed {
@@ -262,6 +302,7 @@ impl Engine {
             self.verify_later(&order);
             if let Some(round) = order.action.round() {
                 self.shed_or_back(&order, round, order.power_before.or(expected));
+                self.trip_and_its_restoration(&order, round, out);
                 match self.power_beside(order.terminal, round) {
                     Some(after) => {
                         order.power_after = Some(after);
@@ -270,6 +311,8 @@ impl Engine {
                     None => self.ledger.unmeasured.push((order.terminal, round, id)),
                 }
             }
+        } else if taken_back {
+            self.effects.none(id);
         } else {
             if state == OrderState::Failed && executed_at.is_some() {
                 self.effects.may_come_late(id, self.now);
@@ -280,9 +323,9 @@ impl Engine {
         }
         if let Issuer::Limit { node } = &order.issuer {
             if self.watches.get(node).is_some_and(|watch| watch.awaits(id)) {
-                let asked = declined || executed_at.is_some();
-                self.ledger.settled.insert(id, Settled { order: order.clone(), asked });
-            } else if let (OrderState::Failed, Action::Trip { round }) = (state, order.action) {
+                let asked = !taken_back && (declined || executed_at.is_some());
+                self.ledger.settled.insert(id, Settled { order: order.clone(), asked, taken_back });
+            } else if let (OrderState::Failed, Action::Trip { round }, false) = (state, order.action, taken_back) {
                 // Its plan was judged while nobody knew what became of it.
                 let stuck = Stuck { position: SwitchPosition::Closed, supplied_above: None };
                 self.did_not_respond(order.terminal, round, stuck, format!("order {id}: {}", order.detail), out);
@@ -292,6 +335,21 @@ impl Engine {
         self.ledger.closed.truncate(View::ORDERS_MAX);
         let closed = &self.ledger.closed;
         self.ledger.unmeasured.retain(|(_, _, id)| closed.iter().any(|order| order.id == *id));
+    }
+
+    /// Of a trip that was announced and the restoration that was to call it off, one has taken effect.
+    fn trip_and_its_restoration(&mut self, done: &Order, round: RoundNo, out: &mut Vec<Output>) {
+        if let Some(restore) = self.ledger.calls_off(done) {
+            // It came too late: what is off now comes back with it.
+            let comes = self.comes_back_with(done.terminal, round);
+            self.effects.expect(restore, done.terminal, round, comes);
+        } else if let Some(trip) = self.ledger.called_off_by(done) {
+            if let Some(open) = self.ledger.open.get_mut(&trip) {
+                open.taken_back = true;
+            }
+            let why = format!("taken back by order {} of {} while the terminal warned", done.id, done.issuer);
+            self.end_order(trip, OrderState::Failed, why, out);
+        }
     }
 
     fn shed_or_back(&mut self, order: &Order, round: RoundNo, power: Option<Power>) {
@@ -373,6 +431,8 @@ impl Engine {
         if let Some(round) = action.round() {
             let change = match action {
                 Action::Trip { .. } => -power.or(expected).unwrap_or_default(),
+                // What calls a trip off brings back nothing: it is there.
+                _ if self.is_closed(terminal, round) => Power::ZERO,
                 _ => self.comes_back_with(terminal, round),
             };
             self.effects.expect(id, terminal, round, change);
@@ -472,6 +532,10 @@ impl Engine {
                 };
                 self.move_order(id, OrderState::Executed, detail, out);
                 self.confirm_if_shown(id, out);
+                // A switch that stays closed tells nothing by itself.
+                if self.ledger.get_open(id).is_some_and(|order| self.ledger.called_off_by(order).is_some()) {
+                    self.read_back(id, out);
+                }
             }
             (OrderState::Executing, Outcome::Refused { step: Step::Execute, cause }) => {
                 let detail = format!("the terminal refused the execute (cause {cause})");
@@ -593,10 +657,23 @@ impl Engine {
         }
     }
 
+    /// Whether a restoration is to call a trip off, and its terminal has not said that it took it: the switch is closed
+    /// either way, until the trip has come or has not.
+    fn proves_nothing_yet(&self, open: &Open) -> bool {
+        open.order.state != OrderState::Executed && self.ledger.called_off_by(&open.order).is_some()
+    }
+
     /// What the order's point says since its execute: whether that is what was wanted.
     fn shows_effect(&self, open: &Open) -> Option<bool> {
-        let executed_at = open.executed_at?;
         let order = &open.order;
+        let mut executed_at = open.executed_at?;
+        if self.ledger.called_off_by(order).is_some() {
+            if self.proves_nothing_yet(open) {
+                return None;
+            }
+            // A switch that was closed before may have opened before the terminal took the restoration.
+            executed_at = order.changed_at;
+        }
         let post = self.grid.posts.get(&order.terminal)?;
         let kind = match order.action {
             Action::Trip { round } | Action::Restore { round } => PointKind::RoundPosition(round),
@@ -629,7 +706,10 @@ impl Engine {
     }
 
     pub(super) fn confirm_by_position(&mut self, terminal: TerminalId, round: RoundNo, out: &mut Vec<Output>) {
-        if let Some(id) = self.ledger.holding_round(terminal, round) {
+        // Restorations last: a trip that they were to call off has come before them, or has not.
+        let orders: Vec<OrderId> =
+            self.ledger.holding(terminal, Action::Restore { round }).map(|order| order.id).collect();
+        for id in orders {
             self.confirm_if_shown(id, out);
         }
     }
@@ -643,7 +723,7 @@ impl Engine {
 
     /// The terminal has told all its points: what they say of an order that is executed or unknown.
     fn judge(&mut self, id: OrderId, out: &mut Vec<Output>) {
-        let Some(open) = self.ledger.open.get(&id) else { return };
+        let Some(open) = self.ledger.open.get(&id).filter(|open| !self.proves_nothing_yet(open)) else { return };
         let waited = open.executed_at.is_none_or(|at| self.now.since(at) >= open.effect_within());
         let tired = open.readings >= READINGS_MAX;
         let subject = match open.order.action {

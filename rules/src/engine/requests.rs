@@ -2,7 +2,7 @@
 
 use super::Engine;
 use crate::input::{Origin, Request};
-use crate::model::{NodeId, Power, RoundNo, TerminalId};
+use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId};
 use crate::orders::{Action, Issuer, Order, OrderId, OrderState, Wish};
 use crate::output::{AlarmId, Audit, Output, Refusal, Reply};
 use crate::policy::LimitRule;
@@ -160,17 +160,22 @@ impl Engine {
     }
 
     /// Why a point cannot be selected for an action by a person: no link, another's order, nothing to be done, or
-    /// something that forbids it.
+    /// something that forbids it. A restoration may be selected beside a trip that its terminal still announces.
     pub(super) fn forbids_select(&self, terminal: TerminalId, action: Action) -> Option<Refusal> {
         if self.grid.posts.get(&terminal).is_none_or(|post| !post.link_up) {
             return Some(Refusal::LinkDown { terminal });
         }
-        if let Some(Order { id, issuer, .. }) = self.ledger.holding(terminal, action) {
-            return Some(Refusal::PointBusy { terminal, order: *id, owner: issuer.to_string() });
+        let mut announced = false;
+        for Order { id, issuer, .. } in self.ledger.holding(terminal, action) {
+            if !self.ledger.is_called_off_by(*id, action, self.now) {
+                return Some(Refusal::PointBusy { terminal, order: *id, owner: issuer.to_string() });
+            }
+            announced = true;
         }
         let position = action.round().and_then(|round| self.grid.position(terminal, round, self.now));
         if let (Some(round), Some(position)) = (action.round(), position)
             && action.wanted_position() == Some(position)
+            && !announced
         {
             return Some(Refusal::AlreadyThere { terminal, round, position });
         }
@@ -231,7 +236,15 @@ impl Engine {
         (left < floor).then_some(Refusal::SafetyFloor { terminal, left, floor })
     }
 
+    pub(super) fn is_closed(&self, terminal: TerminalId, round: RoundNo) -> bool {
+        self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Closed)
+    }
+
     fn forbids_restore(&self, terminal: TerminalId, round: RoundNo) -> Option<Refusal> {
+        // A trip is called off that has not come: nothing comes back.
+        if self.is_closed(terminal, round) {
+            return None;
+        }
         let comes = self.comes_back_with(terminal, round);
         self.limits_above(terminal).find_map(|rule| {
             let load = self.projected(rule.node, comes, &[(terminal, round)])?;

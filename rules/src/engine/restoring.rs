@@ -90,7 +90,7 @@ impl Engine {
         }
         watch.restoring.retain(|id| !done.contains(id));
         for id in done {
-            let Some(Settled { order, asked }) = self.ledger.take_settled(id) else { continue };
+            let Some(Settled { order, asked, .. }) = self.ledger.take_settled(id) else { continue };
             let terminal = order.terminal;
             let Some(round) = order.action.round() else { continue };
             if order.state.took_effect() {
@@ -139,7 +139,7 @@ impl Engine {
     pub(super) fn is_ready(&self, terminal: TerminalId, round: RoundNo) -> bool {
         self.grid.posts.get(&terminal).is_some_and(|post| post.link_up)
             && self.grid.position(terminal, round, self.now) == Some(SwitchPosition::Open)
-            && self.ledger.holding_round(terminal, round).is_none()
+            && !self.ledger.holds_round(terminal, round)
             && self.tag_on_round(terminal, round).is_none()
     }
 

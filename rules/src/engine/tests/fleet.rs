@@ -119,6 +119,8 @@ pub(super) enum Habit {
     },
     /// The switch takes this long, in seconds.
     Slow(i64),
+    /// The customer is warned for so many seconds before a trip; a restoration within them calls it off.
+    Warns(i64),
 }
 
 /// What a terminal does with a text for the customer.
@@ -306,8 +308,18 @@ impl Centre {
                     plant.cap = cap;
                 }
                 let closed = matches!(action, Action::Restore { .. });
-                let takes = if let Habit::Slow(seconds) = habit { seconds } else { 2 };
-                if let Some(round) = action.round()
+                let takes = match habit {
+                    Habit::Slow(seconds) => seconds,
+                    Habit::Warns(seconds) if !closed => seconds,
+                    _ => 2,
+                };
+                let stays = |round| closed && plant.groups.get(&round).is_some_and(|group| group.closed);
+                let called_off = action.round().filter(|round| matches!(habit, Habit::Warns(_)) && stays(*round));
+                if let Some(round) = called_off {
+                    self.coming.retain(
+                        |(_, what)| !matches!(what, Coming::Move(id, of, false) if (*id, *of) == (terminal, round)),
+                    );
+                } else if let Some(round) = action.round()
                     && !matches!(habit, Habit::Stuck | Habit::Lost { moved: false })
                 {
                     self.later(takes, Coming::Move(terminal, round, closed));

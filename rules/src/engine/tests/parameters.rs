@@ -176,6 +176,88 @@ fn unknown_is_read_back_after_the_warning_time_and_never_sent_again() {
     assert_eq!((centre.order(order).state, centre.commands(Step::Execute).len()), (OrderState::Confirmed, 1));
 }
 
+const RESTORE: Action = Action::Restore { round: crate::model::RoundNo::ALL[0] };
+
+#[test]
+fn a_trip_of_which_the_customer_is_still_warned_is_taken_back_by_a_restoration() {
+    let (mut centre, trip) = warning(Habit::Warns(300));
+    let busy = centre.select("li", "T1", RESTORE);
+    assert!(matches!(busy, Err(Refusal::PointBusy { order, .. }) if order == trip), "not before its answer: {busy:?}");
+    centre.run(30);
+    // Another dispatcher, with authority over the terminal.
+    let restore = centre.select("wang", "T1", RESTORE).unwrap();
+    for action in [RESTORE, Action::Trip { round: round(1) }] {
+        assert!(matches!(centre.select("li", "T1", action), Err(Refusal::PointBusy { .. })), "{action}");
+    }
+    centre.run(2);
+    assert_eq!(centre.order(trip).state, OrderState::Executed, "a select calls nothing off");
+    centre.ask("wang", Request::Execute { order: restore }).unwrap();
+    assert_eq!(centre.order(trip).state, OrderState::Executed, "nor does an execute without an answer");
+    centre.run(5);
+    let (taken_back, why) =
+        (centre.order(trip), format!("taken back by order {restore} of wang while the terminal warned"));
+    assert_eq!((taken_back.state, taken_back.detail), (OrderState::Failed, why));
+    assert_eq!(centre.order(restore).state, OrderState::Confirmed);
+    centre.run(400);
+    assert!(centre.is_closed("T1", round(1)));
+    let summary = centre.engine.terminal(terminal("T1")).unwrap().summary;
+    assert!(!summary.rounds[0].held_by_operator && centre.engine.view().alarms.is_empty());
+    assert_eq!(centre.commands(Step::Execute).len(), 2);
+}
+
+#[test]
+fn unknown_is_read_back_a_closed_switch_proves_no_restoration_while_the_trip_may_come_yet() {
+    let (mut centre, trip) = warning(Habit::Warns(300));
+    centre.run(30);
+    let restore = centre.select("wang", "T1", RESTORE).unwrap();
+    centre.run(2);
+    // It does not answer, and has not taken it.
+    centre.habit("T1", Habit::Mute);
+    centre.ask("wang", Request::Execute { order: restore }).unwrap();
+    centre.run(200);
+    assert!(centre.commands(Step::ReadBack).len() >= 5);
+    assert_eq!((centre.order(restore).state, centre.order(trip).state), (OrderState::Unknown, OrderState::Executed));
+    centre.run(100);
+    assert_eq!((centre.order(restore).state, centre.order(trip).state), (OrderState::Failed, OrderState::Confirmed));
+    assert!(centre.engine.terminal(terminal("T1")).unwrap().summary.rounds[0].held_by_operator);
+    centre.habit("T1", Habit::Obedient);
+    assert_eq!(centre.operate("T1", RESTORE), OrderState::Confirmed, "and then another");
+}
+
+#[test]
+fn a_restoration_whose_trip_has_come_by_then_is_one_like_any_other() {
+    let (mut centre, trip) = warning(Habit::Warns(32));
+    centre.run(30);
+    let restore = centre.select("wang", "T1", RESTORE).unwrap();
+    centre.run(4);
+    assert_eq!((centre.order(trip).state, centre.off()), (OrderState::Confirmed, 1));
+    centre.set_policy(policy(vec![limit("A1", 15)]));
+    let over = centre.ask("wang", Request::Execute { order: restore });
+    assert!(matches!(over, Err(Refusal::OverLimit { .. })), "{over:?}");
+}
+
+#[test]
+fn a_rules_trip_that_a_person_takes_back_is_no_missing_response() {
+    let sites = [site("T1", "A1", &[20]).class(5), site("T2", "A1", &[20])];
+    let mut centre = Centre::new(policy(vec![limit("F", 200)]), &sites);
+    let has = Parameters { remote: Remote { half_h: 0, warning_min: 5 }, ..Parameters::default() };
+    heard(&mut centre, Some(&has), None);
+    centre.habit("T1", Habit::Warns(300));
+    centre.set_policy(policy(vec![limit("F", 55)]));
+    let executed = |centre: &Centre| centre.last_order_state("T1") == Some(OrderState::Executed);
+    assert!(centre.run_until(60, executed));
+    let trip = centre.last_order("T1").id;
+    centre.run(45);
+    let restore = centre.select("wang", "T1", RESTORE).unwrap();
+    centre.run(2);
+    centre.ask("wang", Request::Execute { order: restore }).unwrap();
+    centre.run(5);
+    assert_eq!((centre.order(trip).state, centre.order(restore).state), (OrderState::Failed, OrderState::Confirmed));
+    assert!(!centre.stands(AlarmCause::NoEffect { terminal: terminal("T1"), round: round(1) }));
+    assert!(centre.run_until(60, |centre| !centre.is_closed("T2", round(1))), "the rule goes on with the other");
+    assert!(centre.is_closed("T1", round(1)));
+}
+
 #[test]
 fn where_no_parameters_are_known_the_point_map_says_how_long_a_terminal_warns() {
     let sites = [site("T1", "A1", &[20])];
