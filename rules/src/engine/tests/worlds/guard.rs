@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::plant::Plant;
 use crate::groups::{GroupAct, GroupId};
 use crate::input::{Input, Request};
-use crate::model::{NodeId, PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
+use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{Event, Happening, Output, Refusal, Reply};
 use crate::policy::Policy;
@@ -16,13 +16,17 @@ use crate::view::View;
 
 /// A point of unknown state is asked again within this, while its link is up.
 const READ_BACK_WITHIN: Span = Span::from_s(35);
+/// A switch has so long to move before anybody says that it did not.
+const EFFECT_WITHIN: Span = Span::from_s(60);
 
 #[derive(Clone, Debug)]
 struct Known {
     order: Order,
     /// When the terminal confirmed its select, over the link that is still up.
     select_confirmed: Option<Timestamp>,
-    executed: bool,
+    executed_at: Option<Timestamp>,
+    /// The terminal said that it took the execute.
+    taken: bool,
     /// Since when nobody knows, or has asked.
     in_doubt_since: Option<Timestamp>,
 }
@@ -37,6 +41,15 @@ pub(super) struct KnownGroup {
     called_off: bool,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Lost {
+    #[default]
+    Nobodys,
+    Ones(TerminalId),
+    /// The centre was stopped.
+    Everybodys,
+}
+
 /// What one person had tripped by a group order alone: when, at least so much power, so many rounds.
 type Alone = (String, Timestamp, Power, u32);
 
@@ -46,6 +59,12 @@ pub(super) struct Guard {
     policy: Policy,
     orders: BTreeMap<OrderId, Known>,
     links: BTreeMap<TerminalId, Option<Timestamp>>,
+    /// When a terminal last told a value of a point with good quality.
+    shown: BTreeMap<(TerminalId, PointKind, i64), Timestamp>,
+    /// What came of a command, in this input.
+    outcome: Option<(OrderId, Outcome)>,
+    /// Whose links are lost with this input.
+    lost: Lost,
     /// Terminals that said of themselves that their supply is guaranteed.
     guaranteed: BTreeSet<TerminalId>,
     stopped: bool,
@@ -93,8 +112,10 @@ impl Guard {
         self.asking = None;
         (self.replies, self.audits) = (0, 0);
         self.ordered.clear();
+        (self.outcome, self.lost) = (None, Lost::Nobodys);
         match input {
             Input::Started { .. } => {
+                self.lost = Lost::Everybodys;
                 self.links.values_mut().for_each(|link| *link = None);
                 for known in self.orders.values_mut() {
                     known.select_confirmed = None;
@@ -117,12 +138,18 @@ impl Guard {
                     *link = up.then_some(now);
                 }
                 if !up {
+                    self.lost = Lost::Ones(*terminal);
                     for known in self.orders.values_mut().filter(|known| known.order.terminal == *terminal) {
                         known.select_confirmed = None;
                     }
                 }
             }
             Input::Readings { terminal, readings, .. } if plant.inventory.terminals.contains_key(terminal) => {
+                for reading in readings.iter().filter(|reading| reading.quality.decides()) {
+                    if matches!(reading.point, PointKind::RoundPosition(_) | PointKind::PowerCap) {
+                        self.shown.insert((*terminal, reading.point, reading.value), self.now);
+                    }
+                }
                 for reading in readings.iter().filter(|reading| reading.point == PointKind::SupplyGuarantee) {
                     if reading.value != 0 {
                         self.guaranteed.insert(*terminal);
@@ -131,10 +158,15 @@ impl Guard {
                     }
                 }
             }
-            Input::Outcome { order, outcome: Outcome::Confirmed(Step::Select), .. } => {
+            Input::Outcome { order, outcome, .. } => {
+                self.outcome = Some((*order, *outcome));
                 let now = self.now;
-                if let Some(known) = self.orders.get_mut(order) {
-                    known.select_confirmed.get_or_insert(now);
+                match (self.orders.get_mut(order), outcome) {
+                    (Some(known), Outcome::Confirmed(Step::Select)) => {
+                        known.select_confirmed.get_or_insert(now);
+                    }
+                    (Some(known), Outcome::Confirmed(Step::Execute) | Outcome::Terminated) => known.taken = true,
+                    _ => {}
                 }
             }
             Input::Request { origin, request, .. } => {
@@ -191,6 +223,85 @@ impl Guard {
     pub(super) fn done(&mut self) {
         assert_eq!(self.replies, u32::from(self.asking.is_some()), "each request is answered once: {:?}", self.asking);
         assert!(self.asking.is_none() || self.audits >= 1, "each request is in the audit log: {:?}", self.asking);
+        self.check_lost();
+    }
+
+    /// What a lost link, a restart or a time-out leaves: no select stands, and nobody knows of what was executed.
+    fn check_lost(&self) {
+        let concerned = |order: &&Order| match self.lost {
+            Lost::Nobodys => false,
+            Lost::Ones(terminal) => order.terminal == terminal,
+            Lost::Everybodys => true,
+        };
+        for order in self.open_orders().filter(concerned) {
+            assert!(!order.state.awaits_execute(), "select-before-execute: its link was lost: {order:?}");
+            let is_known = order.state == OrderState::Executed
+                || order.state == OrderState::Executing && self.lost == Lost::Everybodys;
+            assert!(!is_known, "unknown-is-read-back: its link was lost: {order:?}");
+        }
+        if let Some((order, Outcome::TimedOut(Step::Execute) | Outcome::LinkLost(Step::Execute))) = self.outcome
+            && let Some(known) = self.orders.get(&order)
+        {
+            let state = known.order.state;
+            assert_ne!(state, OrderState::Executing, "unknown-is-read-back: no answer came: {:?}", known.order);
+        }
+    }
+
+    /// Why an order that was executed has come to its end.
+    fn check_end(&self, known: &Known, order: &Order) {
+        let Some(executed_at) = known.executed_at else { return };
+        let answered = self.outcome.filter(|(id, _)| *id == order.id).map(|(_, outcome)| outcome);
+        match order.state {
+            OrderState::Confirmed if known.order.state != OrderState::Confirmed => {
+                let (point, value) = match order.action {
+                    Action::Trip { round } => (PointKind::RoundPosition(round), SwitchPosition::Open.value()),
+                    Action::Restore { round } => (PointKind::RoundPosition(round), SwitchPosition::Closed.value()),
+                    Action::SetCap { cap } => (PointKind::PowerCap, cap.get()),
+                };
+                let shown = self.shown.get(&(order.terminal, point, value)).copied();
+                let up = self.links.get(&order.terminal).copied().flatten();
+                assert!(
+                    up.is_some_and(|up| shown.is_some_and(|shown| shown >= executed_at && shown >= up)),
+                    "unknown-is-read-back: executed at {executed_at}, link up at {up:?}, shown at {shown:?}: {order:?}"
+                );
+            }
+            OrderState::Refused | OrderState::Expired if !known.order.state.is_final() => {
+                let not_carried_out = matches!(
+                    answered,
+                    Some(Outcome::Refused { step: Step::Execute, .. } | Outcome::NotSent { step: Step::Execute, .. })
+                );
+                assert!(not_carried_out, "unknown-is-read-back: it may have been carried out: {order:?}");
+            }
+            OrderState::Failed if !known.order.state.is_final() => {
+                let read = matches!(
+                    answered,
+                    Some(
+                        Outcome::Confirmed(Step::ReadBack)
+                            | Outcome::TimedOut(Step::ReadBack)
+                            | Outcome::Refused { step: Step::ReadBack, .. }
+                    )
+                );
+                let waited = self.now.since(executed_at) >= EFFECT_WITHIN;
+                assert!(
+                    read && waited || self.is_taken_back(order),
+                    "unknown-is-read-back: nobody has read its point, {answered:?}: {order:?}"
+                );
+            }
+            _ => {}
+        }
+    }
+
+    /// Whether a trip has been taken back in this input: the terminal took its restoration, and that was confirmed.
+    fn is_taken_back(&self, order: &Order) -> bool {
+        let Action::Trip { round } = order.action else { return false };
+        let restores = |known: &&Known| {
+            known.order.terminal == order.terminal
+                && known.order.action == Action::Restore { round }
+                && known.order.state == OrderState::Confirmed
+                && known.order.changed_at == self.now
+                && known.taken
+        };
+        self.orders.values().any(|known| restores(&known))
     }
 
     fn on_order(&mut self, order: &Order, plant: &Plant) {
@@ -207,14 +318,33 @@ impl Guard {
             let newest = self.orders.keys().next_back();
             assert!(newest.is_none_or(|newest| *newest < order.id), "order numbers rise: {order:?} after {newest:?}");
             if let Some(round) = order.action.round() {
-                let holds = |other: &&Order| other.terminal == order.terminal && other.action.round() == Some(round);
-                let other = self.open_orders().find(holds);
-                assert!(other.is_none(), "unknown-is-read-back: a point has one order: {order:?} beside {other:?}");
+                let holds = |other: &&Known| {
+                    let other = &other.order;
+                    other.terminal == order.terminal && other.action.round() == Some(round) && !other.state.is_final()
+                };
+                let beside: Vec<&Known> = self.orders.values().filter(holds).collect();
+                let is_taken_back = |other: &&Known| {
+                    matches!((&order.issuer, order.action), (Issuer::Operator { .. }, Action::Restore { .. }))
+                        && self.is_announced(other, plant)
+                };
+                assert!(
+                    beside.len() <= 1 && beside.iter().all(is_taken_back),
+                    "unknown-is-read-back: a point has one order: {order:?} beside {beside:?}"
+                );
+                if !beside.is_empty() {
+                    self.saw("restoration of what is announced");
+                }
             }
             if let (Issuer::Group { .. }, Some(round)) = (&order.issuer, order.action.round()) {
                 self.ordered.push(self.surely_behind(order.terminal, round, plant));
             }
-            let known = Known { order: order.clone(), select_confirmed: None, executed: false, in_doubt_since: None };
+            let known = Known {
+                order: order.clone(),
+                select_confirmed: None,
+                executed_at: None,
+                taken: false,
+                in_doubt_since: None,
+            };
             self.orders.insert(order.id, known);
             return;
         };
@@ -223,7 +353,7 @@ impl Guard {
             Approved => &[Approved, Selecting, Refused, Cancelled, Expired, Failed],
             Selecting => &[Selecting, Selected, Refused, Cancelled, Expired, Failed],
             Selected => &[Selected, Executing, Refused, Cancelled, Expired, Failed],
-            Executing => &[Executing, Executed, Unknown, Confirmed, Refused, Expired, Failed],
+            Executing => &[Executing, Executed, Unknown, Refused, Expired],
             Executed => &[Executed, Unknown, Confirmed, Failed],
             Unknown => &[Unknown, Confirmed, Failed],
             Confirmed => &[Confirmed, Verified],
@@ -234,17 +364,33 @@ impl Guard {
             Failed => &[Failed],
         };
         assert!(allowed.contains(&to), "{from} does not become {to}: {order:?}");
+        let before = known.clone();
         if from != to {
             known.in_doubt_since = (to == Unknown).then_some(now);
         }
-        if matches!(to, Refused | Cancelled | Expired) && known.executed {
+        if matches!(to, Refused | Cancelled | Expired) && known.executed_at.is_some() {
             assert_ne!(to, Cancelled, "what was executed is not cancelled: {order:?}");
         }
         known.order = order.clone();
+        self.check_end(&before, order);
         if from != Confirmed && to == Confirmed {
-            assert!(known.executed, "success only on a measured effect of an execute: {order:?}");
+            assert!(before.executed_at.is_some(), "success only on a measured effect of an execute: {order:?}");
             self.confirmed(order, plant);
         }
+    }
+
+    /// A trip that was executed and of which the customer is warned still.
+    fn is_announced(&self, known: &Known, plant: &Plant) -> bool {
+        let warns = plant.devices.get(&known.order.terminal).map_or(Span::ZERO, |device| device.warns);
+        matches!(known.order.action, Action::Trip { .. })
+            && matches!(known.order.state, OrderState::Executed | OrderState::Unknown)
+            && known.executed_at.is_some_and(|at| self.now.since(at) < warns)
+    }
+
+    /// A round whose trip may be called off now, the newest first.
+    pub(super) fn announced(&self, plant: &Plant) -> Option<(TerminalId, RoundNo)> {
+        let known = self.orders.values().rev().find(|known| self.is_announced(known, plant))?;
+        Some((known.order.terminal, known.order.action.round()?))
     }
 
     fn confirmed(&mut self, order: &Order, plant: &Plant) {
@@ -299,7 +445,7 @@ impl Guard {
         }
         match step {
             Step::Select => {
-                assert!(!known.executed && known.select_confirmed.is_none(), "selected twice: {command:?}");
+                assert!(known.executed_at.is_none() && known.select_confirmed.is_none(), "selected twice: {command:?}");
                 self.saw(if by_rule { "select of a rule" } else { "select of an operator" });
             }
             Step::Execute => {
@@ -307,7 +453,7 @@ impl Guard {
                 let confirmed = confirmed.unwrap_or_else(|| panic!("select-before-execute: {command:?}"));
                 let held = self.now.since(confirmed);
                 assert!(held < self.policy.select_timeout, "select-before-execute: {command:?} after {held}");
-                assert!(!known.executed, "executed twice: {command:?}");
+                assert!(known.executed_at.is_none(), "executed twice: {command:?}");
                 if let Issuer::Operator { name } = &known.order.issuer {
                     let asked = matches!(&self.asking, Some((who, Request::Execute { order: id })) if who == name && *id == order);
                     assert!(asked, "only its operator executes it: {command:?}, {:?}", self.asking);
@@ -316,12 +462,13 @@ impl Guard {
                 if let (false, Action::Restore { round }) = (by_person, action) {
                     self.check_restore(command, round, plant, view);
                 }
+                let now = self.now;
                 if let Some(known) = self.orders.get_mut(&order) {
-                    known.executed = true;
+                    known.executed_at = Some(now);
                 }
             }
             Step::ReadBack => {
-                assert!(known.executed, "nothing to read back: {command:?}");
+                assert!(known.executed_at.is_some(), "nothing to read back: {command:?}");
                 let now = self.now;
                 if let Some(known) = self.orders.get_mut(&order)
                     && known.in_doubt_since.is_some()
@@ -331,7 +478,7 @@ impl Guard {
                 self.saw("read back");
             }
             Step::Cancel => {
-                assert!(!known.executed, "what was executed is not cancelled: {command:?}");
+                assert!(known.executed_at.is_none(), "what was executed is not cancelled: {command:?}");
                 self.saw("cancel");
             }
         }

@@ -71,10 +71,11 @@ fn customers(dice: &mut Dice, inventory: &mut Inventory) -> BTreeMap<TerminalId,
         };
         inventory.customers.insert(customer, entry);
         let named = RoundNo::ALL.into_iter().zip(&rounds).map(|(round, _)| (round, Round { name: "group".into() }));
-        inventory
-            .terminals
-            .insert(id, Terminal { customer: Some(customer), rounds: named.collect(), warns_for: Span::ZERO });
-        devices.insert(id, Device::new(node, base, &rounds, clock));
+        let warns_for = if dice.one_in(4) { s(dice.range(10, 90)) } else { Span::ZERO };
+        inventory.terminals.insert(id, Terminal { customer: Some(customer), rounds: named.collect(), warns_for });
+        let mut device = Device::new(node, base, &rounds, clock);
+        device.warns = warns_for;
+        devices.insert(id, device);
     }
     devices
 }

@@ -39,6 +39,14 @@ impl World {
     /// What a dispatcher asks next.
     pub(super) fn dispatcher_asks(&mut self) {
         let who = self.dice.pick(&DISPATCHERS);
+        if self.dice.one_in(6)
+            && let Some((terminal, round)) = self.guard.announced(&self.plant)
+        {
+            let action = Action::Restore { round };
+            self.ask(who, Request::Select { terminal, action, qualifier: None, reason: String::new() });
+            self.going_on = Some((who, self.now().after(s(self.dice.range(1, 6)))));
+            return;
+        }
         let reason = String::new();
         let recent = OrderId(self.last_order.saturating_sub(self.dice.below(3) as u64));
         let request = match self.dice.below(36) {

@@ -62,6 +62,8 @@ pub(super) struct Device {
     /// Tells the time of its readings, with a clock that is so far ahead.
     pub(super) clock: Option<Span>,
     pub(super) guarantee: bool,
+    /// Its customer is warned for so long before a trip, and a restoration calls it off meanwhile.
+    pub(super) warns: Span,
     cap: Power,
     /// The select that it holds.
     selected: Option<OrderId>,
@@ -80,6 +82,7 @@ impl Device {
             bad: false,
             clock,
             guarantee: false,
+            warns: Span::ZERO,
             cap: Power::ZERO,
             selected: None,
         }
@@ -377,10 +380,18 @@ impl Plant {
                 if let (Some(round), Some(wanted)) = (action.round(), action.wanted_position()) {
                     let closed = wanted == SwitchPosition::Closed;
                     let takes = if let Habit::Slow(seconds) = habit { seconds } else { dice.range(1, 3) };
+                    let takes = if closed { takes } else { takes + device.warns.s() };
+                    if !still && closed && device.warns > Span::ZERO {
+                        // What was announced is not done any more.
+                        self.coming.retain(
+                            |(_, what)| !matches!(what, Coming::Move(id, of, false) if (*id, *of) == (terminal, round)),
+                        );
+                    }
                     if !still {
                         tell.push((takes, Coming::Move(terminal, round, closed)));
                     } else if habit == Habit::Lies
-                        && let Some(group) = device.groups.get_mut(&round)
+                        && let Some(group) =
+                            self.devices.get_mut(&terminal).and_then(|device| device.groups.get_mut(&round))
                     {
                         group.lie = Some(closed);
                         self.lied_about.insert((terminal, round));
