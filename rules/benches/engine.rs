@@ -21,7 +21,7 @@ use headroom_rules::model::{
 use headroom_rules::notices::{NoticeRule, NoticeTexts};
 use headroom_rules::output::{AlarmPriority, Event, Happening, Output};
 use headroom_rules::own::{Act, Own, Rule};
-use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy, Substitute};
 use measure::Report;
 
 const START: Timestamp = Timestamp::new(1_700_000_000_000);
@@ -228,6 +228,8 @@ fn policy(limits: Vec<LimitRule>) -> Policy {
         notice_texts: NoticeTexts::default(),
         reading_age_max: Span::from_s(120),
         frozen_after: Span::from_s(1_800),
+        substitute: Substitute::None,
+        substitute_max: Span::from_s(900),
         order_expiry: Span::from_s(60),
         select_timeout: Span::from_s(30),
         fairness_weeks: FAIRNESS_WEEKS,

@@ -1,5 +1,7 @@
 //! What people lay down for the centre to keep: limits of nodes, and how to shed and restore.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, Schedule};
@@ -33,6 +35,12 @@ pub struct Policy {
     /// most; zero looks for none. Policies of before it was looked for have zero.
     #[serde(default)]
     pub frozen_after: Span,
+    /// What stands in for a power that may not decide. Policies of before anything did have nothing.
+    #[serde(default)]
+    pub substitute: Substitute,
+    /// The last value stands in for so long at most.
+    #[serde(default)]
+    pub substitute_max: Span,
     /// How long an order may live before it must have been executed.
     pub order_expiry: Span,
     /// How long a confirmed select holds until execute or cancellation, operator's thinking time included.
@@ -81,6 +89,51 @@ impl Policy {
     /// Where the rule of a node stands among the limits.
     pub(crate) fn place(&self, node: NodeId) -> Option<usize> {
         self.limits.binary_search_by_key(&node, |rule| rule.node).ok()
+    }
+}
+
+/// What stands in for a power that is too old, bad or frozen (坏数据替代), as SB.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Substitute {
+    /// Nothing: the loads above are not known.
+    #[default]
+    None,
+    /// What other meters make of it.
+    Balance,
+    /// That, or else what it last was, for [`Policy::substitute_max`].
+    Last,
+}
+
+/// What stands in for a power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StandInBy {
+    /// For the meter at a node's head: the sum of what lies below. Losses are missing in it.
+    Parts,
+    /// The next meter above less the other parts of its load. Losses are in it.
+    Rest,
+    /// What it last was.
+    Last,
+}
+
+impl fmt::Display for Substitute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::None => "none",
+            Self::Balance => "balance",
+            Self::Last => "last",
+        })
+    }
+}
+
+impl fmt::Display for StandInBy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Parts => "the sum of what lies below",
+            Self::Rest => "the meter above less its other parts",
+            Self::Last => "its last value",
+        })
     }
 }
 

@@ -51,7 +51,8 @@ pub enum Hold {
     NotReady { terminal: TerminalId, round: RoundNo },
     /// An interlock does not permit it.
     Barred { terminal: TerminalId, round: RoundNo, interlock: RuleId },
-    /// The node's load would not show the return of the first of them: a value by hand lies between.
+    /// The node's load would not show the return of the first of them: a value that was not measured lies
+    /// between, or stands in for one that the load is made of.
     ByHand { terminal: TerminalId, round: RoundNo, node: NodeId },
     /// The first of them would take a node too near to its limit.
     NoRoom { node: NodeId, terminal: TerminalId, round: RoundNo, would_be: Power, limit: Power },
@@ -138,10 +139,7 @@ impl fmt::Display for Hold {
                 write!(f, "{terminal} round {round}: not permitted by interlock {interlock}")
             }
             Self::ByHand { terminal, round, node } => {
-                write!(
-                    f,
-                    "{terminal} round {round}: the load of {node} would not show it, a value by hand lies between"
-                )
+                write!(f, "{terminal} round {round}: the load of {node} would not show it, not all of it is measured")
             }
             Self::NoRoom { node, terminal, round, would_be, limit } => {
                 write!(f, "{terminal} round {round} would take {node} to {would_be} of {limit}")

@@ -9,7 +9,7 @@ use crate::model::{
 use crate::notices::{NoticeRule, NoticeTexts};
 use crate::outlook::{Fairness, Next, NoMore, Outlook};
 use crate::own::Own;
-use crate::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
+use crate::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy, Substitute};
 
 pub(crate) const START: Timestamp = Timestamp::new(1_700_000_000_000);
 
@@ -160,6 +160,8 @@ pub(crate) fn policy(limits: Vec<LimitRule>) -> Policy {
         notice_texts: NoticeTexts::default(),
         reading_age_max: s(60),
         frozen_after: Span::ZERO,
+        substitute: Substitute::None,
+        substitute_max: s(900),
         order_expiry: s(60),
         select_timeout: s(30),
         fairness_weeks: FAIRNESS_WEEKS,

@@ -15,6 +15,7 @@ use crate::orders::{Order, OrderId};
 use crate::outlook::Level;
 use crate::output::{Alarm, Event};
 use crate::own::{Place, Proposal};
+use crate::policy::StandInBy;
 use crate::restoration::{ColdLoad, Restoration};
 use crate::tags::{Tag, TagId};
 use crate::target::{InForce, Target};
@@ -316,11 +317,15 @@ pub struct TerminalView {
     pub node: Option<NodeId>,
     /// Whether its link is up.
     pub link_up: bool,
-    /// Its active power as it counts: by hand where somebody dressed it, else as it last told, whatever the quality.
+    /// Its active power as it counts: by hand where somebody dressed it, what stands in where something does, else as it last told,
+    /// whatever the quality.
     pub power: Option<Power>,
     /// The value by hand that its active power is, where it is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dressed: Option<DressingId>,
+    /// What stands in for its active power, where something does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stands_in: Option<StandInBy>,
     /// Quality of that.
     pub quality: Quality,
     /// Whether that is older than a decision allows.

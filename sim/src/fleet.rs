@@ -8,7 +8,7 @@ use headroom_rules::model::{
 };
 use headroom_rules::notices::{NoticeRule, NoticeTexts};
 use headroom_rules::own::Own;
-use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, GroupRules, LimitRule, PassCaps, Policy, Substitute};
 use rand::{RngExt, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -306,6 +306,8 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
         baseline: Span::from_s(900),
         reading_age_max: Span::from_s(120),
         frozen_after: Span::from_s(1_800),
+        substitute: Substitute::None,
+        substitute_max: Span::from_s(900),
         // Simulated time runs fast: twenty minutes leave an operator twenty seconds at factor 60.
         order_expiry: Span::from_s(1_200),
         select_timeout: Span::from_s(1_200),

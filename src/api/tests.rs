@@ -83,6 +83,7 @@ fn a_view() -> View {
         power: Some(Power::from_kw(310)),
         dressed: None,
         quality: Quality::NOT_TOPICAL,
+        stands_in: None,
         stale: false,
         frozen: false,
         arrived_at: Some(NOW),

@@ -7,7 +7,7 @@ use std::path::Path;
 use headroom_rules::calendar::Calendar;
 use headroom_rules::model::{Inventory, NodeId, Power, PriorityClass, Span};
 use headroom_rules::own::Own;
-use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, LimitRule, PassCaps, Policy};
+use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, LimitRule, PassCaps, Policy, Substitute};
 
 use super::calendar;
 use super::error::ConfigErrors;
@@ -17,6 +17,7 @@ use super::own;
 use super::reader::{Section, Source, read_file};
 
 const S: &str = "whole number of seconds";
+const MINUTES: &str = "whole number of minutes";
 const PERCENT: &str = "whole number of %";
 const DAY_S: i64 = 86_400;
 
@@ -27,6 +28,7 @@ impl Defaults {
     const READING_AGE_MAX_S: i64 = 120;
     /// Two quarter-hours~: a meter moves in its last digit from one reading to the next.
     const FROZEN_AFTER_MIN: i64 = 30;
+    const SUBSTITUTE_MAX_MIN: i64 = 15;
     const ORDER_EXPIRY_S: i64 = 120;
     const SELECT_TIMEOUT_S: i64 = 30;
     const WARNING_PERCENT: u8 = 90;
@@ -72,6 +74,8 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             baseline: Span::from_s(Policy::BASELINE_MIN * 60),
             reading_age_max: Span::from_s(Defaults::READING_AGE_MAX_S),
             frozen_after: Span::from_s(Defaults::FROZEN_AFTER_MIN * 60),
+            substitute: Substitute::None,
+            substitute_max: Span::from_s(Defaults::SUBSTITUTE_MAX_MIN * 60),
             order_expiry: Span::from_s(Defaults::ORDER_EXPIRY_S),
             select_timeout: Span::from_s(Defaults::SELECT_TIMEOUT_S),
             fairness_weeks: FAIRNESS_WEEKS,
@@ -103,9 +107,20 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
 fn general(section: &Section<'_>, policy: &mut Policy) {
     let span = |key, default: Span, range| Span::from_s(section.int_or(key, default.s(), S, range));
     policy.reading_age_max = span("reading_age_max_s", policy.reading_age_max, 1..=DAY_S);
-    let frozen_after_min =
-        section.int_or("frozen_after_min", Defaults::FROZEN_AFTER_MIN, "whole number of minutes", 0..=240);
+    let frozen_after_min = section.int_or("frozen_after_min", Defaults::FROZEN_AFTER_MIN, MINUTES, 0..=240);
     policy.frozen_after = Span::from_s(frozen_after_min * 60);
+    let wanted = "\"none\", \"balance\" or \"last\"";
+    policy.substitute = section.text_or("substitute", policy.substitute, wanted, |text| match text {
+        "none" => Some(Substitute::None),
+        "balance" => Some(Substitute::Balance),
+        "last" => Some(Substitute::Last),
+        _ => None,
+    });
+    let substitute_max_min = section.int_or("substitute_max_min", Defaults::SUBSTITUTE_MAX_MIN, MINUTES, 1..=1_440);
+    policy.substitute_max = Span::from_s(substitute_max_min * 60);
+    if section.has("substitute_max_min") && policy.substitute != Substitute::Last {
+        section.fault("substitute_max_min", "holds for the last value only: wanted substitute = \"last\" beside it");
+    }
     policy.order_expiry = span("order_expiry_s", policy.order_expiry, 1..=DAY_S);
     policy.select_timeout = span("select_timeout_s", policy.select_timeout, 1..=3_600);
     let baseline_min = section.int_or("baseline_min", Policy::BASELINE_MIN, "whole number of minutes", 1..=60);
@@ -221,6 +236,10 @@ pub fn to_toml(policy: &Policy) -> String {
         (whole_s(policy.baseline) / 60).max(1),
         policy.fairness_weeks
     );
+    let _ = writeln!(text, "substitute = \"{}\"", policy.substitute);
+    if policy.substitute == Substitute::Last {
+        let _ = writeln!(text, "substitute_max_min = {}", (whole_s(policy.substitute_max) / 60).max(1));
+    }
     text.push_str(&flow::to_toml(&policy.flow, &policy.groups));
     text.push_str(&notices::texts_to_toml(&policy.notice_texts));
     text.extend(policy.calendar.as_ref().map(calendar::calendar_to_toml));

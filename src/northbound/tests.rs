@@ -49,6 +49,7 @@ fn view(load_kw: i32) -> View {
         power: None,
         dressed: None,
         quality: Quality::GOOD,
+        stands_in: None,
         stale: false,
         frozen: false,
         arrived_at: None,

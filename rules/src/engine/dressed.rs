@@ -176,10 +176,13 @@ impl Engine {
         self.dressings.on(DressOn::of_point(terminal, point)?)
     }
 
-    /// A limited node above a terminal whose load would not show what is switched there (`quality-kept`): a rule neither
-    /// sheds nor restores on it.
+    /// A limited node above a terminal into whose load nothing returns by a rule: it would not show it, or stands on what was not
+    /// measured (`quality-kept`, `restoration-under-limit`).
     pub(super) fn hidden_at(&self, terminal: TerminalId) -> Option<NodeId> {
-        let hidden = |node: &NodeId| self.grid.load(*node).is_substituted() && self.grid.hides(*node, terminal);
+        let hidden = |node: &NodeId| {
+            self.grid.load(*node).is_substituted()
+                && (self.grid.hides(*node, terminal) || self.grid.standing_in(*node).is_some())
+        };
         self.limits_above(terminal).map(|rule| rule.node).find(hidden)
     }
 

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::notices::Stage;
+use super::stand_ins::told_share;
 use super::supply::Supply;
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
@@ -292,7 +293,8 @@ impl Engine {
             watch.warned = warned;
             let cause = AlarmCause::Warning { node };
             if warned {
-                self.alarms.raise(cause, self.now, || format!("{load} of {limit}"), out);
+                let detail = || format!("{load} of {limit}{}", told_share(&self.grid, node, load));
+                self.alarms.raise(cause, self.now, detail, out);
             } else {
                 self.alarms.clear(cause, self.now, out);
             }
@@ -305,7 +307,7 @@ impl Engine {
                     watch.breach = Some(Breach { since: self.now, peak: load, passes: 0 });
                     watch.deaf.clear();
                     self.tell(Happening::Breach { node, load, limit }, out);
-                    let detail = || format!("{load} of {limit}");
+                    let detail = || format!("{load} of {limit}{}", told_share(&self.grid, node, load));
                     self.alarms.raise(AlarmCause::OverLimit { node }, self.now, detail, out);
                 }
             }

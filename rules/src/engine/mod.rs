@@ -38,6 +38,7 @@ mod requests;
 mod restoring;
 mod set_limits;
 mod silent;
+mod stand_ins;
 mod step_back;
 mod supply;
 mod tags;
@@ -366,6 +367,7 @@ impl Engine {
         };
         self.tell(loaded, out);
         self.settle_dressings(out);
+        self.look_at_stand_ins();
         self.settle_watches(out);
         self.settle_own(out);
         self.forget_the_gone(out);
@@ -454,6 +456,7 @@ impl Engine {
             self.grid.thaw();
         }
         self.grid.rebuild(self.now);
+        self.look_at_stand_ins();
         self.settle_watches(out);
         self.own.load_anew();
         self.settle_own(out);
@@ -661,6 +664,7 @@ impl Engine {
         self.dressings_on_tick(out);
         self.look_at_silent(out);
         self.look_at_frozen(out);
+        self.look_at_stand_ins();
         self.effects.forget_shown(&self.grid, self.now);
         for (terminal, since) in self.grid.take_long_down(self.now) {
             self.alarms.raise(AlarmCause::LinkDown { terminal }, self.now, || format!("since {since}"), out);

@@ -37,7 +37,7 @@ impl Engine {
                 Some(Finding::Tagged { terminal, round: None, tag: tag.id })
             } else if !post.link_up {
                 Some(Finding::LinkDown { terminal })
-            } else if let Some(node) = self.grid.hides(node, terminal).then_some(node) {
+            } else if self.grid.stands_in(terminal).is_none() && self.grid.hides(node, terminal) {
                 Some(Finding::ByHand { terminal, node })
             } else {
                 load.err().map(|why| match why {

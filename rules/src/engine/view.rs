@@ -147,6 +147,8 @@ impl Engine {
         let measures = post.heads().first().and_then(|id| inventory.nodes.get_key_value(id));
         let power = post.held(PointKind::ActivePower);
         let dressed = self.dressed_point(id, PointKind::ActivePower);
+        let stands_in = self.grid.stands_in(id);
+        let substituted = dressed.map(|it| Power::new(it.value)).or(stands_in.map(|(_, power)| power));
         let name = customer.map(|(_, c)| c.name.clone()).or_else(|| measures.map(|(_, node)| node.name.clone()));
         let priority = customer.map(|(_, customer)| customer.priority);
         let sheds = self.sheds.get(&id);
@@ -160,14 +162,15 @@ impl Engine {
             name: name.unwrap_or_default(),
             node: post.node().or_else(|| measures.map(|(id, _)| *id)),
             link_up: post.link_up,
-            power: dressed.map(|it| it.value).or(power.map(|held| held.reading.value)).map(Power::new),
+            power: substituted.or(power.map(|held| Power::new(held.reading.value))),
             dressed: dressed.map(|it| it.id),
-            quality: match dressed {
+            stands_in: stands_in.map(|(by, _)| by),
+            quality: match substituted {
                 Some(_) => Quality::SUBSTITUTED,
                 None => power.map_or(Quality::GOOD, |held| held.reading.quality),
             },
-            stale: dressed.is_none() && power.is_none_or(|held| post.is_stale(held, self.now, self.grid.age_max)),
-            frozen: dressed.is_none() && post.is_frozen(),
+            stale: substituted.is_none() && power.is_none_or(|held| post.is_stale(held, self.now, self.grid.age_max)),
+            frozen: substituted.is_none() && post.is_frozen(),
             arrived_at: power.map(|held| held.arrived_at),
             contract: customer.map(|(_, customer)| customer.contract),
             guaranteed: customer.is_some_and(|(_, c)| c.guaranteed) || post.says_guaranteed(),

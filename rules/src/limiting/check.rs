@@ -54,8 +54,12 @@ pub(crate) enum Violation {
     Busy { terminal: TerminalId, round: RoundNo },
     #[error("{terminal} round {round}: interlock {interlock} does not permit it")]
     Interlocked { terminal: TerminalId, round: RoundNo, interlock: RuleId },
-    #[error("{terminal} round {round}: the load of {node} would not show it, as a value by hand lies between")]
+    #[error(
+        "{terminal} round {round}: the load of {node} would not show it, as a value that was not measured lies between"
+    )]
     ByHand { terminal: TerminalId, round: RoundNo, node: NodeId },
+    #[error("{node}: nothing returns by a load in which something stands in for {terminal}")]
+    StandsIn { node: NodeId, terminal: TerminalId },
     #[error("{expected} are expected but the rounds have {sum}")]
     Sum { expected: Power, sum: Power },
     #[error("{terminal} round {round} is shed though the others alone reach the target")]
@@ -396,6 +400,7 @@ pub(crate) fn check_stage(world: &World<'_>, rule: &LimitRule, stage: &[Choice])
     for LimitRule { node, limit, .. } in &world.policy.limits {
         let Some(coming) = coming.get(node) else { continue };
         let load = world.grid.load(*node).power().ok_or(Violation::NodeUnknown { node: *node })?;
+        world.check_measured(*node)?;
         let promised = world.promised.coming_to(world.grid, *node, &anew);
         let load = load + world.effects.coming_to(world.grid, *node, &anew) + promised + *coming;
         if load > *limit {

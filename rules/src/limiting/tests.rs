@@ -15,7 +15,7 @@ use crate::model::{
 use crate::orders::OrderId;
 use crate::outlook::{Fairness, Next, NoMore};
 use crate::output::{Choice, Finding, Reason};
-use crate::policy::{LimitRule, PassCaps, Policy};
+use crate::policy::{LimitRule, PassCaps, Policy, Substitute};
 use crate::state::accounts::Account;
 use crate::state::bounds::Bounds;
 use crate::state::cold_load::ColdLoads;
@@ -244,6 +244,30 @@ fn a_plan_or_a_stage_whose_effect_a_value_by_hand_hides_is_refused() {
     let mut bench = Bench::new();
     put_on(&mut bench, DressOn::Power { terminal: terminal("T3") });
     assert_eq!(bench.stage(&[choice("T3", 1, 20)]), hidden("T3", "A2"), "the area has no meter of its own");
+}
+
+#[test]
+fn nothing_is_shed_or_returned_by_a_load_that_something_stands_in_for() {
+    let bad = |bench: &mut Bench, id: &str| {
+        bench.policy.substitute = Substitute::Balance;
+        bench.tell(terminal(id), Reading { quality: Quality::INVALID, ..power(kw(1)) });
+        bench.grid.stand_in(Substitute::Balance, s(60), START);
+    };
+    let mut bench = Bench::new();
+    bad(&mut bench, "H");
+    assert!(bench.grid.load(node("F")).is_substituted());
+    let hidden = |id: &str| Err(Violation::ByHand { terminal: terminal(id), round: round(1), node: node("F") });
+    assert_eq!(bench.plan(&shedding(20, &[choice("T1", 1, 20)])), hidden("T1"), "the feeder's meter tells nothing");
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), hidden("T3"));
+    let mut bench = Bench::new();
+    bad(&mut bench, "T4");
+    assert!(bench.grid.load(node("A2")).is_substituted());
+    assert_eq!(bench.plan(&shedding(20, &[choice("T1", 1, 20)])), Ok(()), "the feeder's meter sees through it");
+    let stands_in = Violation::StandsIn { node: node("A2"), terminal: terminal("T4") };
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), Err(stands_in), "the area has no meter of its own");
+    let mut bench = Bench::new();
+    bad(&mut bench, "T1");
+    assert_eq!(bench.stage(&[choice("T3", 1, 20)]), Ok(()), "T1 is in another area");
 }
 
 #[test]

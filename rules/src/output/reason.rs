@@ -95,7 +95,10 @@ impl fmt::Display for Finding {
             }
             Self::ClassSpared { terminal, class } => write!(f, "{terminal}: class {class} is spared by the rule"),
             Self::ByHand { terminal, node } => {
-                write!(f, "{terminal}: a value by hand lies between, the load of {node} would not show it")
+                write!(
+                    f,
+                    "{terminal}: a value that was not measured lies between, the load of {node} would not show it"
+                )
             }
             Self::Tagged { terminal, round: Some(round), tag } => write!(f, "{terminal} round {round}: tagged ({tag})"),
             Self::Tagged { terminal, round: None, tag } => write!(f, "{terminal}: tagged ({tag})"),

@@ -81,6 +81,7 @@ fn terminal(id: &str, name: &str, node: &str, kw: i32) -> TerminalView {
         power: Some(Power::from_kw(kw)),
         dressed: None,
         quality: Quality::GOOD,
+        stands_in: None,
         stale: false,
         frozen: false,
         arrived_at: Some(ago(12)),

@@ -47,6 +47,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
         let Dressing { id, owner, until, reason, .. } = it;
         format!("  ✎ by hand of {owner} until {} ({id}): {reason}", text::clock(*until))
     });
+    let stands_in = terminal.stands_in.map(|by| format!("  ≈ stands in: {by}"));
     frame.render_widget(
         Paragraph::new(vec![
             Line::from(vec![Span::styled(format!(" {id}  {} ({customer})  ", terminal.name), theme.title()), link]),
@@ -56,7 +57,7 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: TerminalId)
                     format!("{}, {arrived}", text::quality(terminal.quality, terminal.stale, terminal.frozen)),
                     theme.quality(terminal.quality, terminal.stale || terminal.frozen),
                 ),
-                Span::styled(by_hand.unwrap_or_default(), theme.active()),
+                Span::styled(by_hand.or(stands_in).unwrap_or_default(), theme.active()),
             ]),
             Line::styled(
                 format!(

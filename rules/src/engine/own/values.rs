@@ -42,7 +42,7 @@ impl fmt::Display for Missing {
             Self::TooOld => "is too old",
             Self::Moving => "is at neither end",
             Self::LoadUnknown => "is not known from good and fresh readings",
-            Self::ByHand => "is not all measured: a value by hand is in it",
+            Self::ByHand => "is not all measured: a value by hand, or one that stands in, is in it",
             Self::NotReckoned => "is not known",
             Self::NoLimit => "is not there: no rule limits the node",
         })

@@ -15,7 +15,7 @@ use crate::model::{NodeId, PointKind, Power, Quality, Reading, RoundNo, Span, Sw
 use crate::orders::{Action, NotSent, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{AlarmCause, AlarmId, AlarmPriority, Output};
 use crate::own::{Act, Calculated, ForEach, Formula, Interlock, Own, Place, ProposalId, Rule, Source};
-use crate::policy::{Flow, GroupRules, LimitRule, Policy};
+use crate::policy::{Flow, GroupRules, LimitRule, Policy, Substitute};
 use crate::tags::{TagId, TagOn};
 use crate::target::TargetId;
 use crate::testing::{
@@ -349,7 +349,10 @@ fn any_policy(kind: u8) -> Policy {
             orders_per_min_feeder: Some(4),
         }
     };
-    Policy { own: if kind.is_multiple_of(3) { own() } else { Own::default() }, groups, flow, ..policy(limits) }
+    let substitute = [Substitute::None, Substitute::Balance, Substitute::Last][usize::from(kind / 3 % 3)];
+    let frozen_after = s(60 * i64::from(kind / 2 % 3));
+    let policy = Policy { substitute, substitute_max: s(120), frozen_after, ..policy(limits) };
+    Policy { own: if kind.is_multiple_of(3) { own() } else { Own::default() }, groups, flow, ..policy }
 }
 
 struct Trial {

@@ -34,6 +34,7 @@ mod returning;
 mod schedules;
 mod set_limits;
 mod silent;
+mod stand_ins;
 mod stepping_back;
 mod supply;
 mod tags;

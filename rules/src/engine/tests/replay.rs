@@ -10,7 +10,7 @@ use crate::input::{Input, Origin, Request};
 use crate::model::{PointKind, Power, Quality, Reading, RoundNo, TerminalId, Timestamp};
 use crate::orders::{Action, Command, NotSent, OrderId, Outcome, Step};
 use crate::output::{AlarmId, Output};
-use crate::policy::LimitRule;
+use crate::policy::{LimitRule, Policy, Substitute};
 use crate::testing::{START, Site, inventory, kw, limit, node, policy, s, site, terminal};
 
 fn sites() -> Vec<Site> {
@@ -313,7 +313,15 @@ impl Trial {
                     2 => vec![],
                     _ => vec![rule("F", 70), rule("gone", 5)],
                 };
-                self.apply(&Input::Policy { at, policy: Box::new(policy(rules)) });
+                self.apply(&Input::Policy {
+                    at,
+                    policy: Box::new(Policy {
+                        substitute: Substitute::Last,
+                        substitute_max: s(60),
+                        frozen_after: s(60),
+                        ..policy(rules)
+                    }),
+                });
             }
             Happens::Inventory(kind) => {
                 let mut sites = sites();

@@ -8,6 +8,7 @@
 mod due;
 mod post;
 mod saved;
+mod standing_in;
 mod still;
 mod substituted;
 
@@ -23,7 +24,9 @@ use crate::model::{
 };
 use crate::view::Load;
 use due::{Due, Second};
+use post::Source;
 pub(crate) use post::{Held, Post, Unusable};
+use standing_in::Standing;
 pub(crate) use still::Frozen;
 
 /// A power beyond this is no power but a lie or a broken register: 1 TW. A million such values still add up exactly.
@@ -110,6 +113,8 @@ pub(crate) struct Grid {
     ages: Due,
     /// Links that are down, by when that is an alarm.
     links: Due,
+    /// Terminals whose own power does not count, but for those that have one by hand.
+    lacking: BTreeSet<Place<TerminalId>>,
 }
 
 impl Grid {
@@ -201,12 +206,17 @@ impl Grid {
             sum.unknown += u32::from(!served.contains(id));
         }
         for post in self.posts.values_mut() {
-            if !post.substituted {
+            if post.source != Source::ByHand {
+                // What stands in is found anew.
+                (post.source, post.beside.standing.by) = (Source::Told, None);
                 post.counted = post.load(now, self.age_max).ok();
+                if post.counted.is_some() {
+                    post.beside.standing = Standing::default();
+                }
             }
             if let Some(sum) = post.place.and_then(|place| self.sums.at_mut(place)) {
                 sum.count_more(post.counted);
-                if post.substituted {
+                if post.is_substituted() {
                     sum.mark(true);
                 }
             }
@@ -231,6 +241,7 @@ impl Grid {
         self.dirty.extend(&self.from_leaves);
         self.dirty.sort_unstable();
         self.await_ages();
+        self.find_lacking();
     }
 
     /// How many nodes there are.
@@ -275,9 +286,13 @@ impl Grid {
             return None;
         }
         let before = post.hold(Held::new(reading, now));
-        if reading.point == PointKind::ActivePower && !post.substituted {
+        if reading.point == PointKind::ActivePower && post.source != Source::ByHand {
             let usable = post.load(now, age_max).ok();
-            self.count(place, usable);
+            if post.source == Source::StandsIn {
+                self.hear(place, usable);
+            } else {
+                self.count(place, usable);
+            }
         }
         Some(before)
     }
@@ -333,10 +348,10 @@ impl Grid {
             }
             post.due = Second::NEVER;
             // What stands in for it has no age.
-            if post.substituted {
+            if post.source == Source::ByHand {
                 continue;
             }
-            if post.counted.is_some() && post.load(now, self.age_max).is_err() {
+            if post.source == Source::Told && post.counted.is_some() && post.load(now, self.age_max).is_err() {
                 self.count(place, None);
             }
             let Some(post) = self.posts.at_mut(place) else { continue };
@@ -358,6 +373,19 @@ impl Grid {
         post.await_age(self.age_max, place, &mut self.ages);
         if before == usable {
             return;
+        }
+        if post.source == Source::Told {
+            match usable {
+                None => {
+                    post.beside.standing.last = before;
+                    self.lacking.insert(place);
+                }
+                Some(_) if before.is_none() => {
+                    post.beside.standing = Standing::default();
+                    self.lacking.remove(&place);
+                }
+                Some(_) => {}
+            }
         }
         let (node, head) = (post.place, post.head);
         if let Some(node) = node {

@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::super::places::Place;
 use super::due::{Due, Second};
+use super::standing_in::Standing;
 use super::still::Witness;
 use crate::model::{NodeId, PointKind, Power, Reading, Span, TerminalId, Timestamp};
 
@@ -56,6 +57,18 @@ pub(crate) enum Unusable {
     Frozen,
 }
 
+/// Where the power of a terminal comes from, as it counts above.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Source {
+    /// It told it.
+    #[default]
+    Told,
+    /// A person, whatever it tells.
+    ByHand,
+    /// It stands in, as what it tells may not decide.
+    StandsIn,
+}
+
 /// One terminal as the engine knows it. What a reading of its power touches stands in it; all else lies beside, so that
 /// a post and its name fill two cache lines.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -70,8 +83,8 @@ pub(crate) struct Post {
     pub(super) counted: Option<Power>,
     /// When that is looked at.
     pub(super) due: Second,
-    /// That is not what it told: a value by hand, or another that stands in for it.
-    pub(super) substituted: bool,
+    /// Where that comes from.
+    pub(super) source: Source,
     /// Minutes in which its power was told anew and was no other.
     pub(super) still: u8,
     /// A meter beside it says that its power is none of now.
@@ -98,6 +111,8 @@ pub(super) struct Beside {
     pub(super) more_heads: Vec<Place<NodeId>>,
     /// Since when changes are counted, and how many there were.
     pub(super) changes: (Timestamp, u16),
+    /// What stands in for its power, and what it last told that counted.
+    pub(super) standing: Standing,
     /// What meters beside it said while its power stood still: at the head of the node that it measures, and above.
     pub(super) witnesses: [Witness; 2],
 }
@@ -149,7 +164,8 @@ impl Post {
     /// Has a power looked at when it may be too old, and then when that is an alarm, unless it is looked at anyhow by then.
     pub(super) fn await_age(&mut self, age_max: Span, place: Place<TerminalId>, ages: &mut Due) {
         let Some(held) = self.power else { return };
-        let from = match (self.counted, self.speaks_since()) {
+        let told = self.counted.filter(|_| self.source != Source::StandsIn);
+        let from = match (told, self.speaks_since()) {
             (Some(_), _) => held.as_of(),
             (None, Some(since)) => since,
             (None, None) => return,
@@ -196,6 +212,11 @@ impl Post {
     fn is_credible(&self, reading: &Reading) -> bool {
         let power = matches!(reading.point, PointKind::ActivePower | PointKind::RoundPower(_));
         reading.quality.decides() && (!power || reading.value.unsigned_abs() <= self.power_max.get().unsigned_abs())
+    }
+
+    /// Whether its power counts above otherwise than it told: by hand, or by what stands in.
+    pub(super) fn is_substituted(&self) -> bool {
+        self.source != Source::Told
     }
 
     /// Whether its power is the same for long while a meter beside it says otherwise.
@@ -259,7 +280,11 @@ impl Post {
             Err(Unusable::Frozen)
         } else if self.is_credible(&held.reading) {
             let told = Power::new(held.reading.value);
-            if self.substituted { self.counted.map(|counted| told.min(counted)).ok_or(Unusable::Bad) } else { Ok(told) }
+            if self.source == Source::ByHand {
+                self.counted.map(|counted| told.min(counted)).ok_or(Unusable::Bad)
+            } else {
+                Ok(told)
+            }
         } else {
             Err(Unusable::Bad)
         }

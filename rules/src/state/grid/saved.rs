@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize, Serializer};
 
 use super::super::places::Place;
-use super::post::Beside;
+use super::post::{Beside, Source};
+use super::standing_in::Standing;
 use super::still::Witness;
 use super::{Grid, Held, Post, Sum};
 use crate::model::{Inventory, NodeId, PointKind, Power, Span, TerminalId, Timestamp};
@@ -33,16 +34,24 @@ pub(super) struct SavedPost {
     frozen: bool,
     #[serde(default)]
     witnesses: [Witness; 2],
+    /// Snapshots of before anything stood in have none.
+    #[serde(default)]
+    standing: Standing,
 }
 
 impl From<SavedPost> for Post {
     fn from(saved: SavedPost) -> Self {
         let SavedPost { link_up, link_since, mut points, node, heads, counted, .. } = saved;
-        let SavedPost { substituted, power_max, changes, still, frozen, witnesses, .. } = saved;
+        let SavedPost { substituted, power_max, changes, still, frozen, witnesses, standing, .. } = saved;
+        let source = match (substituted, standing.by) {
+            (false, _) => Source::Told,
+            (true, None) => Source::ByHand,
+            (true, Some(_)) => Source::StandsIn,
+        };
         let power = points.iter().find(|(kind, _)| *kind == PointKind::ActivePower).map(|(_, held)| *held);
         points.retain(|(kind, _)| *kind != PointKind::ActivePower);
-        let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes, witnesses });
-        Self { link_up, link_since, power, counted, substituted, still, frozen, power_max, beside, ..Self::default() }
+        let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes, standing, witnesses });
+        Self { link_up, link_since, power, counted, source, still, frozen, power_max, beside, ..Self::default() }
     }
 }
 
@@ -55,12 +64,13 @@ impl Serialize for Post {
             node: self.node(),
             heads: self.heads().to_vec(),
             counted: self.counted,
-            substituted: self.substituted,
+            substituted: self.is_substituted(),
             power_max: self.power_max,
             changes: self.beside.changes,
             still: self.still,
             frozen: self.frozen,
             witnesses: self.beside.witnesses,
+            standing: self.beside.standing,
         }
         .serialize(serializer)
     }
@@ -104,6 +114,7 @@ impl From<Saved> for Grid {
         let sums = inventory.nodes.keys().copied().zip(sums).collect();
         let mut grid = Self { inventory, posts, sums, age_max, ..Self::default() };
         grid.find_places();
+        grid.find_lacking();
         for node in dirty {
             grid.look_at(node);
         }

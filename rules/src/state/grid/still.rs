@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::super::places::Place;
-use super::{Grid, PLAUSIBLE_PERCENT, Post};
+use super::{Grid, PLAUSIBLE_PERCENT, Post, Source};
 use crate::model::{NodeId, Power, TerminalId, Timestamp};
 
 /// What a witness says when a power begins to stand still is the mean of so many looks.
@@ -84,7 +84,7 @@ impl Grid {
     fn witness(&self, node: Place<NodeId>) -> Option<(Power, Power, &Post)> {
         let sum = self.sums.at(node)?;
         let head = self.posts.at(sum.head?)?;
-        let whole = sum.parts > 0 && sum.unknown == 0 && sum.substituted == 0 && !sum.dressed && !head.substituted;
+        let whole = sum.parts > 0 && sum.unknown == 0 && sum.substituted == 0 && !sum.dressed && !head.is_substituted();
         whole.then_some((head.counted?, sum.known, head))
     }
 
@@ -112,7 +112,7 @@ impl Grid {
         }
         let mut frozen: Vec<Frozen> = Vec::new();
         for it in &still {
-            if let Some(found) = self.hear(it, after, together.get(&it.node).copied())
+            if let Some(found) = self.listen(it, after, together.get(&it.node).copied())
                 && frozen.last().is_none_or(|last| last.place != it.place)
             {
                 frozen.push(found);
@@ -121,7 +121,7 @@ impl Grid {
         for Frozen { place, .. } in &frozen {
             let Some(post) = self.posts.at_mut(*place) else { continue };
             post.frozen = true;
-            if !post.substituted {
+            if post.source == Source::Told {
                 self.count(*place, None);
             }
         }
@@ -148,7 +148,7 @@ impl Grid {
             let off = post.place.map_or(Power::ZERO, |_| {
                 Power::new((post.power_max - super::PLAUSIBLE_MORE).get() * OFF_PERCENT / PLAUSIBLE_PERCENT)
             });
-            if let Some(power) = post.counted.filter(|power| !post.substituted && power.get().abs() > off.get()) {
+            if let Some(power) = post.counted.filter(|power| !post.is_substituted() && power.get().abs() > off.get()) {
                 found.push((place, power.get().abs(), post.place, post.head));
             }
         }
@@ -164,7 +164,7 @@ impl Grid {
     }
 
     /// What the witness says by now, and whether that is enough.
-    fn hear(&mut self, it: &Still, after: u8, together: Option<Together>) -> Option<Frozen> {
+    fn listen(&mut self, it: &Still, after: u8, together: Option<Together>) -> Option<Frozen> {
         let long = self.is_long(it, after);
         let said = self.witness(it.node);
         let said = said.filter(|(_, _, head)| it.at_head || head.still <= HEAD_STILL_MAX);

@@ -1,7 +1,8 @@
 //! What counts in the loads though it was not measured: values by hand, and what stands in for a measured one.
 
 use super::super::places::Place;
-use super::{Grid, PLAUSIBLE, Post, Sum};
+use super::standing_in::Standing;
+use super::{Grid, PLAUSIBLE, Post, Source, Sum};
 use crate::model::{NodeId, Power, TerminalId, Timestamp};
 use crate::view::Load;
 
@@ -22,7 +23,7 @@ impl Post {
     /// The load of the node that it measures.
     pub(super) fn load_at_head(&self) -> Load {
         match self.counted {
-            Some(power) if self.substituted => Load::Substituted { power },
+            Some(power) if self.is_substituted() => Load::Substituted { power },
             Some(power) => Load::Measured { power },
             None => Load::Unknown,
         }
@@ -33,21 +34,29 @@ impl Grid {
     /// From now on a terminal's power counts as `power` in the loads above, whatever it tells; none: it is not known.
     pub(crate) fn substitute(&mut self, terminal: TerminalId, power: Option<Power>) {
         let Some(place) = self.posts.place(&terminal) else { return };
-        self.mark_post(place, true);
+        self.mark_post(place, Source::ByHand);
         self.count(place, power);
+        if let Some(post) = self.posts.at_mut(place) {
+            post.beside.standing = Standing::default();
+        }
+        self.lacking.remove(&place);
     }
 
     /// A terminal's power counts again as it tells.
     pub(crate) fn let_count(&mut self, terminal: TerminalId, now: Timestamp) {
         let Some(place) = self.posts.place(&terminal) else { return };
-        self.mark_post(place, false);
+        self.mark_post(place, Source::Told);
         let told = self.posts.at(place).and_then(|post| post.load(now, self.age_max).ok());
         self.count(place, told);
+        self.forget_standing(place);
     }
 
-    fn mark_post(&mut self, place: Place<TerminalId>, substituted: bool) {
+    pub(super) fn mark_post(&mut self, place: Place<TerminalId>, source: Source) {
         let Some(post) = self.posts.at_mut(place) else { return };
-        if std::mem::replace(&mut post.substituted, substituted) == substituted {
+        let was = post.is_substituted();
+        post.source = source;
+        let substituted = post.is_substituted();
+        if was == substituted {
             return;
         }
         let heads: Vec<Place<NodeId>> = post.head.into_iter().chain(post.beside.more_heads.iter().copied()).collect();
@@ -98,14 +107,14 @@ impl Grid {
     /// Whether a node's load would not show what a terminal below it switches: a value that was not measured lies between.
     pub(crate) fn hides(&self, node: NodeId, terminal: TerminalId) -> bool {
         let Some(post) = self.posts.get(&terminal) else { return false };
-        let mut hidden = post.substituted;
+        let mut hidden = post.is_substituted();
         let up_to = self.sums.place(&node);
         for place in self.places_up(post.place) {
             let Some(sum) = self.sums.at(place) else { return hidden };
             if sum.dressed {
                 hidden = true;
             } else if let Some(head) = sum.head.and_then(|head| self.posts.at(head)) {
-                hidden = head.substituted;
+                hidden = head.is_substituted();
             }
             if Some(place) == up_to {
                 break;

@@ -10,7 +10,7 @@ use crate::model::{
 use crate::notices::{NoticeRule, Unreached};
 use crate::output::AlarmPriority;
 use crate::own::{Act, Own, Rule, Source};
-use crate::policy::{GroupRules, LimitRule, Policy};
+use crate::policy::{GroupRules, LimitRule, Policy, Substitute};
 use crate::testing::{kw, limit, policy, s};
 
 fn tree(dice: &mut Dice) -> (Inventory, BTreeMap<TerminalId, Head>) {
@@ -130,6 +130,9 @@ pub(super) fn rules(dice: &mut Dice, plant: &Plant) -> Policy {
         growth_percent: u16::try_from(dice.range(0, 30)).unwrap(),
     };
     policy.own = own(dice, plant, &policy.limits);
+    policy.substitute = dice.pick(&[Substitute::None, Substitute::Balance, Substitute::Last]);
+    policy.substitute_max = s(dice.pick(&[30, 120]));
+    policy.frozen_after = s(dice.pick(&[0, 60, 180]));
     policy
 }
 
