@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, Power, PriorityClass, RoundNo, TerminalId, Timestamp};
+use crate::model::{NodeId, Power, PriorityClass, RoundNo, Span, TerminalId, Timestamp};
+use crate::notices::{Notice, Untold};
 use crate::orders::{Action, OrderId, OrderState};
 
 /// Number of a group order, rising from 1 over the whole life of a journal.
@@ -195,6 +196,37 @@ pub struct Group {
     pub line: GroupLine,
     /// Its rounds, by terminal and number.
     pub members: Vec<Member>,
+    /// What its customers are told before it, where they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub notice: Option<GroupNotice>,
+}
+
+/// The notice that a group trip gives its customers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupNotice {
+    /// From the notice to the trip.
+    pub before: Span,
+    /// Not executed before, without a person's word for it; none while a second person's word is waited for and nobody is told.
+    pub due: Option<Timestamp>,
+    /// What customers were told, by terminal.
+    pub told: Vec<Notice>,
+}
+
+impl GroupNotice {
+    /// The longest notice, minutes.
+    pub const MINUTES_MAX: u16 = 60;
+
+    /// How many terminals confirmed their notice.
+    pub fn delivered(&self) -> usize {
+        self.told.iter().filter(|notice| notice.is_delivered()).count()
+    }
+
+    /// Whom it did not reach, and why.
+    pub fn not_reached(&self) -> impl Iterator<Item = Untold> + '_ {
+        self.told
+            .iter()
+            .filter_map(|notice| Some(Untold { terminal: notice.terminal, why: notice.not_reached()?.to_owned() }))
+    }
 }
 
 impl Group {

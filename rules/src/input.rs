@@ -239,6 +239,10 @@ pub enum Request {
         /// Why, for the audit log; may be empty.
         #[serde(default)]
         reason: String,
+        /// So long before a trip its customers are told, 0 to [`GroupNotice::MINUTES_MAX`](crate::groups::GroupNotice::MINUTES_MAX)
+        /// minutes, from the draft on or, where a second person is wanted, from the approval; 0 tells nobody.
+        #[serde(default)]
+        notice_min: u16,
     },
     /// The second person's word for a group order (`second-person`).
     ApproveGroup {
@@ -253,6 +257,9 @@ pub enum Request {
     ExecuteGroup {
         /// Which.
         group: GroupId,
+        /// Why the end of its notice is not waited for, where it is not; for the audit log.
+        #[serde(default)]
+        at_once: Option<String>,
     },
     /// Call a group order off. Whoever drew it up, or approved it, may, and a supervisor.
     CancelGroup {

@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::groups::GroupId;
 use crate::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
 use crate::target::LimitAhead;
 
@@ -71,6 +72,9 @@ pub struct NoticeTexts {
     /// Before a limit comes down that is known beforehand. Policies of before there was such a notice have the usual text.
     #[serde(default = "usual_ahead")]
     pub ahead: String,
+    /// Before a group order's trip. Policies of before there was such a notice have the usual text.
+    #[serde(default = "usual_group")]
+    pub group: String,
     /// When it does not come to it.
     pub cancelled: String,
 }
@@ -79,15 +83,23 @@ fn usual_ahead() -> String {
     "The limit of {node} is lowered: rounds {rounds} ({kw} kW) may be switched off from {time}.".to_owned()
 }
 
+fn usual_group() -> String {
+    "{node}: rounds {rounds} ({kw} kW) are going to be switched off from {time}.".to_owned()
+}
+
 impl Default for NoticeTexts {
     fn default() -> Self {
         Self {
             trip: "{node} is near its limit: rounds {rounds} ({kw} kW) may be switched off from {time}.".to_owned(),
             ahead: usual_ahead(),
+            group: usual_group(),
             cancelled: "Called off: nothing is switched off for {node}; the notice for {time} is void.".to_owned(),
         }
     }
 }
+
+/// That a notice is void is not told later than this.
+pub(crate) const CALL_OFF_WITHIN: Span = Span::from_s(600);
 
 /// Characters that a terminal shows at most.
 pub const TEXT_MAX: usize = 200;
@@ -144,6 +156,9 @@ pub struct Telling {
     pub text: String,
     /// Not to be sent from here on (`expired-never-sent`).
     pub expires_at: Timestamp,
+    /// The group order that it is about; none where a rule tells it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupId>,
 }
 
 /// What became of a text.
@@ -202,6 +217,18 @@ impl Notice {
     /// Whether the terminal confirmed it.
     pub const fn is_delivered(&self) -> bool {
         matches!(self.told.delivery, Delivery::Delivered { .. })
+    }
+
+    /// Why its customer was not told in time of a trip that comes now, where that is so.
+    pub(crate) fn fell_short(&self, now: Timestamp, before: Span) -> Option<String> {
+        match &self.told.delivery {
+            Delivery::NotReached { why } => Some(why.clone()),
+            Delivery::Sent => Some("the terminal has not confirmed it yet".to_owned()),
+            Delivery::Delivered { .. } if now < self.due => {
+                Some(format!("told {} before instead of {before}", now.since(self.told.sent_at)))
+            }
+            Delivery::Delivered { .. } => None,
+        }
     }
 
     /// Why it did not reach the terminal, where it did not.

@@ -194,7 +194,8 @@ fn check(request: &Request) -> Result<(), Fault> {
         Request::Execute { .. }
         | Request::Cancel { .. }
         | Request::ApproveGroup { .. }
-        | Request::ExecuteGroup { .. } => return Ok(()),
+        | Request::ExecuteGroup { at_once: None, .. } => return Ok(()),
+        Request::ExecuteGroup { at_once: Some(why), .. } => ("at_once", why),
     };
     plain(what, text)
 }

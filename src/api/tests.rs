@@ -155,7 +155,7 @@ fn a_group() -> Group {
         order: None,
         why: String::new(),
     };
-    Group { line, members: vec![member] }
+    Group { line, members: vec![member], notice: None }
 }
 
 fn an_alarm() -> Alarm {

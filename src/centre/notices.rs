@@ -85,7 +85,7 @@ impl Teller {
     }
 
     async fn send(&self, telling: &Telling) -> Result<(), NotTold> {
-        let Telling { notice, terminal, text, expires_at } = telling;
+        let Telling { notice, terminal, text, expires_at, .. } = telling;
         let line = self.lines.get(terminal).ok_or(NotTold::Unknown)?;
         let left = self.clock.real(expires_at.since(self.clock.now())).min(WITHIN);
         let until = tokio::time::Instant::now() + left;
@@ -135,6 +135,7 @@ mod tests {
             terminal: terminal(),
             text: "停电 \"22:15\"".into(),
             expires_at: Timestamp::new(expires_at),
+            group: None,
         }
     }
 

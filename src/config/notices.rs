@@ -44,6 +44,7 @@ pub(super) fn take_texts(section: &Section<'_>) -> NoticeTexts {
     let texts = NoticeTexts {
         trip: text("trip_text", usual.trip),
         ahead: text("ahead_text", usual.ahead),
+        group: text("group_text", usual.group),
         cancelled: text("cancelled_text", usual.cancelled),
     };
     section.end();
@@ -71,7 +72,9 @@ pub(super) fn texts_to_toml(texts: &NoticeTexts) -> String {
     let quoted = |text: &str| Value::String(text.to_owned()).to_string();
     let mut toml = String::from("\n[notice]\n");
     // Writing to a string cannot fail.
-    for (key, text) in [("trip", &texts.trip), ("ahead", &texts.ahead), ("cancelled", &texts.cancelled)] {
+    let all =
+        [("trip", &texts.trip), ("ahead", &texts.ahead), ("group", &texts.group), ("cancelled", &texts.cancelled)];
+    for (key, text) in all {
         let _ = writeln!(toml, "{key}_text = {}", quoted(text));
     }
     toml

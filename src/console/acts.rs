@@ -55,6 +55,7 @@ pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
         Some(What::Dress { .. }) => dress::review(state),
         Some(What::TakeOffTag(_) | What::Undress(_) | What::DropTarget(_)) => confirm_next(state),
         Some(What::DraftGroup { .. }) => return group::draft(state),
+        Some(What::GroupAtOnce(_)) => group::review_at_once(state),
         Some(What::SetTarget { .. }) => return target::review(state),
         Some(What::Decide { .. } | What::TryAgain { .. }) => confirm_next(state),
         Some(What::DryRun { .. }) => return dry_run::run(state),
@@ -78,6 +79,7 @@ pub(super) fn confirm(state: &mut State, yes: bool) -> Vec<Effect> {
         What::Undress(dressing) => Request::Undress { dressing: dressing.id, reason: why },
         What::TryAgain { node, .. } => Request::TryAgain { node: *node, reason: why },
         What::SetTarget { node, wanted: Some(wanted), .. } => target::request(*node, *wanted, why),
+        What::GroupAtOnce(group) => Request::ExecuteGroup { group: *group, at_once: Some(why) },
         What::DropTarget(target) => Request::CancelTarget { target: target.id, reason: why },
         What::Decide { proposal, .. } => Request::DecideProposal { proposal: proposal.id, approve: yes, reason: why },
         What::Parameters { .. } => return parameters::send(state),
@@ -129,6 +131,7 @@ pub(super) fn on_answer(state: &mut State, name: &'static str, answer: Answer) {
         return;
     }
     let step = match answer {
+        // Its list comes back after the execute that did not wait, too.
         Answer::Granted(Reply::Group { group }) => {
             act.what = What::Group(Box::new(super::state::GroupLook::new(group)));
             Step::Entry

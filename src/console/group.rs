@@ -3,13 +3,15 @@
 //! **Invariant:** an approval and an execute are sent only while the list that they are about is on the screen, and an
 //! approval only once it has been seen to its end; the centre is told what power was seen (`second-person`).
 
-use headroom_rules::groups::{Group, GroupAct, GroupId, GroupScope, GroupState};
+use headroom_rules::groups::{Group, GroupAct, GroupId, GroupNotice, GroupScope, GroupState};
 use headroom_rules::input::Request;
 use headroom_rules::model::{PriorityClass, RoundNo};
 
 use super::acts::{act_mut, ask, chosen_node, look as open_look, may_ask, start};
 use super::message::Effect;
-use super::state::{CLASS, DraftOf, GroupLook, GroupStep, Overlay, ROUNDS, Screen, State, WHY, What, group_power};
+use super::state::{
+    CLASS, DraftOf, GroupLook, GroupStep, NOTICE, Overlay, ROUNDS, Screen, State, Step, WHY, What, group_power,
+};
 
 /// The list is fetched this often while it is on the screen, ms.
 const FETCH_MS: u64 = 1_000;
@@ -25,9 +27,11 @@ pub(super) fn start_draft(state: &mut State, act: GroupAct) {
         _ => chosen_node(state).map(DraftOf::Node),
     };
     let Some(of) = of else { return };
-    let fields: &[&'static str] = match of {
-        DraftOf::Node(_) => &[CLASS, ROUNDS, WHY],
-        DraftOf::Terminals(_) => &[ROUNDS, WHY],
+    let fields: &[&'static str] = match (&of, act) {
+        (DraftOf::Node(_), GroupAct::Trip) => &[CLASS, ROUNDS, NOTICE, WHY],
+        (DraftOf::Node(_), GroupAct::Restore) => &[CLASS, ROUNDS, WHY],
+        (DraftOf::Terminals(_), GroupAct::Trip) => &[ROUNDS, NOTICE, WHY],
+        (DraftOf::Terminals(_), GroupAct::Restore) => &[ROUNDS, WHY],
     };
     start(state, What::DraftGroup { act, of }, fields);
 }
@@ -48,16 +52,28 @@ fn parse_rounds(text: &str) -> Result<Vec<RoundNo>, String> {
         .collect()
 }
 
-/// Asks the centre to draw it up: that sends nothing to anybody, and its list comes next.
+fn parse_notice(text: &str) -> Result<u16, String> {
+    let most = GroupNotice::MINUTES_MAX;
+    if text.is_empty() {
+        return Ok(0);
+    }
+    let minutes = text.strip_suffix("min").unwrap_or(text).trim_end().parse().ok();
+    minutes.filter(|minutes| (1..=most).contains(minutes)).ok_or_else(|| {
+        format!("\"{text}\" is no notice: wanted 1 to {most} minutes, or nothing where nobody is to be told")
+    })
+}
+
+/// Asks the centre to draw it up: that switches nothing, and its list comes next.
 pub(super) fn draft(state: &mut State) -> Vec<Effect> {
     let Some(Overlay::Act(dialogue)) = &state.overlay else { return Vec::new() };
     let What::DraftGroup { act, of } = &dialogue.what else { return Vec::new() };
     let act = *act;
     let parsed = parse_class(dialogue.form.value(CLASS))
-        .and_then(|class| Ok((class, parse_rounds(dialogue.form.value(ROUNDS))?)));
+        .and_then(|class| Ok((class, parse_rounds(dialogue.form.value(ROUNDS))?)))
+        .and_then(|(class, numbers)| Ok((class, numbers, parse_notice(dialogue.form.value(NOTICE))?)));
     let reason = dialogue.form.value(WHY).to_owned();
-    let scope = parsed.and_then(|(class, numbers)| match of {
-        DraftOf::Node(node) => Ok(GroupScope::Node { node: *node, class, numbers }),
+    let scope = parsed.and_then(|(class, numbers, notice_min)| match of {
+        DraftOf::Node(node) => Ok((GroupScope::Node { node: *node, class, numbers }, notice_min)),
         DraftOf::Terminals(terminals) => {
             let terminals = terminals.iter().filter_map(|id| state.terminal(*id));
             let rounds = terminals.flat_map(|terminal| {
@@ -68,12 +84,12 @@ pub(super) fn draft(state: &mut State) -> Vec<Effect> {
             if rounds.is_empty() {
                 Err("none of them has such a round".to_owned())
             } else {
-                Ok(GroupScope::Rounds { rounds })
+                Ok((GroupScope::Rounds { rounds }, notice_min))
             }
         }
     });
     match scope {
-        Ok(scope) => ask(state, Request::DraftGroup { act, scope, reason }),
+        Ok((scope, notice_min)) => ask(state, Request::DraftGroup { act, scope, reason, notice_min }),
         Err(sentence) => {
             if let Some(dialogue) = act_mut(state) {
                 dialogue.form.note = Some(sentence);
@@ -147,7 +163,33 @@ pub(super) fn execute(state: &mut State) -> Vec<Effect> {
         return Vec::new();
     }
     let Some(group) = shown(state).map(|look| look.id) else { return Vec::new() };
-    ask(state, Request::ExecuteGroup { group })
+    ask(state, Request::ExecuteGroup { group, at_once: None })
+}
+
+/// Opens the dialogue that asks why the end of the notice is not waited for, where there is one that runs.
+pub(super) fn begin_at_once(state: &mut State) {
+    let now = state.now();
+    if step(state) != GroupStep::Execute {
+        return;
+    }
+    let Some(look) = shown(state) else { return };
+    let id = look.id;
+    let runs = look.group.as_ref().and_then(|group| group.notice.as_ref()?.due).is_some_and(|due| now < due);
+    if runs {
+        start(state, What::GroupAtOnce(id), &[WHY]);
+    } else if let Some(dialogue) = act_mut(state) {
+        dialogue.form.note = Some("no notice runs: x executes it".to_owned());
+    }
+}
+
+/// Wants a reason before the last look.
+pub(super) fn review_at_once(state: &mut State) {
+    let Some(dialogue) = act_mut(state) else { return };
+    if dialogue.form.value(WHY).is_empty() {
+        dialogue.form.note = Some("say why its customers' time is cut short: it is for the audit log".to_owned());
+    } else {
+        dialogue.form.to(Step::Confirm);
+    }
 }
 
 pub(super) fn call_off(state: &mut State) -> Vec<Effect> {

@@ -137,6 +137,7 @@ pub(crate) enum Command {
     No,
     ApproveGroup,
     ExecuteGroup,
+    ExecuteGroupAtOnce,
     CallGroupOff,
     ReadAgain,
 }
@@ -217,6 +218,13 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('n')], "n", "decline", Command::No, &[Decide]),
     bar(&[KeyCode::Char('y')], "y", "approve as the second person", Command::ApproveGroup, &[GroupApprove]),
     bar(&[KeyCode::Char('x')], "x", "execute", Command::ExecuteGroup, &[GroupExecute]),
+    quiet(
+        &[KeyCode::Char('X')],
+        "X",
+        "execute before its notice is over",
+        Command::ExecuteGroupAtOnce,
+        &[GroupExecute],
+    ),
     bar(&[KeyCode::Char('w')], "w", "call it off", Command::CallGroupOff, &[GroupExecute, GroupCallOff]),
     bar(&[KeyCode::Enter], "Enter", "go on", Command::GoOn, &[Entry, EntryLook]),
     bar(&[KeyCode::F(5)], "F5", "ask again", Command::ReadAgain, &[EntryLook, ConfirmLook, Decide]),

@@ -14,7 +14,7 @@ use tui_input::Input;
 
 pub(crate) use act::{
     ASPECT, Act, ActKey, ByHand, CHANGE, CLASS, Change, DraftOf, DressAt, FOR, FROM, GroupLook, GroupStep, LIMIT,
-    Preview, REDUCTION, ROUNDS, Reduction, UNTIL, VALUE, WHY, What, group_power,
+    NOTICE, Preview, REDUCTION, ROUNDS, Reduction, UNTIL, VALUE, WHY, What, group_power,
 };
 pub(crate) use form::{Field, Form, Step};
 

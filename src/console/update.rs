@@ -341,6 +341,7 @@ fn run(state: &mut State, context: Context, command: Command) -> Vec<Effect> {
             return group::approve(state, end);
         }
         Command::ExecuteGroup => return group::execute(state),
+        Command::ExecuteGroupAtOnce => group::begin_at_once(state),
         Command::CallGroupOff => return group::call_off(state),
         Command::Past => return node::open(state),
         Command::FartherBack => return node::turn(state, 1),

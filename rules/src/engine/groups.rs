@@ -11,10 +11,11 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::requests::Granted;
-use crate::groups::{Group, GroupAct, GroupId, GroupLine, GroupScope, GroupState, Member, MemberState};
+use crate::groups::{Group, GroupAct, GroupId, GroupLine, GroupNotice, GroupScope, GroupState, Member, MemberState};
 use crate::input::Origin;
 use crate::limiting::group::{Wanted, check_group};
 use crate::model::{PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
+use crate::notices::Sending;
 use crate::orders::{Issuer, Order, OrderId};
 use crate::output::{Happening, Output, Refusal, Reply};
 
@@ -54,8 +55,14 @@ impl Groups {
         self.kept.values().map(|group| &group.line)
     }
 
-    fn get(&self, group: GroupId) -> Result<&Group, Refusal> {
+    pub(super) fn get(&self, group: GroupId) -> Result<&Group, Refusal> {
         self.kept.get(&group).ok_or(Refusal::UnknownGroup { group })
+    }
+
+    /// All texts of notices.
+    pub(super) fn sendings(&mut self) -> impl Iterator<Item = &mut Sending> {
+        let told = self.kept.values_mut().filter_map(|group| group.notice.as_mut()).flat_map(|it| &mut it.told);
+        told.flat_map(|notice| std::iter::once(&mut notice.told).chain(&mut notice.called_off))
     }
 
     fn forget_old(&mut self) {
@@ -147,9 +154,14 @@ impl Engine {
         origin: &Origin,
         act: GroupAct,
         scope: &GroupScope,
-        reason: &str,
+        (reason, notice_min): (&str, u16),
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
+        if notice_min > 0 && (act != GroupAct::Trip || notice_min > GroupNotice::MINUTES_MAX) {
+            return Err(Refusal::NoSuchNotice { act, minutes: notice_min, most: GroupNotice::MINUTES_MAX });
+        }
+        let before = Span::from_s(i64::from(notice_min) * 60);
+        let notice = (notice_min > 0).then(|| GroupNotice { before, due: None, told: Vec::new() });
         let scope = tidy(scope);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let open = self.groups.open_of(&origin.operator);
@@ -198,7 +210,7 @@ impl Engine {
             confirmed: 0,
             failed: 0,
         };
-        let mut group = Group { line, members };
+        let mut group = Group { line, members, notice };
         group.count();
         let GroupLine { ref scope, rounds, left_out, second_person, .. } = group.line;
         let of = scope.to_string();
@@ -207,6 +219,9 @@ impl Engine {
         let (by, rounds) = (origin.operator.clone(), rounds - left_out);
         let object = format!("{of} {id}");
         self.tell(Happening::GroupDrafted { group: id, act, of, rounds, left_out, power, second_person, by }, out);
+        if !second_person {
+            self.tell_group(id, out);
+        }
         Ok(Granted {
             reply: Reply::Group { group: id },
             object,
@@ -354,6 +369,7 @@ impl Engine {
             group.line.expires_at = expires_at;
         });
         self.tell(Happening::GroupApproved { group: id, power, by }, out);
+        self.tell_group(id, out);
         Ok(moved(id, GroupState::Drafted, &format!("{} at {power}", GroupState::Approved)))
     }
 
@@ -366,6 +382,7 @@ impl Engine {
         &mut self,
         origin: &Origin,
         id: GroupId,
+        at_once: Option<&str>,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
         let group = self.groups.get(id)?;
@@ -375,6 +392,7 @@ impl Engine {
         }
         self.is_of_group(origin, group)?;
         self.may_order_group(origin, group)?;
+        self.has_given_notice(group, at_once)?;
         let (act, before) = (group.line.act, group.line.state);
         let mut members = self.looked_at_anew(group);
         let power = sum(&members);
@@ -420,6 +438,7 @@ impl Engine {
             self.groups.trips_alone(&by, self.now, self.policy.groups.expiry, power, rounds);
         }
         self.tell(Happening::GroupExecuted { group: id, act, rounds, left_out, power, by: by.clone() }, out);
+        self.execute_told_group(id, at_once, out);
         let taking_part: Vec<(usize, TerminalId, RoundNo, Power)> = self
             .groups
             .get(id)?
@@ -437,6 +456,7 @@ impl Engine {
             let measured = act == GroupAct::Restore || self.grid.round_power(terminal, round, self.now).is_some();
             self.issue(terminal, act.action(round), issuer, reason.clone(), measured.then_some(power), out);
         }
+        self.call_off_group_notice(id, out);
         self.end_group_if_done(id, out);
         Ok(moved(id, before, &format!("{}, {rounds} rounds with {power}", GroupState::Executing)))
     }
@@ -482,6 +502,7 @@ impl Engine {
             let why = format!("group order {id} was called off by {by}");
             self.withdraw(order, crate::orders::OrderState::Cancelled, why, out);
         }
+        self.call_off_group_notice(id, out);
         Ok(moved(id, before, &format!("{}, {withdrawn} orders withdrawn", GroupState::Cancelled)))
     }
 
@@ -494,7 +515,7 @@ impl Engine {
         Err(Refusal::NotOfGroup { group: *id, people: format!("{drafted_by}{second}") })
     }
 
-    fn change_group(&mut self, id: GroupId, change: impl FnOnce(&mut Group)) {
+    pub(super) fn change_group(&mut self, id: GroupId, change: impl FnOnce(&mut Group)) {
         if let Some(group) = self.groups.kept.get_mut(&id) {
             change(group);
             group.line.changed_at = self.now;
@@ -527,6 +548,7 @@ impl Engine {
         }
         group.line.state = GroupState::Done;
         self.tell(Happening::GroupDone { group: id, confirmed, failed, left_out }, out);
+        self.call_off_group_notice(id, out);
     }
 
     pub(super) fn groups_on_tick(&mut self, out: &mut Vec<Output>) {
@@ -536,6 +558,7 @@ impl Engine {
         for id in expired.map(|line| line.id).collect::<Vec<_>>() {
             self.change_group(id, |group| group.line.state = GroupState::Expired);
             self.tell(Happening::GroupExpired { group: id }, out);
+            self.call_off_group_notice(id, out);
         }
     }
 }

@@ -22,6 +22,7 @@ mod flow;
 mod foresight;
 mod frozen;
 mod giving_up;
+mod group_notices;
 mod groups;
 mod holding;
 mod in_force;

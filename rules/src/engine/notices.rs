@@ -10,12 +10,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::Engine;
 use super::limits::Watch;
+use crate::groups::GroupId;
 use crate::limiting::check::{World, check_plan};
 use crate::limiting::need::check_need;
 use crate::limiting::plan::{Plan, Task, TerminalFacts, plan};
 use crate::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
 use crate::notices::{
-    Announcement, Delivery, Ended, Notice, NoticeId, NoticeRule, Said, Sending, Telling, Unreached, Untold,
+    Announcement, CALL_OFF_WITHIN, Delivery, Ended, Notice, NoticeId, NoticeRule, Said, Sending, Telling, Unreached,
+    Untold,
 };
 use crate::output::{Finding, Happening, Output};
 use crate::policy::LimitRule;
@@ -26,9 +28,6 @@ use crate::target::LimitAhead;
 const LOOK_EVERY: Span = Span::from_s(60);
 /// What was foreseen and has not come is called off so long after it was due.
 const CAME_NOT: Span = Span::from_s(600);
-/// That a notice is void is not told later than this.
-const CALL_OFF_WITHIN: Span = Span::from_s(600);
-
 /// What a rule may do with a plan.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
@@ -196,7 +195,7 @@ impl Engine {
             let texts = &self.policy.notice_texts;
             let text = if ahead.is_some() { &texts.ahead } else { &texts.trip };
             let said = self.said(node, &rounds, power, due).fill(text);
-            let told = self.send_text(terminal, said, due, out);
+            let told = self.send_text(terminal, said, due, None, out);
             standing.notices.retain(|notice| notice.terminal != terminal);
             standing.notices.push(Notice { terminal, rounds, power, due, told, tripped: false, called_off: None });
             customers = customers.saturating_add(1);
@@ -209,7 +208,7 @@ impl Engine {
         }
     }
 
-    fn said<'a>(&self, node: NodeId, rounds: &'a [RoundNo], power: Power, due: Timestamp) -> Said<'a> {
+    pub(super) fn said<'a>(&self, node: NodeId, rounds: &'a [RoundNo], power: Power, due: Timestamp) -> Said<'a> {
         let utc_offset_minutes = self.policy.calendar.as_ref().map(|calendar| calendar.utc_offset_minutes);
         Said { node, rounds, power, due, now: self.now, utc_offset_minutes }
     }
@@ -220,13 +219,14 @@ impl Engine {
         terminal: TerminalId,
         text: String,
         expires_at: Timestamp,
+        group: Option<GroupId>,
         out: &mut Vec<Output>,
     ) -> Sending {
         self.notices.last += 1;
         let id = NoticeId(self.notices.last);
         let linked = self.grid.posts.get(&terminal).is_some_and(|post| post.link_up);
         let delivery = if linked {
-            out.push(Output::Tell(Telling { notice: id, terminal, text, expires_at }));
+            out.push(Output::Tell(Telling { notice: id, terminal, text, expires_at, group }));
             Delivery::Sent
         } else {
             Delivery::NotReached { why: "the link is down".to_owned() }
@@ -237,7 +237,8 @@ impl Engine {
     /// What became of a text. Whom it did not reach in time it may reach late; what was delivered stays so.
     pub(super) fn on_told(&mut self, notice: NoticeId, failed: Option<&str>) {
         let now = self.now;
-        let Some(sending) = self.notices.sendings().find(|sending| sending.id == notice) else { return };
+        let mut all = self.notices.sendings().chain(self.groups.sendings());
+        let Some(sending) = all.find(|sending| sending.id == notice) else { return };
         match (failed, &sending.delivery) {
             (_, Delivery::Delivered { .. }) => {}
             (None, _) => sending.delivery = Delivery::Delivered { at: now },
@@ -278,16 +279,7 @@ impl Engine {
             let why = match standing.notices.iter_mut().find(|notice| notice.terminal == terminal) {
                 Some(notice) => {
                     notice.tripped = true;
-                    match &notice.told.delivery {
-                        Delivery::NotReached { why } => Some(why.clone()),
-                        Delivery::Sent => Some("the terminal has not confirmed it yet".to_owned()),
-                        Delivery::Delivered { .. } if now < notice.due => Some(format!(
-                            "told {} before instead of {}",
-                            now.since(notice.told.sent_at),
-                            rule.notice.before
-                        )),
-                        Delivery::Delivered { .. } => None,
-                    }
+                    notice.fell_short(now, rule.notice.before)
                 }
                 None if stage == Stage::AtOnce => Some("there was no time".to_owned()),
                 None => Some("chosen after the notice".to_owned()),
@@ -312,7 +304,7 @@ impl Engine {
     pub(super) fn settle_unanswered(&mut self) {
         let now = self.now;
         let unanswered = |sending: &&mut Sending| sending.delivery == Delivery::Sent && now >= sending.expires_at;
-        for sending in self.notices.sendings().filter(unanswered) {
+        for sending in self.notices.sendings().chain(self.groups.sendings()).filter(unanswered) {
             sending.delivery = Delivery::NotReached { why: "no answer in time".to_owned() };
         }
     }
@@ -355,7 +347,7 @@ impl Engine {
             }
             let said = self.said(node, &notice.rounds, notice.power, notice.due);
             let said = said.fill(&self.policy.notice_texts.cancelled);
-            notice.called_off = Some(self.send_text(notice.terminal, said, expires_at, out));
+            notice.called_off = Some(self.send_text(notice.terminal, said, expires_at, None, out));
             customers = customers.saturating_add(1);
         }
         standing.waits = false;
@@ -389,15 +381,13 @@ impl Engine {
     /// The centre was stopped: what was on its way then has no answer any more.
     pub(super) fn interrupt_notices(&mut self) {
         let unanswered = |sending: &&mut Sending| sending.delivery == Delivery::Sent;
-        for sending in self.notices.sendings().filter(unanswered) {
+        for sending in self.notices.sendings().chain(self.groups.sendings()).filter(unanswered) {
             sending.delivery = Delivery::NotReached { why: "the centre was stopped before an answer came".to_owned() };
         }
     }
 
     pub(super) fn notices_on_tick(&mut self, out: &mut Vec<Output>) {
-        if !self.notices.standing.is_empty() || !self.notices.past.is_empty() {
-            self.settle_unanswered();
-        }
+        self.settle_unanswered();
         self.tell_ahead(out);
     }
 }

@@ -31,16 +31,27 @@ impl Engine {
                 ("execute".into(), order.to_string(), self.execute_asked(origin, *order, out))
             }
             Request::Cancel { order } => ("cancel".into(), order.to_string(), self.cancel(origin, *order, out)),
-            Request::DraftGroup { act, scope, reason } => (
-                format!("draw up a group order: {act}{}{reason}", if reason.is_empty() { "" } else { ": " }),
-                scope.to_string(),
-                self.draft_group(origin, *act, scope, reason, out),
-            ),
+            Request::DraftGroup { act, scope, reason, notice_min } => {
+                let notice = if *notice_min > 0 { format!(" after {notice_min} min of notice") } else { String::new() };
+                (
+                    format!(
+                        "draw up a group order: {act}{notice}{}{reason}",
+                        if reason.is_empty() { "" } else { ": " }
+                    ),
+                    scope.to_string(),
+                    self.draft_group(origin, *act, scope, (reason, *notice_min), out),
+                )
+            }
             Request::ApproveGroup { group, seen } => {
                 ("approve".into(), group.to_string(), self.approve_group(origin, *group, *seen, out))
             }
-            Request::ExecuteGroup { group } => {
-                ("execute".into(), group.to_string(), self.execute_group(origin, *group, out))
+            Request::ExecuteGroup { group, at_once } => {
+                let at_once = at_once.as_deref();
+                (
+                    at_once.map_or_else(|| "execute".to_owned(), |why| format!("execute at once: {why}")),
+                    group.to_string(),
+                    self.execute_group(origin, *group, at_once, out),
+                )
             }
             Request::CancelGroup { group, reason } => (
                 format!("call off{}{reason}", if reason.is_empty() { "" } else { ": " }),

@@ -148,6 +148,12 @@ pub enum Happening {
     GroupStale { group: GroupId, approved: Power, power: Power },
     /// The orders of a group go out.
     GroupExecuted { group: GroupId, act: GroupAct, rounds: u32, left_out: u32, power: Power, by: String },
+    /// The customers of a group order were told: it may be executed when that is due.
+    GroupAnnounced { group: GroupId, customers: u32, due: Timestamp },
+    /// The orders of a group go out after its notice, or before its end and why: who was told, and who was not.
+    GroupNoticeOver { group: GroupId, told: u32, untold: Vec<Untold>, at_once: Option<String> },
+    /// So many customers of a group order were told that nothing comes of it.
+    GroupNoticeCalledOff { group: GroupId, customers: u32 },
     /// The orders of a group are at their end.
     GroupDone { group: GroupId, confirmed: u32, failed: u32, left_out: u32 },
     /// A group order was called off; so many of its orders were withdrawn.

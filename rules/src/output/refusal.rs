@@ -44,6 +44,13 @@ pub enum Refusal {
     GroupTooLarge { rounds: u32, most: u32 },
     #[error("{open} of your group orders are not over yet: wanted at most {most}; execute them or call them off first")]
     TooManyGroups { open: u32, most: u32 },
+    #[error("{minutes} min of notice before a group {act} cannot be given: wanted 0 to {most}, and before a trip only")]
+    NoSuchNotice { act: GroupAct, minutes: u16, most: u16 },
+    #[error(
+        "group order {group}: its customers were told {due}, and it is not that late; wait for it, or say why it cannot wait \
+         (at_once)"
+    )]
+    NoticeRuns { group: GroupId, due: Timestamp },
     #[error("group order {group} does not exist, or is of long ago")]
     UnknownGroup { group: GroupId },
     #[error("group order {group} is {state}: wanted {wanted}")]

@@ -220,6 +220,23 @@ impl fmt::Display for Happening {
                     "group order {group} executed by {by}: {act} {rounds} rounds with {power}, {left_out} left out"
                 )
             }
+            Self::GroupAnnounced { group, customers, due } => {
+                let are = if *customers == 1 { "customer is" } else { "customers are" };
+                write!(f, "group order {group}: {customers} {are} told; it may be executed from {due}")
+            }
+            Self::GroupNoticeOver { group, told, untold, at_once } => {
+                match at_once {
+                    Some(why) => {
+                        write!(f, "group order {group}: its notice is cut short: {why}; {told} were told in time")?
+                    }
+                    None => write!(f, "group order {group}: its notice is over; {told} were told")?,
+                }
+                if untold.is_empty() { Ok(()) } else { write!(f, ", {} not: {}", untold.len(), Listed(untold)) }
+            }
+            Self::GroupNoticeCalledOff { group, customers } => {
+                let are = if *customers == 1 { "customer is" } else { "customers are" };
+                write!(f, "group order {group}: {customers} {are} told that nothing comes of it")
+            }
             Self::GroupDone { group, confirmed, failed, left_out } => {
                 write!(f, "group order {group}: {confirmed} confirmed, {failed} not, {left_out} left out")
             }

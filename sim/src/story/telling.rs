@@ -300,7 +300,7 @@ impl<'a> Telling<'a> {
 
     /// A text reaches the customer's display, or does not.
     fn show(&mut self, text: &Text) {
-        let Text { notice, terminal, text, expires_at } = text;
+        let Text { notice, terminal, text, expires_at, .. } = text;
         let octets = notice_text(text).into_bytes();
         let failed = if self.now >= *expires_at || self.down.contains(terminal) {
             Some("the link is down")

@@ -14,6 +14,7 @@ use super::form::Form;
 pub(crate) const WHY: &str = "Why, for the audit log";
 pub(crate) const CLASS: &str = "Only customers of class (1 to 5, empty: all)";
 pub(crate) const ROUNDS: &str = "Only rounds (as 1 2, empty: all)";
+pub(crate) const NOTICE: &str = "Tell its customers so long before (minutes, 1 to 60; empty: nobody is told)";
 pub(crate) const REDUCTION: &str = "Take off (kW, or as 12 MW)";
 pub(crate) const FROM: &str = "From (17:00, or +30 min; empty: now)";
 pub(crate) const UNTIL: &str = "Until (20:00, or +180 min after that)";
@@ -46,6 +47,8 @@ pub(crate) enum What {
         of: DraftOf,
     },
     Group(Box<GroupLook>),
+    /// The end of its notice is not to be waited for.
+    GroupAtOnce(GroupId),
     SetTarget {
         node: NodeId,
         wanted: Option<Reduction>,
@@ -87,6 +90,7 @@ impl What {
             Self::TryAgain { .. } => "the new try",
             Self::DraftGroup { .. } => "the draft of the group order",
             Self::Group(_) => "the group order",
+            Self::GroupAtOnce(_) => "the execute before the notice's end",
             Self::SetTarget { .. } => "the target",
             Self::DropTarget(_) => "dropping the target",
             Self::Decide { .. } => "the decision",

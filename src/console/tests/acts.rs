@@ -5,8 +5,11 @@ use crate::console::frame_text;
 use crate::console::keys::{Context, context};
 use crate::console::state::{Overlay, Screen, What};
 use headroom_rules::dressing::{DressOn, Dressing, DressingId};
-use headroom_rules::groups::{Group, GroupAct, GroupId, GroupLine, GroupScope, GroupState, Member, MemberState};
+use headroom_rules::groups::{
+    Group, GroupAct, GroupId, GroupLine, GroupNotice, GroupScope, GroupState, Member, MemberState,
+};
 use headroom_rules::local_control::Parameters;
+use headroom_rules::notices::{Delivery, Notice, NoticeId, Sending};
 use headroom_rules::own::{Place, Proposal, ProposalId, Subject};
 use headroom_rules::tags::{Tag, TagId, TagOn};
 use headroom_rules::target::{Begun, Target, TargetId};
@@ -66,7 +69,7 @@ fn a_group(state: GroupState, second_person: bool) -> Group {
         member("T2", MemberState::Waiting, ""),
         member("T3", MemberState::Waiting, ""),
     ];
-    Group { line, members }
+    Group { line, members, notice: None }
 }
 
 /// The console with a group order's list open.
@@ -294,7 +297,7 @@ fn a_group_order_is_drawn_up_for_a_node_and_its_list_comes_next() {
         class: Some(PriorityClass::try_from(4).unwrap()),
         numbers: vec![RoundNo::ALL[0], RoundNo::ALL[2]],
     };
-    let wanted = Request::DraftGroup { act: GroupAct::Trip, scope, reason: "heat wave".into() };
+    let wanted = Request::DraftGroup { act: GroupAct::Trip, scope, reason: "heat wave".into(), notice_min: 0 };
     assert_eq!(asks(&press(&mut state, KeyCode::Enter)), [&wanted]);
     let name = "the draft of the group order";
     update(&mut state, Message::Answer(Asked::Act(name), Answer::Granted(Reply::Group { group: GroupId(3) })));
@@ -353,7 +356,7 @@ fn second_person_is_not_whoever_drew_it_up_and_nothing_is_executed_before() {
     (group.line.state, group.line.approved_by) = (GroupState::Approved, Some("li".into()));
     update(&mut state, Message::Group(GroupId(3), Ok(group)));
     assert!(shows(&state, "li approved 240.0 kW") && shows(&state, "x sends these orders now: trip 240.0 kW"));
-    assert_eq!(asks(&keys(&mut state, "xx")), [&Request::ExecuteGroup { group: GroupId(3) }]);
+    assert_eq!(asks(&keys(&mut state, "xx")), [&Request::ExecuteGroup { group: GroupId(3), at_once: None }]);
 }
 
 #[test]
@@ -635,4 +638,50 @@ fn acts_at_80x24_and_120x40() {
         with_parameters(&mut state);
         assert_snapshot!(format!("act_parameters_{suffix}"), frame_text(&state).unwrap());
     }
+}
+
+#[test]
+fn a_group_trip_may_give_notice_and_nothing_but_minutes_counts_as_one() {
+    let mut state = console(LARGE);
+    keys(&mut state, "o");
+    press(&mut state, KeyCode::Tab);
+    press(&mut state, KeyCode::Tab);
+    keys(&mut state, "61");
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty());
+    assert!(shows(&state, "is no notice: wanted 1 to 60 minutes"));
+    press(&mut state, KeyCode::Backspace);
+    let sent = press(&mut state, KeyCode::Enter);
+    assert!(matches!(asks(&sent)[..], [Request::DraftGroup { act: GroupAct::Trip, notice_min: 6, .. }]));
+}
+
+#[test]
+fn a_group_orders_list_says_whom_its_notice_did_not_reach_and_no_wait_wants_a_reason() {
+    let mut group = a_group(GroupState::Drafted, false);
+    group.line.drafted_by = "wang".into();
+    let due = NOW.after(Span::from_s(120));
+    let notice = |number, id: &str, delivery| Notice {
+        terminal: id.parse().unwrap(),
+        rounds: vec![RoundNo::ALL[0]],
+        power: Power::from_kw(120),
+        due,
+        told: Sending { id: NoticeId(number), sent_at: NOW, expires_at: due, delivery },
+        tripped: false,
+        called_off: None,
+    };
+    let told = vec![
+        notice(1, "T2", Delivery::Delivered { at: NOW }),
+        notice(2, "T3", Delivery::NotReached { why: "the link is down".into() }),
+    ];
+    group.notice = Some(GroupNotice { before: Span::from_s(180), due: Some(due), told });
+    let mut state = at_group(LARGE, &group);
+    assert!(shows(&state, "NOTICE  1 told, 1 not reached, may be executed from "));
+    assert!(shows(&state, "not reached: T3 "));
+    assert!(asks(&keys(&mut state, "X")).is_empty());
+    assert!(shows(&state, "Its orders go out now all the same"));
+    press(&mut state, KeyCode::Enter);
+    assert!(shows(&state, "say why its customers' time is cut short"));
+    keys(&mut state, "fire");
+    assert!(asks(&press(&mut state, KeyCode::Enter)).is_empty());
+    let at_once = Some("fire".to_owned());
+    assert_eq!(asks(&keys(&mut state, "y")), [&Request::ExecuteGroup { group: GroupId(3), at_once }]);
 }

@@ -159,16 +159,19 @@ fn any_request() -> BoxedStrategy<Request> {
         1 => any_back().prop_map(|order| Request::Cancel { order: OrderId(order) }),
         1 => (any_tag_on(), reason()).prop_map(|(on, reason)| Request::SetTag { on, reason }),
         4 => (any_back(), reason()).prop_map(|(tag, reason)| Request::RemoveTag { tag: TagId(tag), reason }),
-        8 => (act(), any_scope(), reason()).prop_map(|(act, scope, reason)| Request::DraftGroup { act, scope, reason }),
+        8 => (act(), any_scope(), reason(), proptest::sample::select(vec![0, 0, 0, 0, 0, 0, 0, 0, 0, 1])).prop_map(
+            |(act, scope, reason, notice_min)| Request::DraftGroup { act, scope, reason, notice_min },
+        ),
         3 => (any_back(), proptest::option::weighted(0.3, any_power()))
             .prop_map(|(group, seen)| Request::ApproveGroup { group: GroupId(group), seen }),
-        5 => any_back().prop_map(|group| Request::ExecuteGroup { group: GroupId(group) }),
+        9 => (any_back(), proptest::option::weighted(0.3, reason()))
+            .prop_map(|(group, at_once)| Request::ExecuteGroup { group: GroupId(group), at_once }),
         1 => (any_back(), reason()).prop_map(|(group, reason)| Request::CancelGroup { group: GroupId(group), reason }),
         1 => (any_back(), reason())
             .prop_map(|(alarm, comment)| Request::AcknowledgeAlarm { alarm: AlarmId(alarm), comment }),
         3 => (any_node(), any_power(), proptest::option::weighted(0.2, any_power()), reason())
             .prop_map(|(node, limit, expected, reason)| Request::SetLimit { node, limit, expected, reason }),
-        3 => (any_node(), any_power(), any_offset(), any_offset(), reason()).prop_map(|(node, reduction, from, to, reason)| {
+        6 => (any_node(), any_power(), any_offset(), any_offset(), reason()).prop_map(|(node, reduction, from, to, reason)| {
             // Times from now, see `Trial::happen`.
             Request::SetTarget { node, reduction, from: Timestamp::new(from), to: Timestamp::new(to), reason }
         }),
@@ -458,7 +461,7 @@ impl Trial {
                 }
             }
             Request::ApproveGroup { group, .. }
-            | Request::ExecuteGroup { group }
+            | Request::ExecuteGroup { group, .. }
             | Request::CancelGroup { group, .. } => {
                 let open = |line: &&GroupLine| matches!(line.state, GroupState::Drafted | GroupState::Approved);
                 let last = view.groups.iter().map(|line| line.id.0).max().unwrap_or(0);

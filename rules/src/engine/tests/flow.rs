@@ -26,9 +26,9 @@ fn at_once(selects: u32) -> Flow {
 /// A group trip of all, just executed.
 fn all_of_them(centre: &mut Centre) {
     let scope = GroupScope::Node { node: node("F"), class: None, numbers: Vec::new() };
-    let draft = Request::DraftGroup { act: GroupAct::Trip, scope, reason: String::new() };
+    let draft = Request::DraftGroup { act: GroupAct::Trip, scope, reason: String::new(), notice_min: 0 };
     let Reply::Group { group } = centre.ask("wang", draft).unwrap() else { panic!("a draft has a number") };
-    centre.ask("wang", Request::ExecuteGroup { group }).unwrap();
+    centre.ask("wang", Request::ExecuteGroup { group, at_once: None }).unwrap();
 }
 
 fn selected(centre: &Centre) -> Vec<(Timestamp, OrderId)> {

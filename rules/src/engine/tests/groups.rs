@@ -1,6 +1,6 @@
 //! Group orders: one act, a result for each round, and two people where it is large.
 
-use super::fleet::{Centre, Habit};
+use super::fleet::{Centre, Display, Habit};
 use crate::groups::{Group, GroupAct, GroupId, GroupScope, GroupState, Member, MemberState};
 use crate::input::{Authority, Origin, Request};
 use crate::model::PointKind;
@@ -43,7 +43,7 @@ fn these(rounds: &[(&str, u8)]) -> GroupScope {
 }
 
 fn draft_as(centre: &mut Centre, origin: Origin, act: GroupAct, scope: GroupScope) -> Result<GroupId, Refusal> {
-    match centre.ask_as(origin, Request::DraftGroup { act, scope, reason: "storm".into() })? {
+    match centre.ask_as(origin, Request::DraftGroup { act, scope, reason: "storm".into(), notice_min: 0 })? {
         Reply::Group { group } => Ok(group),
         other => panic!("{other:?}"),
     }
@@ -58,7 +58,7 @@ fn approve(centre: &mut Centre, who: &str, group: GroupId) -> Result<Reply, Refu
 }
 
 fn execute(centre: &mut Centre, who: &str, group: GroupId) -> Result<Reply, Refusal> {
-    let request = Request::ExecuteGroup { group };
+    let request = Request::ExecuteGroup { group, at_once: None };
     centre.ask_as(Origin::new(who, "10.0.0.1"), request)
 }
 
@@ -355,4 +355,136 @@ fn restoration_under_limit_a_group_order_leaves_out_what_nobody_knows_near_a_lim
     execute(&mut centre, "wang", id).unwrap();
     centre.run(10);
     assert!(centre.is_closed("T2", round(1)));
+}
+
+/// The same fleet, a trip of T1's first round and T2's by wang alone with two minutes of notice.
+fn told(centre: &mut Centre) -> GroupId {
+    let scope = these(&[("T1", 1), ("T2", 1)]);
+    let request = Request::DraftGroup { act: GroupAct::Trip, scope, reason: "storm".into(), notice_min: 2 };
+    match centre.ask("wang", request).unwrap() {
+        Reply::Group { group } => group,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn told_off(centre: &Centre, id: &str) -> usize {
+    centre.read(id).iter().filter(|text| text.starts_with("Called off")).count()
+}
+
+#[test]
+fn a_group_trip_with_notice_tells_its_customers_and_goes_out_when_the_time_is_over() {
+    let mut centre = centre();
+    centre.run(60);
+    let id = told(&mut centre);
+    assert_eq!(centre.read("T1"), ["A1: rounds 1 (20 kW) are going to be switched off from 22:16Z."]);
+    let due = centre.now.after(s(120));
+    assert_eq!(execute(&mut centre, "wang", id), Err(Refusal::NoticeRuns { group: id, due }));
+    centre.run(60);
+    let notice = group(&centre, id).notice.unwrap();
+    assert_eq!((notice.due, notice.delivered(), notice.not_reached().count()), (Some(due), 2, 0));
+    centre.run(60);
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(30);
+    assert!(!centre.is_closed("T1", round(1)) && !centre.is_closed("T2", round(1)));
+    let over = Happening::GroupNoticeOver { group: id, told: 2, untold: Vec::new(), at_once: None };
+    assert!(centre.events().any(|event| *event == over));
+    assert!(group(&centre, id).notice.unwrap().told.iter().all(|notice| notice.tripped));
+    assert_eq!(told_off(&centre, "T1"), 0);
+}
+
+#[test]
+fn a_group_trip_goes_out_before_its_notice_is_over_only_with_a_reason_which_is_audited() {
+    let mut centre = centre();
+    centre.run(60);
+    let id = told(&mut centre);
+    centre.run(30);
+    let at_once = |why: &str| Request::ExecuteGroup { group: id, at_once: Some(why.into()) };
+    assert!(matches!(centre.ask("wang", at_once(" ")), Err(Refusal::NoticeRuns { .. })));
+    centre.ask("wang", at_once("the line burns")).unwrap();
+    centre.run(30);
+    assert_eq!(centre.off(), 2);
+    assert_eq!(centre.audits().last().unwrap().action, "execute at once: the line burns");
+    let words = centre.events().find(|event| matches!(event, Happening::GroupNoticeOver { .. })).unwrap().to_string();
+    assert_eq!(
+        words,
+        "group order G1: its notice is cut short: the line burns; 0 were told in time, 2 not: T1 (told 30 s before instead \
+         of 2 min), T2 (told 30 s before instead of 2 min)"
+    );
+}
+
+#[test]
+fn a_large_group_trip_tells_nobody_before_a_second_person_has_approved_it() {
+    let mut centre = centre();
+    centre.run(60);
+    let request = Request::DraftGroup { act: GroupAct::Trip, scope: below("F"), reason: String::new(), notice_min: 2 };
+    let Ok(Reply::Group { group: id }) = centre.ask("wang", request) else { panic!() };
+    centre.run(10);
+    assert!(centre.read("T1").is_empty());
+    approve(&mut centre, "li", id).unwrap();
+    assert_eq!(centre.read("T1").len(), 1);
+    assert!(centre.read("T4").is_empty(), "the hospital is left out");
+    centre.run(120);
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(30);
+    assert_eq!(centre.off(), 4);
+}
+
+#[test]
+fn whom_the_notice_of_a_group_did_not_reach_is_listed_before_the_execute() {
+    let mut centre = centre();
+    centre.display("T1", Display::Refuses);
+    centre.run(60);
+    let id = told(&mut centre);
+    centre.run(5);
+    let listed: Vec<String> = group(&centre, id).notice.unwrap().not_reached().map(|it| it.to_string()).collect();
+    assert_eq!(listed, ["T1 (it refused the file)"]);
+    centre.run(120);
+    execute(&mut centre, "wang", id).unwrap();
+    let words = centre.events().find(|event| matches!(event, Happening::GroupNoticeOver { .. })).unwrap().to_string();
+    assert_eq!(words, "group order G1: its notice is over; 1 were told, 1 not: T1 (it refused the file)");
+}
+
+#[test]
+fn customers_of_a_group_order_that_is_called_off_or_expires_learn_that_nothing_comes() {
+    let mut centre = centre();
+    centre.run(60);
+    let id = told(&mut centre);
+    centre.run(10);
+    centre.ask("wang", Request::CancelGroup { group: id, reason: String::new() }).unwrap();
+    centre.run(3);
+    assert_eq!((told_off(&centre, "T1"), told_off(&centre, "T2")), (1, 1));
+    let id = told(&mut centre);
+    // Two minutes of notice, and then as long as any draft.
+    centre.run(415);
+    assert_eq!(group(&centre, id).line.state, GroupState::Drafted);
+    centre.run(10);
+    assert_eq!(group(&centre, id).line.state, GroupState::Expired);
+    assert_eq!((told_off(&centre, "T1"), told_off(&centre, "T2")), (2, 2));
+    assert_eq!(centre.off(), 0);
+}
+
+#[test]
+fn who_was_told_and_is_left_out_of_the_execute_learns_that_nothing_comes() {
+    let mut centre = centre();
+    centre.run(60);
+    let id = told(&mut centre);
+    centre.told("T1", vec![guarantee(true)]);
+    centre.run(121);
+    execute(&mut centre, "wang", id).unwrap();
+    centre.run(30);
+    assert!(centre.is_closed("T1", round(1)) && !centre.is_closed("T2", round(1)));
+    assert_eq!((told_off(&centre, "T1"), told_off(&centre, "T2")), (1, 0));
+}
+
+#[test]
+fn notice_is_given_before_a_trip_only_and_for_an_hour_at_most() {
+    let mut centre = centre();
+    centre.run(60);
+    let mut ask = |act, notice_min| {
+        let scope = these(&[("T2", 1)]);
+        centre.ask("wang", Request::DraftGroup { act, scope, reason: String::new(), notice_min })
+    };
+    assert!(matches!(ask(GroupAct::Restore, 1), Err(Refusal::NoSuchNotice { minutes: 1, .. })));
+    assert!(matches!(ask(GroupAct::Trip, 61), Err(Refusal::NoSuchNotice { minutes: 61, .. })));
+    assert!(ask(GroupAct::Trip, 60).is_ok());
 }

@@ -29,14 +29,14 @@ fn of(ids: &[&str]) -> GroupScope {
 }
 
 fn draft(centre: &mut Centre, who: &str, scope: GroupScope) -> Result<GroupId, Refusal> {
-    match centre.ask(who, Request::DraftGroup { act: GroupAct::Trip, scope, reason: String::new() })? {
+    match centre.ask(who, Request::DraftGroup { act: GroupAct::Trip, scope, reason: String::new(), notice_min: 0 })? {
         Reply::Group { group } => Ok(group),
         other => panic!("{other:?}"),
     }
 }
 
 fn execute(centre: &mut Centre, who: &str, group: GroupId) -> Result<Reply, Refusal> {
-    centre.ask(who, Request::ExecuteGroup { group })
+    centre.ask(who, Request::ExecuteGroup { group, at_once: None })
 }
 
 #[test]

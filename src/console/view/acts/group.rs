@@ -1,6 +1,8 @@
 //! A group order in words: the draft, and the list with what becomes of each round.
 
-use headroom_rules::groups::{Group, GroupAct, GroupLine, GroupState, Member, MemberState};
+use headroom_rules::groups::{Group, GroupAct, GroupId, GroupLine, GroupState, Member, MemberState};
+use headroom_rules::model::Span;
+use headroom_rules::notices::Untold;
 use headroom_rules::orders::OrderState;
 use ratatui::style::Style;
 
@@ -30,7 +32,12 @@ pub(super) fn draft(state: &State, form: &Form, act: GroupAct, of: &DraftOf) -> 
         }
     };
     lines.extend(fields(state, form));
-    let words = "Enter draws it up and shows its list: nothing is switched by that.";
+    let words = if act == GroupAct::Trip {
+        "Enter draws it up and shows its list: nothing is switched by that. With a notice its customers are told then, or once a \
+         second person has approved it."
+    } else {
+        "Enter draws it up and shows its list: nothing is switched by that."
+    };
     lines.extend(before(form, &Step::Entry, words, theme.normal()));
     lines
 }
@@ -50,6 +57,7 @@ pub(super) fn look(state: &State, form: &Form, look: &GroupLook) -> Lines {
     if form.step == Step::Entry {
         lines.push((what_next(state, group), theme.strong()));
     }
+    lines.extend(notice(state, group));
     let mut taking_part: Vec<&Member> = group.taking_part().collect();
     taking_part.sort_by_key(|member| rank(member.state));
     let (will, does, was) = match group.line.act {
@@ -72,6 +80,44 @@ pub(super) fn look(state: &State, form: &Form, look: &GroupLook) -> Lines {
         };
         lines.extend(left_out().map(line));
     }
+    lines
+}
+
+/// What its customers were told, and whom it did not reach.
+fn notice(state: &State, group: &Group) -> Lines {
+    let theme = state.theme;
+    let Some(notice) = &group.notice else { return Vec::new() };
+    let Some(due) = notice.due else {
+        let words = format!("NOTICE  {} before it, told once a second person has approved it", notice.before);
+        return vec![(words, theme.normal())];
+    };
+    let (told, untold) = (notice.delivered(), notice.not_reached().collect::<Vec<_>>());
+    let on_way = notice.told.len() - told - untold.len();
+    let on_way = if on_way > 0 { format!(", {on_way} on the way") } else { String::new() };
+    let waits = matches!(group.line.state, GroupState::Drafted | GroupState::Approved);
+    let left = due.since(state.now());
+    let when = match (waits, left > Span::ZERO) {
+        (true, true) => format!(", may be executed from {}Z, in {left}; X does not wait", text::clock(due)),
+        (true, false) => ", its time is over".to_owned(),
+        (false, _) => String::new(),
+    };
+    let mut lines = vec![(format!("NOTICE  {told} told, {} not reached{on_way}{when}", untold.len()), theme.strong())];
+    let line = |it: &Untold| {
+        let name = state.terminal(it.terminal).map_or("", |terminal| &terminal.name);
+        (format!("not reached: {} {name}: {}", it.terminal, it.why), theme.active())
+    };
+    lines.extend(untold.iter().map(line));
+    lines
+}
+
+/// The execute that does not wait for the end of the notice.
+pub(super) fn at_once(state: &State, form: &Form, id: GroupId) -> Lines {
+    let theme = state.theme;
+    let words = format!("{id}: its customers were told of a later time. Its orders go out now all the same.");
+    let mut lines = vec![(words, theme.strong())];
+    lines.extend(fields(state, form));
+    lines.extend(before(form, &Step::Entry, "Enter goes on to the last look.", theme.normal()));
+    lines.extend(before(form, &Step::Confirm, "y executes it now.", theme.strong()));
     lines
 }
 

@@ -31,6 +31,7 @@ pub(super) fn lines(state: &State, act: &Act) -> (&'static str, Lines) {
         What::TryAgain { node, preview } => ("Try again", try_again::look(state, &act.form, *node, preview)),
         What::DraftGroup { act: group, of } => ("Group order", group::draft(state, &act.form, *group, of)),
         What::Group(look) => ("Group order", group::look(state, &act.form, look)),
+        What::GroupAtOnce(id) => ("Group order", group::at_once(state, &act.form, *id)),
         What::SetTarget { node, wanted, preview } => {
             ("Target reduction", target::set(state, &act.form, *node, *wanted, preview))
         }

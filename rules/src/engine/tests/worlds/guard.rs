@@ -500,12 +500,12 @@ impl Guard {
                 known.approved_by = Some(who);
             }
             // The approval is void.
-            (Request::ExecuteGroup { group }, Err(Refusal::GroupStale { .. })) => {
+            (Request::ExecuteGroup { group, .. }, Err(Refusal::GroupStale { .. })) => {
                 if let Some(known) = self.groups.get_mut(&group) {
                     known.approved_by = None;
                 }
             }
-            (Request::ExecuteGroup { group }, Ok(_)) => self.group_executed(group, &who),
+            (Request::ExecuteGroup { group, .. }, Ok(_)) => self.group_executed(group, &who),
             (Request::CancelGroup { group, .. }, Ok(_)) => {
                 if let Some(known) = self.groups.get_mut(&group) {
                     known.called_off = true;
@@ -544,7 +544,7 @@ impl Guard {
     fn check_group(&self, command: Command, group: GroupId, name: &str) {
         let known = self.groups.get(&group).unwrap_or_else(|| panic!("second-person: no such group: {command:?}"));
         let asked =
-            matches!(&self.asking, Some((who, Request::ExecuteGroup { group: id })) if who == name && *id == group);
+            matches!(&self.asking, Some((who, Request::ExecuteGroup { group: id, .. })) if who == name && *id == group);
         assert!(known.executed || asked, "second-person: nobody executed {group}: {command:?}");
         assert!(!known.called_off, "second-person: {group} was called off: {command:?}");
     }

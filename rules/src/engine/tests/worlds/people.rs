@@ -95,13 +95,13 @@ impl World {
                     let rounds = (0..self.dice.range(1, 5)).map(|_| (self.any_device(), self.any_round())).collect();
                     GroupScope::Rounds { rounds }
                 };
-                Request::DraftGroup { act, scope, reason }
+                Request::DraftGroup { act, scope, reason, notice_min: 0 }
             }
             27..30 => {
                 let seen = if self.dice.one_in(4) { Some(self.dice.kw(0, 80)) } else { None };
                 Request::ApproveGroup { group: self.recent_group(), seen }
             }
-            30..33 => Request::ExecuteGroup { group: self.recent_group() },
+            30..33 => Request::ExecuteGroup { group: self.recent_group(), at_once: None },
             33 => Request::CancelGroup { group: self.recent_group(), reason },
             34 | 35 => {
                 let proposal = ProposalId(self.guard.proposal.saturating_sub(self.dice.below(2) as u64));
@@ -136,7 +136,7 @@ impl World {
         let Some(group) = self.guard.groups.keys().next_back().copied() else { return };
         self.group_going_on = (!asked).then_some((who, true, at.after(s(self.dice.range(1, 5)))));
         if asked {
-            return self.ask(who, Request::ExecuteGroup { group });
+            return self.ask(who, Request::ExecuteGroup { group, at_once: None });
         }
         let second = self.dice.pick(&DISPATCHERS);
         self.ask(second, Request::ApproveGroup { group, seen: None });
