@@ -22,6 +22,8 @@ pub enum StoryError {
     Time { key: &'static str, text: String },
     #[error("story: minutes = {0}: wanted 1 to 600")]
     Minutes(u32),
+    #[error("story: notice_min = {0}: wanted 0 to 60")]
+    Notice(u8),
     #[error("story: act {number}: wanted one of at = \"M:SS\" and when = \"LINE\"")]
     Cue { number: usize },
     #[error("story: act {number}")]
@@ -42,6 +44,8 @@ struct RawStory {
     guaranteed: Vec<String>,
     #[serde(default)]
     limits: std::collections::BTreeMap<NodeId, i32>,
+    #[serde(default)]
+    notice_min: u8,
     over_limit_s_max: Option<u32>,
     off_at_end: Option<u32>,
 }
@@ -87,8 +91,17 @@ pub enum Act {
     Cancel { by: String, terminal: TerminalId },
     /// A dispatcher sets a limit, in kW.
     SetLimit { by: String, node: NodeId, kw: i32 },
-    /// A dispatcher takes so many kW off a node's load, from now on and for so many minutes.
-    TakeOff { by: String, node: NodeId, kw: i32, minutes: i64 },
+    /// A dispatcher takes so many kW off a node's load for so many minutes, from now on or after so many more.
+    TakeOff {
+        by: String,
+        node: NodeId,
+        kw: i32,
+        minutes: i64,
+        #[serde(default)]
+        after_min: i64,
+    },
+    /// A dispatcher takes back what is to be taken off a node's load.
+    DropTarget { by: String, node: NodeId },
     /// A dispatcher stops all automatic control.
     StopAutomatic { by: String },
     /// A dispatcher lets the rules act again.
@@ -131,6 +144,8 @@ pub struct Story {
     pub guaranteed: Vec<String>,
     /// Limits beside or instead of those of the fleet.
     pub limits: Vec<(NodeId, Power)>,
+    /// So long before its rules shed anything their customers are told.
+    pub notice: Span,
     /// No limited node is above its limit for longer, in all.
     pub over_limit_s_max: Option<u32>,
     /// So many rounds are off at the end.
@@ -143,7 +158,7 @@ pub struct Story {
 
 impl Story {
     /// The stories that ship.
-    pub const NAMES: [&'static str; 7] = [
+    pub const NAMES: [&'static str; 8] = [
         "peak-shaving",
         "feeder-overload",
         "lying-terminal",
@@ -151,6 +166,7 @@ impl Story {
         "guaranteed-only",
         "two-dispatchers",
         "dark-feeder",
+        "told-before",
     ];
 
     /// One that ships.
@@ -166,6 +182,7 @@ impl Story {
             "guaranteed-only" => include_str!("../../scenarios/stories/guaranteed-only.toml"),
             "two-dispatchers" => include_str!("../../scenarios/stories/two-dispatchers.toml"),
             "dark-feeder" => include_str!("../../scenarios/stories/dark-feeder.toml"),
+            "told-before" => include_str!("../../scenarios/stories/told-before.toml"),
             _ => return Err(StoryError::Unknown { name: name.to_owned() }),
         })
     }
@@ -183,6 +200,9 @@ impl Story {
         let raw: RawStory = story.try_into()?;
         if !(1..=600).contains(&raw.minutes) {
             return Err(StoryError::Minutes(raw.minutes));
+        }
+        if raw.notice_min > 60 {
+            return Err(StoryError::Notice(raw.notice_min));
         }
         let span = Span::from_s(i64::from(raw.minutes) * 60);
         let list = |value: Option<toml::Value>| -> Result<Vec<toml::Table>, StoryError> {
@@ -206,6 +226,7 @@ impl Story {
             span,
             guaranteed: raw.guaranteed,
             limits: raw.limits.into_iter().map(|(node, kw)| (node, Power::from_kw(kw))).collect(),
+            notice: Span::from_s(i64::from(raw.notice_min) * 60),
             over_limit_s_max: raw.over_limit_s_max,
             off_at_end: raw.off_at_end,
             acts,

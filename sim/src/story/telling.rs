@@ -10,6 +10,7 @@ use headroom_rules::notices::Telling as Text;
 use headroom_rules::orders::{Action, Command, Issuer, NotSent, Order, OrderId, OrderState, Outcome, Step};
 use headroom_rules::output::{Alarm, AlarmId, AlarmState, Output, Reply};
 use headroom_rules::policy::LimitRule;
+use headroom_rules::target::TargetId;
 use headroom_terminals::agent::{Agent, SETTINGS_FILE, notice_text};
 use headroom_terminals::iec104::{CommandAnswer, Object, Station as _, StationCommand};
 use headroom_terminals::profile::Profile;
@@ -116,6 +117,11 @@ impl<'a> Telling<'a> {
                 (Some(at), _) => limits[at].limit = *limit,
                 (None, Some(like)) => limits.push(LimitRule { node: *node, limit: *limit, ..like }),
                 (None, None) => {}
+            }
+        }
+        if story.notice > Span::ZERO {
+            for rule in &mut fleet.policy.limits {
+                rule.notice.before = story.notice;
             }
         }
         for (_, act) in &story.acts {
@@ -398,11 +404,18 @@ impl<'a> Telling<'a> {
                 let request = Request::SetLimit { node: *node, limit, expected: None, reason: String::new() };
                 self.ask(by, &format!("sets the limit of {node} to {limit}"), request);
             }
-            Act::TakeOff { by, node, kw, minutes } => {
-                let (reduction, from) = (Power::from_kw(*kw), self.now);
+            Act::TakeOff { by, node, kw, minutes, after_min } => {
+                let (reduction, from) = (Power::from_kw(*kw), self.now.after(Span::from_s(after_min * 60)));
                 let to = from.after(Span::from_s(minutes * 60));
                 let request = Request::SetTarget { node: *node, reduction, from, to, reason: String::new() };
-                self.ask(by, &format!("takes {reduction} off {node} for {minutes} min"), request);
+                let when = if *after_min > 0 { format!(", in {after_min} min") } else { String::new() };
+                self.ask(by, &format!("takes {reduction} off {node} for {minutes} min{when}"), request);
+            }
+            Act::DropTarget { by, node } => {
+                let targets = self.engine.view().targets;
+                let target = targets.iter().find(|target| target.node == *node).map_or(TargetId(0), |target| target.id);
+                let request = Request::CancelTarget { target, reason: String::new() };
+                self.ask(by, &format!("takes back target {target} of {node}"), request);
             }
             Act::StopAutomatic { by } => {
                 self.ask(by, "stops automatic control", Request::StopAutomatic { reason: String::new() });
@@ -549,7 +562,9 @@ fn fleet_has(fleet: &Fleet, act: &Act) -> Result<(), StoryError> {
         {
             missing("terminal", terminal.to_string())
         }
-        Act::SetLimit { node, .. } | Act::TakeOff { node, .. } if !inventory.nodes.contains_key(node) => {
+        Act::SetLimit { node, .. } | Act::TakeOff { node, .. } | Act::DropTarget { node, .. }
+            if !inventory.nodes.contains_key(node) =>
+        {
             missing("node", node.to_string())
         }
         Act::Dark { feeder: node } | Act::Light { feeder: node } if feeder(fleet, *node).is_none() => {
