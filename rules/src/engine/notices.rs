@@ -292,8 +292,10 @@ impl Engine {
             }
         }
         let told = u32::try_from(tripped.len() - untold.len()).unwrap_or(u32::MAX);
+        // One who has had all of the time was not cut short, however high the load is.
+        let waited = standing.waits && now >= standing.due;
         standing.waits = false;
-        if stage == Stage::AtOnce {
+        if stage == Stage::AtOnce && !waited {
             self.tell(Happening::NoticeCut { node, load, limit, percent: rule.notice.urgent_percent, untold }, out);
         } else {
             self.tell(Happening::NoticeOver { node, told, untold }, out);

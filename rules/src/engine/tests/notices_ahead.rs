@@ -77,6 +77,17 @@ fn a_target_is_told_before_it_begins_and_those_who_were_told_are_tripped_at_its_
 }
 
 #[test]
+fn a_load_far_above_the_limit_that_begins_cuts_nobody_short_who_was_told_of_it() {
+    let mut centre = Centre::new(rules(NoticeRule { urgent_percent: 110, ..NOTICE }), &sites());
+    centre.run(240);
+    reduce(&mut centre, kw(15), 130, 900);
+    centre.run(170);
+    assert_eq!(centre.off(), 1, "90 kW of 75");
+    assert!(!centre.events().any(|event| matches!(event, Happening::NoticeCut { .. })));
+    assert!(centre.events().any(|event| matches!(event, Happening::NoticeOver { told: 1, .. })));
+}
+
+#[test]
 fn a_rule_without_notice_tells_nobody_of_a_target() {
     let mut centre = Centre::new(rules(NoticeRule::NONE), &sites());
     centre.run(240);
