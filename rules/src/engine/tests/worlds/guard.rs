@@ -7,6 +7,7 @@ use super::plant::Plant;
 use crate::groups::{GroupAct, GroupId};
 use crate::input::{Input, Request};
 use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::notices::{NoticeId, Telling, Unreached};
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{Event, Happening, Output, Refusal, Reply};
 use crate::policy::Policy;
@@ -41,6 +42,14 @@ pub(super) struct KnownGroup {
     called_off: bool,
 }
 
+/// A notice before a trip, by its text.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    notice: NoticeId,
+    due: Timestamp,
+    delivered: bool,
+}
+
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Lost {
     #[default]
@@ -65,6 +74,10 @@ pub(super) struct Guard {
     outcome: Option<(OrderId, Outcome)>,
     /// Whose links are lost with this input.
     lost: Lost,
+    /// What customers were told of a rule's trips, and was not called off.
+    told: BTreeMap<(NodeId, TerminalId), Told>,
+    /// What rules brought back.
+    brought_back: BTreeSet<(TerminalId, RoundNo)>,
     /// Terminals that said of themselves that their supply is guaranteed.
     guaranteed: BTreeSet<TerminalId>,
     stopped: bool,
@@ -169,6 +182,11 @@ impl Guard {
                     _ => {}
                 }
             }
+            Input::Told { notice, failed: None, .. } => {
+                for told in self.told.values_mut().filter(|told| told.notice == *notice) {
+                    told.delivered = true;
+                }
+            }
             Input::Request { origin, request, .. } => {
                 self.asking = Some((origin.operator.clone(), request.clone()));
                 // What a resumption sets going comes before its answer.
@@ -208,15 +226,64 @@ impl Guard {
             Output::Audit(_) => self.audits += 1,
             Output::Event(Event { what: Happening::Proposed { proposal }, .. }) => self.proposal = proposal.id.0,
             Output::Event(Event { what: Happening::OwnRuleBegan { .. }, .. }) => self.saw("user's rule"),
-            Output::Order(order) => self.on_order(order, plant),
+            Output::Order(order) => {
+                let is_new = !self.orders.contains_key(&order.id);
+                self.on_order(order, plant);
+                if is_new {
+                    self.check_notice(order, view);
+                }
+            }
             Output::Command(command) => self.on_command(*command, plant, view),
             Output::Tell(telling) => {
                 assert!(plant.now < telling.expires_at, "expired-never-sent: {telling:?}");
                 assert!(!self.stopped, "stopped-is-stopped: {telling:?}");
+                self.on_text(telling);
                 self.saw("notice");
             }
             _ => {}
         }
+    }
+
+    /// What a customer reads, by the texts that the rules have.
+    fn on_text(&mut self, telling: &Telling) {
+        let Telling { notice, terminal, ref text, expires_at: due, group } = *telling;
+        if group.is_some() {
+            return;
+        }
+        let (what, node) = text.split_once(' ').unwrap();
+        let at = (node.parse::<NodeId>().unwrap(), terminal);
+        if what == "void" {
+            self.told.remove(&at);
+        } else {
+            self.told.insert(at, Told { notice, due, delivered: false });
+        }
+    }
+
+    /// A rule that gives notice trips nobody before the time that it told, and nobody whom it is to spare; what rules
+    /// brought back may go again at once. A load that is urgent does not wait.
+    fn check_notice(&mut self, order: &Order, view: impl Fn() -> View) {
+        let (&Issuer::Limit { node }, Action::Trip { round }) = (&order.issuer, order.action) else { return };
+        let notice = self.policy.limits.iter().find(|rule| rule.node == node).map(|rule| rule.notice);
+        let Some(notice) = notice.filter(|notice| notice.before > Span::ZERO) else { return };
+        if self.brought_back.contains(&(order.terminal, round)) {
+            return;
+        }
+        let view = view();
+        let at = view.nodes.iter().find(|at| at.id == node).and_then(|at| Some((at.load.power()?, at.limit?)));
+        let (load, limit) = at.unwrap_or_else(|| panic!("a trip for a limit or a load that is not known: {order:?}"));
+        if load > limit.percent(i64::from(notice.urgent_percent)) {
+            return self.saw("urgent trip without notice");
+        }
+        let own = self.told.get(&(node, order.terminal)).copied();
+        let is_due = |told: &Told| told.due <= self.now;
+        let any_due = self.told.iter().any(|((of, _), told)| *of == node && is_due(told));
+        let in_time = match notice.unreached {
+            Unreached::Spare => own.is_some_and(|own| is_due(&own) && own.delivered),
+            // Of a plan whose time has come, some may have made way for others.
+            Unreached::Trip => any_due && own.is_none_or(|own| is_due(&own)),
+        };
+        assert!(in_time, "notice: told {own:?}, {load} of {limit}, {notice:?}: {order:?}");
+        self.saw("trip after notice");
     }
 
     /// The input has been dealt with.
@@ -457,6 +524,9 @@ impl Guard {
                 if let Issuer::Operator { name } = &known.order.issuer {
                     let asked = matches!(&self.asking, Some((who, Request::Execute { order: id })) if who == name && *id == order);
                     assert!(asked, "only its operator executes it: {command:?}, {:?}", self.asking);
+                }
+                if let (Issuer::Limit { .. }, Action::Restore { round }) = (&known.order.issuer, action) {
+                    self.brought_back.insert((terminal, round));
                 }
                 let by_person = matches!(known.order.issuer, Issuer::Operator { .. });
                 if let (false, Action::Restore { round }) = (by_person, action) {

@@ -7,7 +7,7 @@ use super::plant::{Device, Head, Plant};
 use crate::model::{
     Customer, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, Round, RoundNo, Span, Terminal, TerminalId,
 };
-use crate::notices::{NoticeRule, Unreached};
+use crate::notices::{NoticeRule, NoticeTexts, Unreached};
 use crate::output::AlarmPriority;
 use crate::own::{Act, Own, Rule, Source};
 use crate::policy::{GroupRules, LimitRule, Policy, Substitute};
@@ -133,6 +133,10 @@ pub(super) fn rules(dice: &mut Dice, plant: &Plant) -> Policy {
     policy.substitute = dice.pick(&[Substitute::None, Substitute::Balance, Substitute::Last]);
     policy.substitute_max = s(dice.pick(&[30, 120]));
     policy.frozen_after = s(dice.pick(&[0, 60, 180]));
+    // So that whoever reads knows what it is about.
+    let text = |what: &str| format!("{what} {{node}}");
+    policy.notice_texts =
+        NoticeTexts { trip: text("trip"), ahead: text("trip"), group: text("group"), cancelled: text("void") };
     policy
 }
 

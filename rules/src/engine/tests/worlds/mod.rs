@@ -436,6 +436,8 @@ fn in_random_worlds_the_invariants_hold_and_nothing_is_left_behind() {
                 "dark",
                 "user's rule",
                 "notice",
+                "trip after notice",
+                "restoration of what is announced",
             ] {
                 assert!(seen.get(what).is_some_and(|times| u64::from(*times) >= count / 10), "{what}: {seen:?}");
             }
