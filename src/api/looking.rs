@@ -1,6 +1,6 @@
 //! What operators look up: load curves and peaks, time above the limit, energy, gaps, histories.
 
-use headroom_rules::model::{NodeId, PointKind, Power, Span, Timestamp};
+use headroom_rules::model::{NodeId, PointKind, Power, RuleId, Span, Timestamp};
 use headroom_rules::view::NotPlanned;
 use serde_json::json;
 use warp::http::StatusCode;
@@ -49,6 +49,20 @@ pub(super) async fn load(api: &Api, id: &str, pairs: Pairs) -> Result<Response, 
     }
     let summary = store.load_summary(node, from, to).await?;
     Ok(ok(&json!({ "from": from, "to": to, "summary": summary, "curve": curve })))
+}
+
+/// A calculated point's curve, in thousandths of its unit.
+pub(super) async fn calculated(api: &Api, id: &str, pairs: Pairs) -> Result<Response, Fault> {
+    let point: RuleId = id.parse().map_err(|error| Fault::bad_request(format!("no calculated point's id: {error}")))?;
+    let (from, to) = times(api, &Params::parse(pairs, &["from", "to"])?)?;
+    let curve = api.handle.store.calculated_curve(point, from, to, CURVE_POINTS_MIN).await?;
+    let view = api.handle.view();
+    // One that left the rules still has its past.
+    let known = view.calculated.iter().find(|known| known.id == point);
+    if curve.is_empty() && known.is_none() {
+        return Err(Fault::new(StatusCode::NOT_FOUND, format!("no rule calculates {point}, and it has no past")));
+    }
+    Ok(ok(&json!({ "from": from, "to": to, "unit": known.map(|known| &known.unit), "curve": curve })))
 }
 
 /// What the rule of a node would do now, under `limit_kw` or the limit in force. Nothing of it is done.

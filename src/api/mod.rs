@@ -12,6 +12,7 @@
 //! | `GET /terminals/{id}/peak`, `/gaps?point=CODE`, `/energy?period_s=N` | of a time `from=MS&to=MS` |
 //! | `GET /terminals/{id}/registers?of=day` or `month` | its registers as it froze them |
 //! | `GET /nodes/{id}/load?from=MS&to=MS` | a node's load curve, peak, energy, time above its limit |
+//! | `GET /calculated/{id}?from=MS&to=MS` | a calculated point's curve, in thousandths of its unit |
 //! | `GET /completeness?day=2026-01-31` | of each terminal: quarters read, late, filled, missing, with the rate |
 //! | `GET /orders`, `/alarms`, `/audit`, `/events` | newest first, by `about`, `from`, `to`, `limit` |
 //! | `GET /groups/{id}` | a group order with the result of each round; all of them in the view, without |

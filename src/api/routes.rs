@@ -102,6 +102,9 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let load = warp::path!("api" / "v1" / "nodes" / String / "load")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::load(&api, &id, pairs).await) });
+    let calculated = warp::path!("api" / "v1" / "calculated" / String)
+        .and(looks.clone())
+        .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::calculated(&api, &id, pairs).await) });
     let plan = warp::path!("api" / "v1" / "nodes" / String / "plan")
         .and(looks.clone())
         .then(|id: String, api: Arc<Api>, pairs| async move { settle(looking::plan(&api, &id, pairs).await) });
@@ -155,6 +158,7 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
     let asked = read.or(collect).unify().or(notices).unify().or(automatic).unify().or(group).unify();
     let looked = load.or(plan).unify().or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
+    let looked = looked.or(calculated).unify();
     let parameters = parameters_known.or(parameters_set).unify().or(parameters_read).unify();
     seen.boxed()
         .or(parameters.boxed())

@@ -11,7 +11,8 @@ use headroom_rules::model::{NodeId, Power, Quality, Reading, RoundNo, Span, Term
 use headroom_rules::orders::{Action, Issuer, NotSent, Order, OrderId, OrderState};
 use headroom_rules::outlook::Level;
 use headroom_rules::output::{
-    Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output, Refusal, Reply,
+    Alarm, AlarmCause, AlarmId, AlarmState, Audit, CalculatedMinute, Event, Happening, LoadMinute, Output, Refusal,
+    Reply,
 };
 use headroom_rules::tags::{TagId, TagOn};
 use headroom_rules::view::{Burden, DryRun, NotPlanned, Resumption, Stopped, TerminalDetail, TerminalView, View};
@@ -210,7 +211,17 @@ async fn fill(store: &mut Store) {
         over: Span::from_s(20),
         limit: Some(RATED),
     });
+    let calculated = Output::Calculated(CalculatedMinute {
+        point: "SUM".parse().unwrap(),
+        from: ago(600),
+        min: 1_000,
+        max: 3_500,
+        mean: 2_000,
+        last: 3_000,
+        known: Span::from_s(60),
+    });
     let outputs = vec![
+        calculated,
         Output::Order(an_order()),
         Output::Alarm(an_alarm()),
         event(ago(60)),
@@ -413,6 +424,7 @@ const ADDRESSES: &[&str] = &[
     "/api/v1/terminals/T-1/energy",
     "/api/v1/terminals/T-1/gaps",
     "/api/v1/nodes/F-1/load",
+    "/api/v1/calculated/SUM",
     "/api/v1/orders",
     "/api/v1/alarms?limit=0",
     "/api/v1/events",
@@ -492,6 +504,9 @@ async fn with_a_token_each_address_and_method_has_its_own_status() {
         ("GET", "/api/v1/orders?about=T-1&from=0&to=5", 200),
         ("GET", "/api/v1/nodes/F-9/load", 404),
         ("GET", "/api/v1/nodes/no%20code/load", 400),
+        ("GET", "/api/v1/calculated/F-1", 404),
+        ("GET", "/api/v1/calculated/no%20code", 400),
+        ("POST", "/api/v1/calculated/SUM", 405),
         ("GET", "/api/v1/nodes/F-1/load?from=5&to=5", 400),
         ("GET", "/api/v1/nodes/F-1/load?from=0&to=9223372036854775807", 400),
         ("POST", "/api/v1/nodes/F-1/load", 405),
@@ -845,6 +860,11 @@ async fn what_was_is_looked_up_by_node_terminal_and_time() {
         json!({ "peak": [1_100_000, minute], "known": 60_000, "over": 20_000, "energy": 15_000 })
     );
     assert_eq!((&load["curve"][0]["high"], &load["curve"][0]["limit"]), (&json!(1_100_000), &json!(1_000_000)));
+    let (_, calculated) = centre.get("/api/v1/calculated/SUM").await;
+    let stretch = json!({
+        "start": minute, "low": 1_000, "high": 3_500, "high_at": minute, "mean": 2_000, "last": 3_000, "known": 60_000
+    });
+    assert_eq!(calculated["curve"], json!([stretch]));
     let before = "/api/v1/nodes/F-1/load?from=1&to=60000";
     assert_eq!(centre.get(before).await.0, StatusCode::NOT_FOUND);
     // Of two hours ago, and not topical: the highest that may decide.

@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 
-use headroom_rules::model::{Inventory, NodeId, PointKind, Span, TerminalId, Timestamp};
+use headroom_rules::model::{Inventory, NodeId, PointKind, RuleId, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Order};
 use headroom_rules::output::{Alarm, AlarmPriority, Audit};
 
 use super::{Cell, ExportError, Points, Sheet, Subject, point_name};
 use crate::store::{
-    At, Bucket, Cursor, NodeLoad, Page, Resolution, StoreError, StoreReader, StoredEvent, StoredPoint, StoredReading,
-    Window, alarm_subject,
+    At, Bucket, CalculatedStretch, Cursor, NodeLoad, Page, Resolution, StoreError, StoreReader, StoredEvent,
+    StoredPoint, StoredReading, Window, alarm_subject,
 };
 
 /// How far an export is.
@@ -52,6 +52,7 @@ pub async fn export<W: Write + Send>(
             run.points(points, ask, |bucket: &Bucket| bucket.start, put).await
         }
         Subject::Load(nodes, every) => run.loads(nodes, *every).await,
+        Subject::Calculated(points, every) => run.calculated(points, *every).await,
         Subject::Events(of) => {
             let ask = async |cursor| reader.event_page(&about(of), window, cursor).await;
             run.pages(ask, |event: &StoredEvent| event.at, event).await
@@ -155,6 +156,22 @@ impl<W: Write + Send, T: FnMut(Progress)> Run<'_, W, T> {
             self.part = (done, wanted.len());
             let ask = async |cursor| reader.load_page(*node, every, window, cursor).await;
             self.pages(ask, |row: &NodeLoad| row.start, |sheet, row| load(sheet, *node, every, row)).await?;
+        }
+        Ok(())
+    }
+
+    async fn calculated(&mut self, points: &[RuleId], every: Resolution) -> Result<(), ExportError> {
+        let all: BTreeSet<_> = self.reader.calculated_points().await?.into_iter().collect();
+        if let Some(point) = points.iter().find(|point| !all.contains(point)) {
+            return Err(ExportError::Unknown { what: "calculated point", id: point.to_string() });
+        }
+        let wanted: Vec<_> = all.into_iter().filter(|point| points.is_empty() || points.contains(point)).collect();
+        let (reader, window) = (self.reader, self.window);
+        for (done, point) in wanted.iter().enumerate() {
+            self.part = (done, wanted.len());
+            let ask = async |cursor| reader.calculated_page(*point, every, window, cursor).await;
+            let put = |sheet: &mut Sheet<W>, row: &CalculatedStretch| calculated(sheet, *point, every, row);
+            self.pages(ask, |row: &CalculatedStretch| row.start, put).await?;
         }
         Ok(())
     }
@@ -296,6 +313,25 @@ fn load<W: Write + Send>(
         Cell::kw(row.limit),
         Cell::Thousandths(row.known.get()),
         Cell::Thousandths(row.over.get()),
+    ])
+}
+
+fn calculated<W: Write + Send>(
+    sheet: &mut Sheet<W>,
+    point: RuleId,
+    every: Resolution,
+    row: &CalculatedStretch,
+) -> Result<(), ExportError> {
+    sheet.row(&[
+        Cell::Time(row.start),
+        length(every),
+        Cell::Text(point.as_str()),
+        Cell::Thousandths(row.mean),
+        Cell::Thousandths(row.low),
+        Cell::Thousandths(row.high),
+        Cell::Time(row.high_at),
+        Cell::Thousandths(row.last),
+        Cell::Thousandths(row.known.get()),
     ])
 }
 

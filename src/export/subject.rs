@@ -1,6 +1,6 @@
 //! What can be asked for, and the columns that it has.
 
-use headroom_rules::model::{NodeId, PointKind, Span, TerminalId};
+use headroom_rules::model::{NodeId, PointKind, RuleId, Span, TerminalId};
 
 use super::{Column, Holds};
 use crate::store::Resolution;
@@ -25,6 +25,8 @@ pub enum Subject {
     Rollups(Points, Resolution),
     /// Loads of nodes, of all where none is named, in stretches of time.
     Load(Vec<NodeId>, Resolution),
+    /// Values of calculated points, of all where none is named, in stretches of time.
+    Calculated(Vec<RuleId>, Resolution),
     /// Events about a terminal or node, or all.
     Events(Option<String>),
     /// Orders to a terminal, or all.
@@ -63,6 +65,10 @@ impl Subject {
                 start: Time, length_s: Whole, node: Text, mean_kw: Thousandths, low_kw: Thousandths,
                 high_kw: Thousandths, high_at: Time, last_kw: Thousandths, limit_kw: Thousandths,
                 known_s: Thousandths, over_s: Thousandths,
+            },
+            Self::Calculated(..) => columns! {
+                start: Time, length_s: Whole, point: Text, mean: Thousandths, low: Thousandths, high: Thousandths,
+                high_at: Time, last: Thousandths, known_s: Thousandths,
             },
             Self::Events(_) => columns! {
                 at: Time, source_time: Time, event: Text, about: Text, text: Text, position: Whole, fields_json: Text,

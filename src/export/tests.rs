@@ -180,7 +180,18 @@ async fn rollups_and_loads_come_back_as_the_store_answers_them() {
         let spans = ["known_s", "over_s"].map(|name| thousandths(&row[name]).map(Span::new));
         assert_eq!(spans, [Some(load.known), Some(load.over)]);
     }
-    assert_eq!(bed.rows(&Subject::Load(vec![], Resolution::Hour)).await.len(), 2 * 2);
+    assert_eq!(bed.rows(&Subject::Load(vec![], Resolution::Hour)).await.len(), 2 * 2, "calculated points are no nodes");
+
+    let sum = "SUM".parse().unwrap();
+    let rows = bed.rows(&Subject::Calculated(vec![sum], Resolution::Minute)).await;
+    let wanted = bed.reader.calculated_curve(sum, ALL.from, ALL.to, usize::MAX).await.unwrap();
+    assert_eq!((rows.len(), wanted.len()), (120, 120));
+    for (row, stretch) in rows.iter().zip(wanted) {
+        assert_eq!((row["point"].as_str(), time(&row["start"])), ("SUM", Some(stretch.start)));
+        let values = ["mean", "low", "high", "last", "known_s"].map(|name| thousandths(&row[name]));
+        let known = stretch.known.get();
+        assert_eq!(values, [stretch.mean, stretch.low, stretch.high, stretch.last, known].map(Some));
+    }
 }
 
 #[tokio::test]
@@ -273,6 +284,7 @@ async fn what_neither_the_store_nor_the_fleet_knows_is_named() {
         (Subject::Readings(points()), "terminal T-8 is not known"),
         (Subject::Rollups(points(), Resolution::Day), "terminal T-8 is not known"),
         (Subject::Gaps(points(), Span::from_s(1)), "terminal T-8 is not known"),
+        (Subject::Calculated(vec!["F-1".parse().unwrap()], Resolution::Day), "calculated point F-1 is not known"),
         (Subject::Load(vec!["F-8".parse().unwrap()], Resolution::Day), "node F-8 is not known"),
     ] {
         let mut sheet = Sheet::begin(Format::Csv, subject.columns(), Offset::default(), Vec::new()).unwrap();

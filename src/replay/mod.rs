@@ -155,7 +155,7 @@ impl Replay {
                     self.figures.alarms += u64::from(is_new);
                 }
                 // A curve is not a decision, and would bury them.
-                Output::Load(_) => continue,
+                Output::Load(_) | Output::Calculated(_) => continue,
                 _ => {}
             }
             out.push(Told { at: self.engine.now(), output });

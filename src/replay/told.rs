@@ -31,6 +31,7 @@ impl Told {
             Output::Event(event) => ("event", serde_json::to_value(event)?),
             Output::Audit(audit) => ("audit", serde_json::to_value(audit)?),
             Output::Load(minute) => ("load", serde_json::to_value(minute)?),
+            Output::Calculated(minute) => ("calculated", serde_json::to_value(minute)?),
             Output::Reply(reply) => ("reply", serde_json::to_value(reply)?),
         };
         let sent = matches!(self.output, Output::Command(_) | Output::Tell(_)).then_some(false);
@@ -60,6 +61,9 @@ impl Told {
             Output::Event(event) => event.what.to_string(),
             Output::Audit(audit) => format!("{} of {}: {}", audit.action, audit.object, audit.after),
             Output::Load(minute) => format!("{}: {} on average, {} at most", minute.node, minute.mean, minute.max),
+            Output::Calculated(minute) => {
+                format!("{}: {} on average, {} at most, in thousandths", minute.point, minute.mean, minute.max)
+            }
             Output::Reply(Ok(_)) => "granted".to_owned(),
             Output::Reply(Err(refusal)) => refusal.to_string(),
         }

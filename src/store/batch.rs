@@ -7,7 +7,7 @@ use headroom_rules::model::{PointKind, Quality, TerminalId, Timestamp};
 use headroom_rules::output::{Alarm, Audit, Event, Output};
 use serde::Serialize;
 
-use super::load::{self, LoadPart};
+use super::load::{self, LoadPart, Minute};
 use super::rollup::{self, Part};
 use super::{Entry, StoreError, StoreSettings, WriteCount};
 use crate::journal::Position;
@@ -127,7 +127,8 @@ impl Batch {
             for (place, output) in (0..).zip(&entry.outputs) {
                 match output {
                     Output::Command(_) | Output::Tell(_) | Output::Reply(_) => {}
-                    Output::Load(minute) => minutes.push(minute),
+                    Output::Load(minute) => minutes.push(Minute::Load(minute)),
+                    Output::Calculated(minute) => minutes.push(Minute::Calculated(minute)),
                     Output::Event(event) => batch.events.push(event_row(position, place, event)?),
                     Output::Alarm(alarm) => {
                         batch.count.alarms += 1;

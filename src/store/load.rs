@@ -1,9 +1,10 @@
-//! Loads of nodes: the engine's minutes, and what remains of many of them.
+//! Loads of nodes, and calculated points: the engine's minutes, and what remains of many of them. They stand in one table, by [`Of`].
 
 use std::collections::BTreeMap;
+use std::fmt;
 
-use headroom_rules::model::{Energy, NodeId, Power, Span, Timestamp};
-use headroom_rules::output::LoadMinute;
+use headroom_rules::model::{Energy, NodeId, Power, RuleId, Span, Timestamp};
+use headroom_rules::output::{CalculatedMinute, LoadMinute};
 use serde::{Deserialize, Serialize};
 
 use super::instant::Instant;
@@ -57,10 +58,60 @@ impl LoadSummary {
     }
 }
 
-/// What a batch adds to one stretch of one node.
+/// Whose minutes they are, as the table has it: a node's id, or `=` and that of a calculated point, which no node's id begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Of {
+    Node(NodeId),
+    Calculated(RuleId),
+}
+
+/// Before a calculated point's id.
+const CALCULATED: char = '=';
+
+impl fmt::Display for Of {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Node(node) => write!(f, "{node}"),
+            Self::Calculated(point) => write!(f, "{CALCULATED}{point}"),
+        }
+    }
+}
+
+/// The calculated point of a key of the table, if it is one's.
+pub(super) fn calculated_of(key: &str) -> Option<RuleId> {
+    key.strip_prefix(CALCULATED)?.parse().ok()
+}
+
+/// A minute that the engine told.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Minute<'a> {
+    Load(&'a LoadMinute),
+    Calculated(&'a CalculatedMinute),
+}
+
+/// What a calculated point was in one stretch of time, over the part of it in which that was known; in thousandths of its unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalculatedStretch {
+    /// When the stretch begins, in UTC.
+    pub start: Timestamp,
+    /// Lowest value.
+    pub low: i64,
+    /// Highest value.
+    pub high: i64,
+    /// The minute of the highest value, the first where there are several.
+    pub high_at: Timestamp,
+    /// Mean value.
+    pub mean: i64,
+    /// Value at the end of the part that was known.
+    pub last: i64,
+    /// How long it was known.
+    pub known: Span,
+}
+
+/// What a batch adds to one stretch of one node or calculated point.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LoadPart {
-    pub(super) node: NodeId,
+    pub(super) of: Of,
     pub(super) resolution: Resolution,
     pub(super) start: Timestamp,
     pub(super) low: i64,
@@ -76,9 +127,33 @@ pub(super) struct LoadPart {
 }
 
 impl LoadPart {
-    fn of(minute: &LoadMinute, resolution: Resolution) -> Self {
+    fn new(minute: Minute<'_>, resolution: Resolution) -> Self {
+        match minute {
+            Minute::Load(minute) => Self::of_load(minute, resolution),
+            Minute::Calculated(minute) => Self::of_calculated(minute, resolution),
+        }
+    }
+
+    fn of_calculated(minute: &CalculatedMinute, resolution: Resolution) -> Self {
         Self {
-            node: minute.node,
+            of: Of::Calculated(minute.point),
+            resolution,
+            start: resolution.start(minute.from),
+            low: minute.min,
+            high: minute.max,
+            high_at: minute.from,
+            sum: minute.mean.saturating_mul(minute.known.get()),
+            last: minute.last,
+            last_at: minute.from,
+            known_ms: minute.known.get(),
+            over_ms: 0,
+            limit: None,
+        }
+    }
+
+    fn of_load(minute: &LoadMinute, resolution: Resolution) -> Self {
+        Self {
+            of: Of::Node(minute.node),
             resolution,
             start: resolution.start(minute.from),
             low: minute.min.get(),
@@ -106,12 +181,12 @@ impl LoadPart {
 }
 
 /// What `minutes`, in their order, add to each resolution. A minute that a restart cut in two comes twice.
-pub(super) fn parts<'a>(minutes: impl IntoIterator<Item = &'a LoadMinute>) -> Vec<LoadPart> {
+pub(super) fn parts<'a>(minutes: impl IntoIterator<Item = Minute<'a>>) -> Vec<LoadPart> {
     let mut parts: BTreeMap<_, LoadPart> = BTreeMap::new();
     for minute in minutes {
         for resolution in Resolution::ALL {
-            let part = LoadPart::of(minute, resolution);
-            let key = (minute.node, resolution, part.start);
+            let part = LoadPart::new(minute, resolution);
+            let key = (part.of, resolution, part.start);
             parts.entry(key).and_modify(|known| known.merge(&part)).or_insert(part);
         }
     }
@@ -140,6 +215,12 @@ pub(super) use load_columns;
 
 /// Start, low, high and its minute, mean, last, known, over, limit.
 pub(super) type LoadColumns = (Instant, i64, i64, Instant, i64, i64, i64, i64, Option<i64>);
+
+pub(super) fn calculated_stretch(columns: LoadColumns) -> CalculatedStretch {
+    let (start, low, high, high_at, mean, last, known, ..) = columns;
+    let (start, high_at, known) = (start.timestamp(), high_at.timestamp(), Span::new(known));
+    CalculatedStretch { start, low, high, high_at, mean, last, known }
+}
 
 pub(super) fn node_load((start, low, high, high_at, mean, last, known, over, limit): LoadColumns) -> NodeLoad {
     NodeLoad {

@@ -41,7 +41,7 @@ use sqlite::SqliteStore;
 pub(crate) use batch::alarm_subject;
 pub use completeness::{Completeness, FrozenRegisters, Registers};
 pub use error::StoreError;
-pub use load::{LoadSummary, NodeLoad};
+pub use load::{CalculatedStretch, LoadSummary, NodeLoad};
 pub use look::{EnergyPeriod, Gap, History, LastValue, StoredReading};
 pub use reader::StoreReader;
 pub use reader::paging::{Cursor, Page, StoredPoint, Window};

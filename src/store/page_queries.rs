@@ -17,7 +17,7 @@ macro_rules! pages {
                 query.await.map_err(self.failed("read the points"))
             }
 
-            /// Ids of all nodes that ever had a load: from one to the next, past the rows of each.
+            /// Keys of all nodes that ever had a load, and of calculated points: from one to the next, past the rows of each.
             pub(in crate::store) async fn loaded_nodes(&self) -> Result<Vec<String>, StoreError> {
                 let query = "WITH RECURSIVE one (node) AS (
                                  SELECT min(node) FROM load
@@ -80,7 +80,7 @@ macro_rules! pages {
 
             pub(in crate::store) async fn load_page(
                 &self,
-                (node, resolution): (NodeId, Resolution),
+                (of, resolution): (Of, Resolution),
                 from: Place,
                 to: Instant,
                 limit: i64,
@@ -89,7 +89,7 @@ macro_rules! pages {
                     "SELECT ", crate::store::load::load_columns!(), " FROM load
                      WHERE node = $1 AND resolution = $2 AND start >= $3 AND start < $4 ORDER BY start LIMIT $5"
                 );
-                let query = sqlx::query_as(query).bind(node.to_string()).bind(resolution.code()).bind(from.at).bind(to);
+                let query = sqlx::query_as(query).bind(of.to_string()).bind(resolution.code()).bind(from.at).bind(to);
                 let query = query.bind(limit).persistent(false).fetch_all(self.pool().await?);
                 query.await.map_err(self.failed("read a node's load"))
             }

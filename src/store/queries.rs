@@ -6,10 +6,10 @@
 macro_rules! queries {
     ($rows:ident, $order:literal, $reading:expr) => {
         use futures_util::TryStreamExt as _;
-        use headroom_rules::model::{NodeId, PointKind, TerminalId};
+        use headroom_rules::model::{PointKind, TerminalId};
 
         use crate::store::instant::Instant;
-        use crate::store::load::LoadColumns;
+        use crate::store::load::{LoadColumns, Of};
         use crate::store::look::{BucketRow, EventColumns, LastRow, ReadingColumns, StateKind};
         use crate::store::rollup::Resolution;
         use crate::store::{History, StoreError};
@@ -102,10 +102,10 @@ macro_rules! queries {
                 query.persistent(false).fetch_all(self.pool().await?).await.map_err(self.failed("read a trend"))
             }
 
-            /// A node's loads, of stretches that begin from `from` on and before `to`, in their order.
+            /// A node's loads, or a calculated point's values, of stretches that begin from `from` on and before `to`, in their order.
             pub(in crate::store) async fn loads(
                 &self,
-                node: NodeId,
+                of: Of,
                 resolution: Resolution,
                 from: Instant,
                 to: Instant,
@@ -116,7 +116,7 @@ macro_rules! queries {
                     " FROM load
                      WHERE node = $1 AND resolution = $2 AND start >= $3 AND start < $4 ORDER BY start"
                 );
-                let query = sqlx::query_as(query).bind(node.to_string()).bind(resolution.code()).bind(from).bind(to);
+                let query = sqlx::query_as(query).bind(of.to_string()).bind(resolution.code()).bind(from).bind(to);
                 let query = query.persistent(false).fetch_all(self.pool().await?);
                 query.await.map_err(self.failed("read a node's load"))
             }

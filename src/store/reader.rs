@@ -2,13 +2,13 @@
 
 use std::path::Path;
 
-use headroom_rules::model::{NodeId, PointKind, Span, TerminalId, Timestamp};
+use headroom_rules::model::{NodeId, PointKind, RuleId, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Order, OrderId};
 use headroom_rules::output::{Alarm, Audit};
 use serde::de::DeserializeOwned;
 
 use super::instant::Instant;
-use super::load::{LoadSummary, NodeLoad, node_load};
+use super::load::{CalculatedStretch, LoadSummary, NodeLoad, Of, calculated_stretch, node_load};
 use super::look::{
     self, EnergyPeriod, EventColumns, Gap, History, LastValue, ReadingColumns, StateKind, StoredReading,
 };
@@ -255,8 +255,24 @@ impl StoreReader {
         points_min: usize,
     ) -> Result<Vec<NodeLoad>, StoreError> {
         let resolution = Resolution::for_parts(from, to, points_min).unwrap_or(Resolution::Minute);
-        let rows = ask!(self.loads(node, resolution, from.into(), to.into()))?;
+        let rows = ask!(self.loads(Of::Node(node), resolution, from.into(), to.into()))?;
         Ok(rows.into_iter().map(node_load).collect())
+    }
+
+    /// A calculated point's curve, as [`Self::load_curve`] gives a node's.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn calculated_curve(
+        &self,
+        point: RuleId,
+        from: Timestamp,
+        to: Timestamp,
+        points_min: usize,
+    ) -> Result<Vec<CalculatedStretch>, StoreError> {
+        let resolution = Resolution::for_parts(from, to, points_min).unwrap_or(Resolution::Minute);
+        let rows = ask!(self.loads(Of::Calculated(point), resolution, from.into(), to.into()))?;
+        Ok(rows.into_iter().map(calculated_stretch).collect())
     }
 
     /// A node's peak, energy and time above its limit, in the minutes that begin at or after `from` and before `to`.
@@ -267,7 +283,8 @@ impl StoreReader {
         let mut summary = LoadSummary::default();
         for (resolution, from, to) in look::pieces(from, to) {
             // The ends begin in minutes that began before, or in none.
-            let rows = ask!(self.loads(node, resolution.unwrap_or(Resolution::Minute), from.into(), to.into()))?;
+            let rows =
+                ask!(self.loads(Of::Node(node), resolution.unwrap_or(Resolution::Minute), from.into(), to.into()))?;
             rows.into_iter().map(node_load).for_each(|load| summary.add(&load));
         }
         Ok(summary)

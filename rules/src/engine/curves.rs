@@ -1,23 +1,24 @@
-//! Load curves: what each node drew, minute by minute of the centre's time.
+//! Load curves: what each node drew, minute by minute of the centre's time, and what calculated points were.
 //!
 //! Between two changes a load is what it was; a minute counts only the time in which it was known (`quality-kept`).
 
 use serde::{Deserialize, Serialize};
 
-use crate::model::{NodeId, Power, Span, Timestamp};
-use crate::output::{LoadMinute, Output};
+use crate::model::{NodeId, Power, RuleId, Span, Timestamp};
+use crate::output::{CalculatedMinute, LoadMinute, Output};
 use crate::state::places::{Place, Places};
 
 const MINUTE_MS: i64 = 60_000;
+pub(super) const MINUTE: Span = Span::new(MINUTE_MS);
 
-fn minute_of(at: Timestamp) -> Timestamp {
+pub(super) fn minute_of(at: Timestamp) -> Timestamp {
     Timestamp::new(at.get().div_euclid(MINUTE_MS) * MINUTE_MS)
 }
 
-/// One node's minute as far as it has gone.
+/// One node's minute as far as it has gone; or a calculated point's, whose thousandths stand as watts.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-struct Curve {
-    load: Option<Power>,
+pub(super) struct Curve {
+    pub(super) load: Option<Power>,
     limit: Option<Power>,
     /// Up to when it is counted.
     counted_to: Timestamp,
@@ -30,7 +31,7 @@ struct Curve {
 }
 
 impl Curve {
-    fn count_to(&mut self, at: Timestamp) {
+    pub(super) fn count_to(&mut self, at: Timestamp) {
         let held_ms = at.since(self.counted_to).get();
         self.counted_to = self.counted_to.max(at);
         let Some(load) = self.load.filter(|_| held_ms > 0) else { return };
@@ -45,13 +46,32 @@ impl Curve {
         }
     }
 
-    /// The minute is over, and the next begins.
-    fn close(&mut self, node: NodeId, from: Timestamp) -> Option<LoadMinute> {
-        let Self { load, limit, counted_to, seen, sum_w_ms, known_ms, over_ms } = *self;
+    /// Nobody watched from `from` to `to`.
+    pub(super) fn away(&mut self, from: Timestamp, to: Timestamp) {
+        self.count_to(from);
+        self.counted_to = to;
+    }
+
+    /// The minute is over, and the next begins: lowest, highest, mean and last, and how long they were known.
+    fn next(&mut self) -> Option<([Power; 4], Span)> {
+        let Self { load, limit, counted_to, seen, sum_w_ms, known_ms, .. } = *self;
         *self = Self { load, limit, counted_to, ..Self::default() };
         let [min, max, last] = seen?;
         let mean = Power::new(sum_w_ms.checked_div(known_ms)?);
-        let (known, over) = (Span::new(known_ms), Span::new(over_ms));
+        Some(([min, max, mean, last], Span::new(known_ms)))
+    }
+
+    /// A calculated point's minute is over.
+    pub(super) fn close_point(&mut self, point: RuleId, from: Timestamp) -> Option<CalculatedMinute> {
+        let (values, known) = self.next()?;
+        let [min, max, mean, last] = values.map(Power::get);
+        Some(CalculatedMinute { point, from, min, max, mean, last, known })
+    }
+
+    /// A node's minute is over.
+    fn close(&mut self, node: NodeId, from: Timestamp) -> Option<LoadMinute> {
+        let (over, limit) = (Span::new(self.over_ms), self.limit);
+        let ([min, max, mean, last], known) = self.next()?;
         Some(LoadMinute { node, from, min, max, mean, last, known, over, limit })
     }
 }
@@ -97,8 +117,7 @@ impl Curves {
     /// Nobody watched from `from` to `to`: the time between counts for nothing.
     pub(super) fn away(&mut self, from: Timestamp, to: Timestamp) {
         for curve in self.nodes.values_mut() {
-            curve.count_to(from);
-            curve.counted_to = to;
+            curve.away(from, to);
         }
     }
 

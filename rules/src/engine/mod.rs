@@ -224,6 +224,7 @@ impl Engine {
         // Without inputs there are no ticks either: nobody watched.
         if matches!(input, Input::Started { .. }) || self.now.since(before) > self.grid.age_max {
             self.curves.away(before, self.now);
+            self.own.away(before, self.now);
         }
         self.turn_minute(out);
         self.turn_limits(out);
@@ -287,6 +288,7 @@ impl Engine {
 
     /// What is looked at once a minute.
     fn turn_minute(&mut self, out: &mut Vec<Output>) {
+        self.own.turn(self.now, out);
         let told = out.len();
         self.curves.turn(self.now, out);
         if out.len() == told {

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dressing::DressingId;
 use crate::groups::GroupId;
-use crate::model::{NodeId, Power, Span, Timestamp};
+use crate::model::{NodeId, Power, RuleId, Span, Timestamp};
 use crate::notices::Telling;
 use crate::orders::{Command, Order, OrderId};
 use crate::tags::TagId;
@@ -43,6 +43,8 @@ pub enum Output {
     Load(LoadMinute),
     /// The answer to the request of this input.
     Reply(Result<Reply, Refusal>),
+    /// A calculated point's minute is over.
+    Calculated(CalculatedMinute),
 }
 
 /// What a granted request came to.
@@ -98,6 +100,26 @@ pub struct LoadMinute {
     pub over: Span,
     /// The limit in force at the minute's end, where there is one.
     pub limit: Option<Power>,
+}
+
+/// What a calculated point was in one minute of the centre's time, over the part of it in which that was known; in thousandths of its
+/// unit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CalculatedMinute {
+    /// Which.
+    pub point: RuleId,
+    /// The minute's beginning.
+    pub from: Timestamp,
+    /// Lowest value.
+    pub min: i64,
+    /// Highest value.
+    pub max: i64,
+    /// Mean value.
+    pub mean: i64,
+    /// Value at the end of the part that was known.
+    pub last: i64,
+    /// How long it was known, above 0 and at most 60 s.
+    pub known: Span,
 }
 
 /// One entry of the audit log: who, when, from where, what, before and after.

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use headroom_rules::model::{NodeId, PointKind, Span, TerminalId};
+use headroom_rules::model::{NodeId, PointKind, RuleId, Span, TerminalId};
 
 use crate::export::{Offset, Points, Subject, When, point_kind, point_name};
 use crate::store::Resolution;
@@ -77,6 +77,17 @@ enum What {
         #[command(flatten)]
         common: Common,
     },
+    /// Values of calculated points in stretches of time, in their units
+    Calculated {
+        /// A calculated point, may be given more than once; all unless set
+        #[arg(long = "point", value_name = "POINT")]
+        points: Vec<RuleId>,
+        /// Length of a stretch: 1m, 15m, 1h or 1d, in UTC
+        #[arg(long, value_name = "LENGTH", value_parser = every, default_value = "15m")]
+        every: Resolution,
+        #[command(flatten)]
+        common: Common,
+    },
     /// What happened
     Events(History),
     /// Orders, by the time at which they were issued
@@ -141,6 +152,7 @@ impl Arguments {
             What::SetAside { points, common } => (common, Subject::SetAside(points.into())),
             What::Rollups { points, every, common } => (common, Subject::Rollups(points.into(), every)),
             What::Load { nodes, every, common } => (common, Subject::Load(nodes, every)),
+            What::Calculated { points, every, common } => (common, Subject::Calculated(points, every)),
             What::Events(History { about, common }) => (common, Subject::Events(about)),
             What::Orders { terminal, common } => (common, Subject::Orders(terminal.map(|id| id.to_string()))),
             What::Alarms(History { about, common }) => (common, Subject::Alarms(about)),

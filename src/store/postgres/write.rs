@@ -155,7 +155,7 @@ async fn loads(connection: &mut PgConnection, parts: &[LoadPart]) -> Result<(), 
         load::MERGE
     );
     sqlx::query(sqlx::AssertSqlSafe(insert))
-        .bind(column(parts, |part| part.node.to_string()))
+        .bind(column(parts, |part| part.of.to_string()))
         .bind(column(parts, |part| part.resolution.code()))
         .bind(column(parts, |part| Instant::from(part.start)))
         .bind(column(parts, |part| part.low))

@@ -1,13 +1,13 @@
 //! Looking back over any length of time in pages: what one question gives is bounded, and nothing is held open between
 //! two of them, so that a reader of years keeps neither SQLite's log from being emptied nor PostgreSQL's rows alive.
 
-use headroom_rules::model::{NodeId, PointKind, TerminalId, Timestamp};
+use headroom_rules::model::{NodeId, PointKind, RuleId, TerminalId, Timestamp};
 use headroom_rules::orders::Order;
 use headroom_rules::output::{Alarm, Audit};
 
 use super::{Rows, StoreReader};
 use crate::store::instant::Instant;
-use crate::store::load::{NodeLoad, node_load};
+use crate::store::load::{CalculatedStretch, NodeLoad, Of, calculated_of, calculated_stretch, node_load};
 use crate::store::look::{self, StateKind, StoredReading};
 use crate::store::rollup::{Bucket, Resolution};
 use crate::store::{StoreError, StoredEvent};
@@ -135,6 +135,14 @@ impl StoreReader {
         Ok(ask!(self.loaded_nodes())?.into_iter().filter_map(|node| node.parse().ok()).collect())
     }
 
+    /// All calculated points that ever had a value.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn calculated_points(&self) -> Result<Vec<RuleId>, StoreError> {
+        Ok(ask!(self.loaded_nodes())?.iter().filter_map(|key| calculated_of(key)).collect())
+    }
+
     /// A page of what [`Self::readings`] gives.
     ///
     /// # Errors
@@ -191,10 +199,27 @@ impl StoreReader {
         window: Window,
         cursor: Cursor,
     ) -> Result<Page<NodeLoad>, StoreError> {
-        let (of, to, limit) = ((node, resolution), window.to.into(), sql_limit(window, cursor));
+        let (of, to, limit) = ((Of::Node(node), resolution), window.to.into(), sql_limit(window, cursor));
         let rows = ask!(self.load_page(of, cursor.place, to, limit))?;
         let loads: Vec<_> = rows.into_iter().map(node_load).collect();
         Page::of(loads, (window, cursor), |load| begins(load.start), Ok)
+    }
+
+    /// A page of a calculated point's curve.
+    ///
+    /// # Errors
+    /// When the store cannot be read.
+    pub async fn calculated_page(
+        &self,
+        point: RuleId,
+        resolution: Resolution,
+        window: Window,
+        cursor: Cursor,
+    ) -> Result<Page<CalculatedStretch>, StoreError> {
+        let (of, to, limit) = ((Of::Calculated(point), resolution), window.to.into(), sql_limit(window, cursor));
+        let rows = ask!(self.load_page(of, cursor.place, to, limit))?;
+        let stretches: Vec<_> = rows.into_iter().map(calculated_stretch).collect();
+        Page::of(stretches, (window, cursor), |stretch| begins(stretch.start), Ok)
     }
 
     /// A page of the orders that were issued in the time, for one terminal (`about`) or for all (empty), by their numbers.

@@ -202,7 +202,7 @@ fn rollups(parts: &[Part]) -> QueryBuilder<Sqlite> {
 fn loads(parts: &[LoadPart]) -> QueryBuilder<Sqlite> {
     let mut insert = QueryBuilder::<Sqlite>::new("INSERT INTO load ");
     insert.push_values(parts, |mut values, part| {
-        values.push_bind(part.node.to_string()).push_bind(part.resolution.code()).push_bind(Instant::from(part.start));
+        values.push_bind(part.of.to_string()).push_bind(part.resolution.code()).push_bind(Instant::from(part.start));
         values.push_bind(part.low).push_bind(part.high).push_bind(Instant::from(part.high_at)).push_bind(part.sum);
         values.push_bind(part.last).push_bind(Instant::from(part.last_at));
         values.push_bind(part.known_ms).push_bind(part.over_ms).push_bind(part.limit);

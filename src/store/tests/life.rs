@@ -3,7 +3,9 @@
 use headroom_rules::input::Input;
 use headroom_rules::model::{PointKind, Power, Quality, Reading, Span, TerminalId, Timestamp};
 use headroom_rules::orders::{Action, Issuer, Order, OrderId, OrderState};
-use headroom_rules::output::{Alarm, AlarmCause, AlarmId, AlarmState, Audit, Event, Happening, LoadMinute, Output};
+use headroom_rules::output::{
+    Alarm, AlarmCause, AlarmId, AlarmState, Audit, CalculatedMinute, Event, Happening, LoadMinute, Output,
+};
 
 use crate::journal::Position;
 use crate::store::Entry;
@@ -77,6 +79,15 @@ fn outputs(n: i64) -> Vec<Output> {
         })
     };
     let mut outputs = vec![load("F-1", n * 1_111), load("F-2", -n)];
+    outputs.push(Output::Calculated(CalculatedMinute {
+        point: "SUM".parse().unwrap(),
+        from: at,
+        min: -n,
+        max: n * 1_001,
+        mean: n,
+        last: n,
+        known: Span::new(1 + n * 10),
+    }));
     // Several events of one time.
     let up = Happening::Link { terminal: "T-1".parse().unwrap(), up: n % 2 == 0 };
     for source_time in [None, Some(t(n))] {

@@ -9,10 +9,12 @@ use std::collections::VecDeque;
 use serde::{Deserialize, Serialize};
 
 use super::super::Engine;
+use super::super::curves::{Curve, MINUTE, minute_of};
 use super::compiled::Compiled;
 use super::values::Missing;
 use crate::expression::{Fault, Program, Value};
 use crate::model::{NodeId, Power, RuleId, Span, Timestamp};
+use crate::output::Output;
 use crate::own::{Calculated, Formula, Source, Subject};
 use crate::view::CalculatedView;
 
@@ -32,6 +34,9 @@ struct Point {
     /// Since when it has been so.
     since: Timestamp,
     mean: Mean,
+    /// Snapshots of before points had curves have none.
+    #[serde(default)]
+    curve: Curve,
 }
 
 /// The parts of a window as far as they have gone.
@@ -93,6 +98,29 @@ impl Points {
         self.0.iter().find(|(known, _)| *known == id).map(|(_, point)| point)
     }
 
+    /// Nobody watched from `from` to `to`.
+    pub(super) fn away(&mut self, from: Timestamp, to: Timestamp) {
+        for (_, point) in &mut self.0 {
+            point.curve.away(from, to);
+        }
+    }
+
+    /// Tells the minutes that are over, from the beginning of one that is under way on; gives the one that is under way now.
+    pub(super) fn turn(&mut self, mut minute: Timestamp, now: Timestamp, out: &mut Vec<Output>) -> Timestamp {
+        let current = minute_of(now);
+        while minute < current {
+            let next = minute.after(MINUTE);
+            let before = out.len();
+            for (id, point) in &mut self.0 {
+                point.curve.count_to(next);
+                out.extend(point.curve.close_point(*id, minute).map(Output::Calculated));
+            }
+            // Where nothing was known there is nothing to tell, however long it was.
+            minute = if out.len() > before { next } else { current };
+        }
+        minute
+    }
+
     /// Formulas may have changed under the same name.
     pub(super) fn load_anew(&mut self) {
         for (_, point) in &mut self.0 {
@@ -114,6 +142,8 @@ impl Engine {
                 point.since = self.now;
             }
             (point.value, point.why) = (value, why);
+            point.curve.count_to(self.now);
+            point.curve.load = value.map(Power::new);
             let at = at.min(self.own.points.0.len());
             self.own.points.0.insert(at, (calculated.id, point));
         }

@@ -20,6 +20,7 @@ use std::sync::{Arc, OnceLock};
 use serde::{Deserialize, Serialize};
 
 use super::Engine;
+use super::curves::{MINUTE, minute_of};
 use crate::expression::{Fault, Value};
 use crate::model::{RoundNo, RuleId, Timestamp};
 use crate::output::{AlarmCause, Happening, Output};
@@ -56,6 +57,9 @@ pub(super) struct OwnState {
     proposals: Proposals,
     /// Calculated points, by their order in the policy.
     points: Points,
+    /// The beginning of the minute of theirs that is under way. Snapshots of before they had curves have none.
+    #[serde(default)]
+    minute: Option<Timestamp>,
     /// Rules that went wrong, until rules are loaded anew.
     broken: BTreeMap<RuleId, Fault>,
     /// Made of the policy when first needed; a snapshot has none.
@@ -71,6 +75,19 @@ pub(super) struct OwnState {
 }
 
 impl OwnState {
+    /// Nobody watched from `from` to `to`.
+    pub(super) fn away(&mut self, from: Timestamp, to: Timestamp) {
+        self.points.away(from, to);
+    }
+
+    /// Tells the minutes of calculated points that are over.
+    pub(super) fn turn(&mut self, now: Timestamp, out: &mut Vec<Output>) {
+        let minute = self.minute.unwrap_or(now);
+        if self.minute.is_none() || now.since(minute) >= MINUTE {
+            self.minute = Some(self.points.turn(minute_of(minute), now, out));
+        }
+    }
+
     /// The rules are others: those that went wrong have another chance.
     pub(super) fn load_anew(&mut self) {
         self.compiled = OnceLock::new();

@@ -5,7 +5,7 @@ use super::own::{id, rule, with};
 use crate::expression::Value;
 use crate::input::Request;
 use crate::model::{NodeId, Power, TerminalId};
-use crate::output::{Happening, Refusal};
+use crate::output::{CalculatedMinute, Happening, Output, Refusal};
 use crate::own::{Act, Calculated, Formula, Own, ProposalId, Rule};
 use crate::policy::Policy;
 use crate::testing::{Site, kw, node, s, site, terminal};
@@ -194,6 +194,36 @@ fn points_are_reckoned_of_values_and_of_points_before_them_and_read_by_rules() {
     let all = ["DIFF", "TWICE", "SUM", "TOP"].map(|of| value(&centre, of).unwrap_err());
     assert_eq!(all[0], "node A2 load is not known from good and fresh readings");
     assert_eq!(all[1], "point DIFF is not known");
+}
+
+#[test]
+fn a_point_has_a_curve_of_the_minutes_in_which_it_was_known() {
+    let double = text(&[("load", "node A2 load")], "2 * load");
+    let mut centre = Centre::new(points(vec![("TWICE", double)], vec![]), &sites());
+    let minutes = |centre: &Centre| -> Vec<CalculatedMinute> {
+        let each = |(_, output): &(_, Output)| match output {
+            Output::Calculated(minute) => Some(*minute),
+            _ => None,
+        };
+        centre.outputs.iter().filter_map(each).collect()
+    };
+    let left = 60 - centre.now.get().rem_euclid(60_000) / 1_000;
+    centre.run(left + 60);
+    let whole = *minutes(&centre).last().unwrap();
+    assert_eq!((whole.point, whole.known), (id("TWICE"), s(60)));
+    assert_eq!((whole.min, whole.mean, whole.max, whole.last), (60_000, 60_000, 60_000, 60_000));
+    // From 30 to 60 kW in the middle of a minute.
+    centre.run(30);
+    draw(&mut centre, "T3", 40);
+    centre.run(30);
+    let moved = *minutes(&centre).last().unwrap();
+    assert_eq!(moved.from, whole.from.after(s(60)));
+    assert_eq!((moved.min, moved.max, moved.last), (60_000, 120_000, 120_000));
+    assert!((87_000..=91_000).contains(&moved.mean), "{moved:?}");
+    centre.plants.get_mut(&terminal("T3")).unwrap().reports = false;
+    centre.run(300);
+    let known: i64 = minutes(&centre).iter().filter(|minute| minute.from > moved.from).map(|it| it.known.s()).sum();
+    assert!((58..=62).contains(&known), "a power is good for a minute: {known}");
 }
 
 #[test]
