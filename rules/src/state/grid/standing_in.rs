@@ -40,10 +40,12 @@ impl Grid {
 
     /// A terminal for which something stands in told its power.
     pub(super) fn hear(&mut self, place: Place<TerminalId>, usable: Option<Power>) {
-        // Nothing new: what stands in goes on.
         if usable.is_some() {
             self.stand_back(place);
             self.count(place, usable);
+        } else if let Some(post) = self.posts.at_mut(place) {
+            // What stands in goes on; what was told has an age all the same.
+            post.await_age(self.age_max, place, &mut self.ages);
         }
     }
 
