@@ -60,7 +60,7 @@ pub struct Outlook {
     /// What will go by past experience: each round's power times the share that went at its terminal before.
     pub likely: Power,
     /// In 19 of 20 plans what goes is at most this far from `likely`: from how unevenly the terminals responded before and how
-    /// old the readings are.
+    /// far their loads move by themselves from the reading to the effect's measurement.
     pub unsure: Power,
     /// How the burden lies on the node's customers.
     pub fairness: Fairness,

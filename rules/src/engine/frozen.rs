@@ -20,10 +20,14 @@ impl Engine {
         self.alarms.clear_where(moves, self.now, out);
         let after = self.policy.frozen_after.s() / 60;
         let last = self.still_looked_at;
-        if after <= 0 || self.now.since(last) < LOOK_EVERY {
+        if self.now.since(last) < LOOK_EVERY {
             return;
         }
         self.still_looked_at = self.now;
+        self.grid.look_at_steps(self.now);
+        if after <= 0 {
+            return;
+        }
         for found in self.grid.look_at_still(last, u8::try_from(after).unwrap_or(u8::MAX)) {
             let Some(terminal) = self.grid.posts.name(found.place) else { continue };
             self.alarms.raise(AlarmCause::PowerFrozen { terminal }, self.now, || told(&found), out);

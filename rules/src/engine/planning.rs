@@ -68,6 +68,7 @@ impl Engine {
                 spared,
                 load: load.unwrap_or_default() - self.effects.going_at(&self.grid, terminal, None),
                 age: self.load_age(terminal),
+                step: self.grid.step_of(terminal),
                 floor: self.grid.floor(terminal),
                 response: self.responses.get(&terminal).copied().unwrap_or_default(),
                 doubted: self.unresponsive.contains_key(&terminal),

@@ -41,6 +41,8 @@ pub(crate) struct TerminalFacts {
     pub(crate) load: Power,
     /// How old that is.
     pub(crate) age: Span,
+    /// How far it moves by itself from one minute to the next, where that is known.
+    pub(crate) step: Option<Power>,
     pub(crate) floor: Power,
     /// What became of earlier trips.
     pub(crate) response: Response,
@@ -163,7 +165,7 @@ pub(crate) fn plan(task: &Task<'_>, terminals: &[TerminalFacts]) -> Plan {
     spared.extend(selection.spared());
     spared.sort();
     let expected = shed.iter().map(|choice| choice.power).sum();
-    let (likely, unsure) = likely(&shed, terminals);
+    let (likely, unsure) = likely(&shed, terminals, rule.verify_after);
     let mut shed_at = BTreeMap::<TerminalId, Power>::new();
     for Choice { terminal, power, .. } in &shed {
         *shed_at.entry(*terminal).or_default() += *power;

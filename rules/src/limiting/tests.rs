@@ -431,6 +431,7 @@ fn facts(id: &str, class: u8, curtailed: i64, rounds_kw: &[i32]) -> TerminalFact
         spared: None,
         load: kw(rounds_kw.iter().sum()),
         age: s(0),
+        step: None,
         floor: Power::ZERO,
         response: Response::default(),
         doubted: false,
@@ -652,6 +653,20 @@ fn what_a_terminal_did_before_is_what_is_likely() {
     response.count(kw(100), kw(-10));
     response.count(Power::ZERO, kw(10));
     assert!(response.share < 400);
+}
+
+#[test]
+fn a_plan_is_as_sure_as_the_loads_that_it_sheds_are_steady_until_its_effect_is_measured() {
+    let of = |step, age| TerminalFacts { step: Some(step), age, ..facts("T1", 3, 0, &[100]) };
+    let unsure = |facts: TerminalFacts| planned(100, &[facts]).outlook.unsure;
+    // A tenth as of everybody; half a minute until the effect is looked at.
+    assert_eq!(unsure(of(Power::ZERO, s(600))), kw(20), "what never moves is sure however old");
+    // 2 kW a minute on average deviate by 2.5: times √0.5 now, and √10.5 ten minutes later.
+    assert_eq!(unsure(of(kw(2), s(0))), Power::new(2 * (10_000 + 1_750)));
+    assert_eq!(unsure(of(kw(2), s(600))), Power::new(2 * (10_000 + 8_100)));
+    assert_eq!(unsure(of(kw(90), s(3_600))), kw(220), "no more than all of it moves");
+    let half = TerminalFacts { load: kw(200), ..of(kw(2), s(600)) };
+    assert_eq!(unsure(half), Power::new(2 * (10_000 + 4_050)), "a round has its share of the load");
 }
 
 #[test]

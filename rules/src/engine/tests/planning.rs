@@ -11,7 +11,7 @@ use crate::limiting::plan::{Plan, Task, TerminalFacts, plan};
 use crate::model::{Power, PriorityClass, TerminalId};
 use crate::output::Finding;
 use crate::policy::{LimitRule, PassCaps};
-use crate::testing::{Site, kw, limit, node, policy, site};
+use crate::testing::{Site, kw, limit, node, policy, round, site, terminal};
 
 /// A fleet with a guaranteed customer who would be shed first.
 fn with_a_guaranteed_one() -> impl Strategy<Value = Vec<Site>> {
@@ -27,6 +27,38 @@ fn facts(centre: &Centre) -> Vec<TerminalFacts> {
 
 fn planned(rule: &LimitRule, wanted: i32, facts: &[TerminalFacts]) -> Plan {
     plan(&Task { rule, pass: 1, load: kw(1_000), wanted: kw(wanted) }, facts)
+}
+
+#[test]
+fn how_far_a_load_moves_by_itself_is_learnt_from_minute_to_minute_and_our_own_switching_is_no_move() {
+    let sites = [site("T1", "A1", &[20]), site("T2", "A1", &[20]), site("T3", "A2", &[20])];
+    let mut centre = Centre::new(policy(vec![limit("F", 1_000)]), &sites);
+    let step = |centre: &Centre, id: &str| {
+        facts(centre).into_iter().find(|facts| facts.terminal == terminal(id)).and_then(|facts| facts.step)
+    };
+    for minute in 0..40 {
+        if minute == 5 {
+            assert_eq!(step(&centre, "T1"), None, "too few moves to know");
+        }
+        centre.base("T1", if minute % 2 == 0 { 10 } else { 14 });
+        if minute % 3 == 0 {
+            let closed = centre.is_closed("T3", round(1));
+            centre.move_switch(terminal("T3"), round(1), !closed);
+        }
+        centre.run(60);
+    }
+    let moved = step(&centre, "T1").unwrap();
+    assert!((Power::new(3_900)..=Power::new(4_100)).contains(&moved), "{moved}");
+    assert_eq!(step(&centre, "T2"), Some(Power::ZERO));
+    assert!(step(&centre, "T3").is_none_or(|step| step < kw(1)), "it was switched, and moves not");
+    // Told each ten minutes, what moved so far is a move of many minutes.
+    for minute in 0..200 {
+        centre.reports("T2", minute % 10 == 9);
+        centre.base("T2", if minute / 10 % 2 == 0 { 10 } else { 20 });
+        centre.run(60);
+    }
+    let seldom = step(&centre, "T2").unwrap();
+    assert!((Power::new(1_200)..=Power::new(3_300)).contains(&seldom), "10 kW in ten minutes, and then none: {seldom}");
 }
 
 proptest! {

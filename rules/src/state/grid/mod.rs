@@ -11,6 +11,7 @@ mod saved;
 mod standing_in;
 mod still;
 mod substituted;
+mod varying;
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};

@@ -6,6 +6,7 @@ use super::super::places::Place;
 use super::due::{Due, Second};
 use super::standing_in::Standing;
 use super::still::Witness;
+use super::varying::Varying;
 use crate::model::{NodeId, PointKind, Power, Reading, Span, TerminalId, Timestamp};
 
 /// A change told with a time is older than a value that came without one only if it lies this far back: the clocks of
@@ -111,6 +112,8 @@ pub(super) struct Beside {
     pub(super) more_heads: Vec<Place<NodeId>>,
     /// Since when changes are counted, and how many there were.
     pub(super) changes: (Timestamp, u16),
+    /// How far its power moves by itself.
+    pub(super) varying: Varying,
     /// What stands in for its power, and what it last told that counted.
     pub(super) standing: Standing,
     /// What meters beside it said while its power stood still: at the head of the node that it measures, and above.

@@ -8,6 +8,7 @@ use super::super::places::Place;
 use super::post::{Beside, Source};
 use super::standing_in::Standing;
 use super::still::Witness;
+use super::varying::Varying;
 use super::{Grid, Held, Post, Sum};
 use crate::model::{Inventory, NodeId, PointKind, Power, Span, TerminalId, Timestamp};
 use crate::view::Load;
@@ -37,12 +38,15 @@ pub(super) struct SavedPost {
     /// Snapshots of before anything stood in have none.
     #[serde(default)]
     standing: Standing,
+    /// Snapshots of before this was kept know of no moves.
+    #[serde(default)]
+    varying: Varying,
 }
 
 impl From<SavedPost> for Post {
     fn from(saved: SavedPost) -> Self {
         let SavedPost { link_up, link_since, mut points, node, heads, counted, .. } = saved;
-        let SavedPost { substituted, power_max, changes, still, frozen, witnesses, standing, .. } = saved;
+        let SavedPost { substituted, power_max, changes, still, frozen, witnesses, standing, varying, .. } = saved;
         let source = match (substituted, standing.by) {
             (false, _) => Source::Told,
             (true, None) => Source::ByHand,
@@ -50,7 +54,8 @@ impl From<SavedPost> for Post {
         };
         let power = points.iter().find(|(kind, _)| *kind == PointKind::ActivePower).map(|(_, held)| *held);
         points.retain(|(kind, _)| *kind != PointKind::ActivePower);
-        let beside = Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes, standing, witnesses });
+        let beside =
+            Box::new(Beside { points, node, heads, more_heads: Vec::new(), changes, standing, varying, witnesses });
         Self { link_up, link_since, power, counted, source, still, frozen, power_max, beside, ..Self::default() }
     }
 }
@@ -71,6 +76,7 @@ impl Serialize for Post {
             frozen: self.frozen,
             witnesses: self.beside.witnesses,
             standing: self.beside.standing,
+            varying: self.beside.varying,
         }
         .serialize(serializer)
     }
