@@ -14,6 +14,7 @@ use std::time::Instant;
 
 use headroom_rules::engine::Engine;
 use headroom_rules::input::Input;
+use headroom_rules::measures::MeasureRule;
 use headroom_rules::model::{
     Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
@@ -315,6 +316,7 @@ fn supply(count: usize, areas: usize, areas_of_feeder: usize) -> Inventory {
             guaranteed: number % 20 == 0,
             safety_floor: Power::from_kw(10),
             priority: PriorityClass::try_from(u8::try_from(number % 5 + 1).unwrap()).unwrap(),
+            measures: Vec::new(),
         };
         inventory.customers.insert(id, customer);
         let rounds = RoundNo::ALL.into_iter().take(ROUNDS).map(|no| (no, Round { name: format!("group {no}") }));
@@ -336,6 +338,7 @@ fn limit(node: NodeId, limit: Power) -> LimitRule {
         schedule: None,
         margin: None,
         forecast: Span::ZERO,
+        measures: MeasureRule::NONE,
         notice: NoticeRule::NONE,
         warning_percent: 90,
         delay: Span::from_s(10),

@@ -149,6 +149,7 @@ fn running(customers: usize, random: &mut Random) -> (Engine, Vec<i64>) {
             guaranteed: false,
             safety_floor: Power::ZERO,
             priority: PriorityClass::try_from(1 + u8::try_from(random.below(5)).unwrap()).unwrap(),
+            measures: Vec::new(),
         };
         let id = format!("C-{number}").parse().unwrap();
         inventory.customers.insert(id, customer);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::model::{DayKind, Power, Timestamp};
 
 const MINUTE_MS: i64 = 60_000;
-const DAY_MINUTES: i64 = 1_440;
+pub(crate) const DAY_MINUTES: i64 = 1_440;
 /// Days that are looked ahead for a schedule's next change. One that never changes is looked at again then.
 const LOOK_AHEAD_DAYS: i64 = 32;
 
@@ -86,13 +86,13 @@ impl Calendar {
     }
 
     /// The day and the minute of it that the clocks show.
-    fn local(&self, at: Timestamp) -> (i64, i64) {
+    pub(crate) fn local(&self, at: Timestamp) -> (i64, i64) {
         let minute = at.get().div_euclid(MINUTE_MS) + i64::from(self.utc_offset_minutes);
         (minute.div_euclid(DAY_MINUTES), minute.rem_euclid(DAY_MINUTES))
     }
 
     /// When the clocks show the beginning of a minute of a day.
-    fn instant(&self, day: i64, minute: i64) -> Timestamp {
+    pub(crate) fn instant(&self, day: i64, minute: i64) -> Timestamp {
         let minute = day.saturating_mul(DAY_MINUTES) + minute - i64::from(self.utc_offset_minutes);
         Timestamp::new(minute.saturating_mul(MINUTE_MS))
     }

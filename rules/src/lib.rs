@@ -14,6 +14,7 @@ pub mod groups;
 pub mod input;
 mod limiting;
 pub mod local_control;
+pub mod measures;
 pub mod model;
 pub mod notices;
 pub mod orders;

@@ -77,6 +77,9 @@ pub struct NoticeTexts {
     pub group: String,
     /// When it does not come to it.
     pub cancelled: String,
+    /// What customers are asked to do. Rules of before there were agreed measures have the usual texts.
+    #[serde(default)]
+    pub measures: MeasureTexts,
 }
 
 fn usual_ahead() -> String {
@@ -94,6 +97,32 @@ impl Default for NoticeTexts {
             ahead: usual_ahead(),
             group: usual_group(),
             cancelled: "Called off: nothing is switched off for {node}; the notice for {time} is void.".to_owned(),
+            measures: MeasureTexts::default(),
+        }
+    }
+}
+
+/// What customers read of agreed measures. `{node}`, `{kw}`, `{time}`, `{until}` and `{minutes}` stand for what they say.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasureTexts {
+    /// Asks to move load to another time.
+    pub shift: String,
+    /// Asks to stop load during the peak.
+    pub avoid: String,
+    /// Asks to keep below `{kw}`.
+    pub limit: String,
+    /// It is over, or not wanted any more.
+    pub release: String,
+}
+
+impl Default for MeasureTexts {
+    fn default() -> Self {
+        Self {
+            shift: "As agreed for {node}: please move {kw} kW to another time, from {time} to {until} at most."
+                .to_owned(),
+            avoid: "As agreed for {node}: please stop {kw} kW from {time} to {until} at most.".to_owned(),
+            limit: "As agreed for {node}: please keep below {kw} kW from {time} to {until} at most.".to_owned(),
+            release: "Thank you: what was agreed for {node} from {time} is over, no kW need be held back.".to_owned(),
         }
     }
 }
@@ -120,18 +149,32 @@ impl Said<'_> {
     /// A text as the customer reads it.
     pub(crate) fn fill(&self, text: &str) -> String {
         let rounds: Vec<String> = self.rounds.iter().map(ToString::to_string).collect();
-        let offset_min = i64::from(self.utc_offset_minutes.unwrap_or(0));
-        let minute = (self.due.get().div_euclid(60_000) + offset_min).rem_euclid(1_440);
-        let zone = if self.utc_offset_minutes.is_some() { "" } else { "Z" };
         let minutes = (self.due.since(self.now).s() + 59).div_euclid(60).max(0);
-        let filled = text
-            .replace("{node}", &self.node.to_string())
-            .replace("{rounds}", &rounds.join(", "))
-            .replace("{kw}", &(self.power.get() / 1_000).to_string())
-            .replace("{time}", &format!("{:02}:{:02}{zone}", minute / 60, minute % 60))
-            .replace("{minutes}", &minutes.to_string());
-        filled.chars().take(TEXT_MAX).collect()
+        text_of(
+            text,
+            &[
+                ("{node}", self.node.to_string()),
+                ("{rounds}", rounds.join(", ")),
+                ("{kw}", (self.power.get() / 1_000).to_string()),
+                ("{time}", on_the_clock(self.due, self.utc_offset_minutes)),
+                ("{minutes}", minutes.to_string()),
+            ],
+        )
     }
+}
+
+/// A text as a customer reads it: each placeholder replaced by what it stands for.
+pub(crate) fn text_of(text: &str, says: &[(&str, String)]) -> String {
+    let filled = says.iter().fold(text.to_owned(), |text, (name, what)| text.replace(name, what));
+    filled.chars().take(TEXT_MAX).collect()
+}
+
+/// `18:05` by the supply's clocks; `18:05Z` where nobody knows them.
+pub(crate) fn on_the_clock(at: Timestamp, utc_offset_minutes: Option<i16>) -> String {
+    let offset_min = i64::from(utc_offset_minutes.unwrap_or(0));
+    let minute = (at.get().div_euclid(60_000) + offset_min).rem_euclid(1_440);
+    let zone = if utc_offset_minutes.is_some() { "" } else { "Z" };
+    format!("{:02}:{:02}{zone}", minute / 60, minute % 60)
 }
 
 /// Number of a text that was sent, rising from 1 over the whole life of a journal.

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::calendar::{Calendar, Schedule};
+use crate::measures::MeasureRule;
 use crate::model::{NodeId, Power, PriorityClass, Span};
 use crate::notices::{NoticeRule, NoticeTexts};
 use crate::own::Own;
@@ -207,6 +208,9 @@ pub struct LimitRule {
     pub forecast: Span,
     /// The load must have been above the limit for this long before anything is shed.
     pub delay: Span,
+    /// What customers are asked to do themselves before anybody is tripped. Rules of before there were measures ask nobody.
+    #[serde(default)]
+    pub measures: MeasureRule,
     /// What customers are told before their rounds are shed. Rules of before there were notices give none.
     #[serde(default)]
     pub notice: NoticeRule,
@@ -270,6 +274,11 @@ impl LimitRule {
     /// Load at which the warning stands.
     pub fn warning(&self) -> Power {
         self.limit.percent(i64::from(self.warning_percent))
+    }
+
+    /// Load from which agreed measures are asked for.
+    pub fn measures_from(&self) -> Power {
+        self.limit.percent(i64::from(self.measures.from_percent))
     }
 
     /// Load that a plan aims at and below which a breach is over.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use crate::measures::{Agreed, MeasureKind, MeasureRule, Window};
 use crate::model::{
     Customer, Inventory, Node, NodeId, NodeKind, PointKind, Power, PriorityClass, Quality, Reading, Round, RoundNo,
     Span, SwitchPosition, Terminal, TerminalId, Timestamp,
@@ -44,6 +45,7 @@ pub(crate) struct Site {
     /// Behind no switch.
     pub(crate) base: Power,
     pub(crate) rounds: Vec<Power>,
+    pub(crate) measures: Vec<Agreed>,
 }
 
 /// A customer of class 3 in an area, with 10 kW behind no switch.
@@ -56,6 +58,7 @@ pub(crate) fn site(id: &str, area: &str, rounds_kw: &[i32]) -> Site {
         floor: Power::ZERO,
         base: kw(10),
         rounds: rounds_kw.iter().map(|power| kw(*power)).collect(),
+        measures: Vec::new(),
     }
 }
 
@@ -74,6 +77,19 @@ impl Site {
 
     pub(crate) fn base(self, base_kw: i32) -> Self {
         Self { base: kw(base_kw), ..self }
+    }
+
+    /// With a measure: notice of a minute, in force for ten at most.
+    pub(crate) fn agrees(mut self, kind: MeasureKind, power_kw: i32) -> Self {
+        self.measures.push(Agreed {
+            kind,
+            power: kw(power_kw),
+            notice: s(60),
+            lasts_max: s(600),
+            window: Window::ALWAYS,
+            per_week_max: None,
+        });
+        self
     }
 
     pub(crate) fn numbered(&self) -> impl Iterator<Item = (RoundNo, Power)> + '_ {
@@ -112,6 +128,7 @@ pub(crate) fn inventory(sites: &[Site]) -> Inventory {
             guaranteed: site.guaranteed,
             safety_floor: site.floor,
             priority: PriorityClass::try_from(site.class).unwrap(),
+            measures: site.measures.clone(),
         };
         inventory.customers.insert(id, customer);
         let rounds = site.numbered().map(|(round, _)| (round, Round { name: format!("group {round}") })).collect();
@@ -131,6 +148,7 @@ pub(crate) fn limit(of: &str, limit_kw: i32) -> LimitRule {
         forecast: Span::ZERO,
         warning_percent: 90,
         delay: s(10),
+        measures: MeasureRule::NONE,
         notice: NoticeRule::NONE,
         hysteresis_percent: 5,
         verify_after: s(30),

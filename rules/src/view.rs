@@ -6,6 +6,7 @@ use crate::dressing::{Dressing, DressingId};
 use crate::expression::Value;
 use crate::groups::GroupLine;
 use crate::local_control::Parameters;
+use crate::measures::Measure;
 use crate::model::{
     CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
     SwitchPosition, TerminalId, Timestamp,
@@ -44,6 +45,9 @@ pub struct View {
     /// What customers were told before trips: what stands, then what is over, the newest first.
     #[serde(default)]
     pub announcements: Vec<Announcement>,
+    /// What customers were asked to do themselves: what stands, then what is over, the newest first.
+    #[serde(default)]
+    pub measures: Vec<Measure>,
     /// The newest group orders first, without their rounds.
     #[serde(default)]
     pub groups: Vec<GroupLine>,
@@ -495,8 +499,11 @@ pub struct InterlockView {
 pub struct Burden {
     /// What its customer went without, what is off right now included.
     pub curtailed: Energy,
-    /// How often a round was shed.
+    /// How often a round was shed, or an agreed measure given.
     pub turns: u32,
+    /// What its customer held back by agreed measures; none of it was tripped.
+    #[serde(default)]
+    pub given: Energy,
     /// Trips that were judged by what was measured, ever.
     pub trips_judged: u32,
     /// What share of the power expected went, the latest trip a quarter, in ‰; 1000 before the first.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use headroom_rules::measures::MeasureRule;
 use headroom_rules::model::{
     CodeError, Customer, CustomerId, Inventory, Node, NodeId, NodeKind, Power, PriorityClass, PriorityError, Round,
     RoundNo, Span, Terminal, TerminalId,
@@ -224,9 +225,9 @@ impl Maker {
         let terminal: TerminalId = format!("T-{number:04}").parse()?;
         let supplied_by = format!("{}-A{}", feeder_id(feeder)?, turn % AREAS + 1).parse()?;
         let name = format!("{name} {number}");
-        self.inventory
-            .customers
-            .insert(customer, Customer { name, supplied_by, contract, guaranteed, safety_floor, priority });
+        let measures = Vec::new();
+        let entry = Customer { name, supplied_by, contract, guaranteed, safety_floor, priority, measures };
+        self.inventory.customers.insert(customer, entry);
         self.inventory.terminals.insert(terminal, Terminal { customer: Some(customer), rounds, warns_for: Span::ZERO });
         self.posts.push(Post {
             terminal,
@@ -294,6 +295,7 @@ fn policy(plant: &Plant) -> Result<Policy, FleetError> {
             restore_spread: Span::from_s(15),
             cold_load_percent: 150,
             cold_load_learn: true,
+            measures: MeasureRule::NONE,
             notice: NoticeRule::NONE,
             settle: Span::from_s(120),
         });

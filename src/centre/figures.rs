@@ -287,6 +287,7 @@ mod tests {
             guaranteed: true,
             safety_floor: Power::ZERO,
             priority: PriorityClass::try_from(1).unwrap(),
+            measures: Vec::new(),
         };
         inventory.customers.insert(customer, guaranteed);
         inventory.terminals.insert(

@@ -17,7 +17,7 @@ use crate::printable::printable;
 pub enum Inventory {
     /// Brings rows of CSV files into a fleet's file: all of them, or none when anything is wrong with one
     Import(Import),
-    /// Writes nodes.csv, customers.csv, terminals.csv and rounds.csv of a fleet's file
+    /// Writes nodes.csv, customers.csv, terminals.csv, rounds.csv and measures.csv of a fleet's file
     Export(Export),
 }
 
@@ -222,7 +222,8 @@ mod tests {
             "{error}"
         );
         run(&export(true)).unwrap();
-        let files = ["nodes", "customers", "terminals", "rounds"].map(|name| tables.join(name).with_extension("csv"));
+        let files = ["nodes", "customers", "terminals", "rounds", "measures"];
+        let files = files.map(|name| tables.join(name).with_extension("csv"));
         let new = folder.path().join("new.toml");
         let (files, encoding) = (files.to_vec(), CharacterSet::Utf8);
         let import = Import { files, fleet: new.clone(), dry_run: false, remove: false, encoding };

@@ -106,7 +106,7 @@ fn date(day: i64) -> String {
 }
 
 /// The kinds of day that a calendar has.
-fn kinds(calendar: &Calendar) -> BTreeSet<DayKind> {
+pub(super) fn kinds(calendar: &Calendar) -> BTreeSet<DayKind> {
     calendar.week.into_iter().chain(calendar.dates.iter().map(|dates| dates.kind)).collect()
 }
 
@@ -195,7 +195,7 @@ fn step(text: &str) -> Option<(u16, u16, Power)> {
 }
 
 /// `HH:MM`, 24:00 included.
-fn minute(text: &str) -> Option<u16> {
+pub(super) fn minute(text: &str) -> Option<u16> {
     let (hours, minutes) = text.split_once(':')?;
     let two = |digits: &str| {
         let plain = digits.len() == 2 && digits.bytes().all(|digit| digit.is_ascii_digit());
@@ -217,7 +217,7 @@ fn half_hours(text: &str) -> Option<Vec<Step>> {
     Some((0..HALF_HOURS).zip(limits).map(|(at, limit)| Step { from: at * 30, limit }).collect())
 }
 
-fn clock(minute: u16) -> String {
+pub(super) fn clock(minute: u16) -> String {
     format!("{:02}:{:02}", minute / 60, minute % 60)
 }
 

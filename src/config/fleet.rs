@@ -14,6 +14,7 @@ use headroom_terminals::iec104::access::tls::Peer;
 
 use super::error::ConfigErrors;
 use super::maps::{Maps, missing_for};
+use super::measures;
 use super::reader::{Origins, Section, Source, read_file};
 use super::transport::{take_peers, take_registration, written};
 
@@ -192,6 +193,7 @@ impl Fleet {
                 whole_kw(customer.safety_floor),
                 customer.priority
             );
+            text.extend(customer.measures.iter().map(measures::to_toml));
         }
         for link in &self.links {
             let _ = writeln!(text, "[[terminal]]\nid = \"{}\"", link.terminal);
@@ -278,6 +280,7 @@ fn customer(section: &Section<'_>) -> Option<(CustomerId, Customer)> {
     let guaranteed = section.flag_or("guaranteed", false);
     let floor_kw = section.int_or("safety_floor_kw", 0, KW, 0..=KW_MAX);
     let class = section.int::<u8>("priority", "priority class (1 is shed last)", 1..=5);
+    let measures = measures::take_all(section, contract_kw.map(Power::from_kw), Power::from_kw(floor_kw));
     section.end();
     Some((
         id?,
@@ -288,6 +291,7 @@ fn customer(section: &Section<'_>) -> Option<(CustomerId, Customer)> {
             guaranteed,
             safety_floor: Power::from_kw(floor_kw),
             priority: PriorityClass::try_from(class?).ok()?,
+            measures: measures?,
         },
     ))
 }
@@ -426,6 +430,7 @@ fn blame(
             (customers.get(customer), "supplied_by")
         }
         SupplyError::FloorAboveContract { customer, .. } => (customers.get(customer), "safety_floor_kw"),
+        SupplyError::Measure { customer, .. } => (customers.get(customer), "measure"),
         SupplyError::UnknownCustomer { terminal, .. } | SupplyError::SecondTerminal { terminal, .. } => {
             (terminals.get(terminal), "customer")
         }
@@ -439,7 +444,7 @@ fn blame(
                 ": wanted a terminal without a customer"
             }
             SupplyError::UnknownSupply { .. } => ": wanted a feeder or a transformer area",
-            SupplyError::SupplyTooHigh { .. } => "",
+            SupplyError::SupplyTooHigh { .. } | SupplyError::Measure { .. } => "",
             SupplyError::FloorAboveContract { .. } => ": wanted at most contract_kw",
             SupplyError::UnknownCustomer { .. } => ": wanted the id of a customer",
             SupplyError::RoundsWithoutCustomer { .. } => ": wanted a customer or no rounds",

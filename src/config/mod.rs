@@ -12,6 +12,7 @@ mod error;
 mod fleet;
 mod flow;
 mod maps;
+mod measures;
 mod northbound;
 mod notices;
 mod own;

@@ -12,6 +12,7 @@ use headroom_rules::policy::{FAIRNESS_WEEKS, Flow, LimitRule, PassCaps, Policy, 
 use super::calendar;
 use super::error::ConfigErrors;
 use super::flow;
+use super::measures;
 use super::notices;
 use super::own;
 use super::reader::{Section, Source, read_file};
@@ -98,6 +99,9 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
             cannot_be_kept(&section, &rule, floors.get(&rule.node).copied().unwrap_or_default());
             policy.limits.push(rule);
         }
+        if let Some(fleet) = fleet {
+            measures::windows_fit(&top, policy.calendar.as_ref(), fleet);
+        }
         policy.own = own::take(&top, file, fleet, &policy.limits, &floors);
         top.end();
         Some(policy)
@@ -168,7 +172,8 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
     let warning_percent = section.int_or("warning_percent", Defaults::WARNING_PERCENT, PERCENT, 1..=100);
     let forecast_min = section.int_or("forecast_min", Defaults::FORECAST_MIN, "whole number of minutes", 0..=15);
     let delay = span("delay_s", Defaults::DELAY_S, 0..=DAY_S);
-    let notice = notices::take_rule(section);
+    let measures = measures::take_rule(section, warning_percent);
+    let notice = notices::take_rule(section, measures.asks);
     let hysteresis_percent = section.int_or("hysteresis_percent", Defaults::HYSTERESIS_PERCENT, PERCENT, 0..=50);
     let verify_after = span("verify_after_s", Defaults::VERIFY_AFTER_S, 1..=3_600);
     let effect_percent_min = section.int_or("effect_percent_min", Defaults::EFFECT_PERCENT_MIN, PERCENT, 1..=100);
@@ -205,6 +210,7 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
         forecast: Span::from_s(forecast_min * 60),
         warning_percent,
         delay,
+        measures,
         notice,
         hysteresis_percent,
         verify_after,
@@ -276,7 +282,8 @@ pub fn to_toml(policy: &Policy) -> String {
         for (key, value) in caps.into_iter().filter_map(|(key, value)| Some((key, value?))) {
             let _ = writeln!(text, "{key} = {value}");
         }
-        text.push_str(&notices::rule_to_toml(&rule.notice));
+        text.push_str(&measures::rule_to_toml(&rule.measures));
+        text.push_str(&notices::rule_to_toml(&rule.notice, rule.measures.asks));
         let _ = writeln!(text, "forecast_min = {}", whole_s(rule.forecast) / 60);
         for (key, value) in spans {
             let _ = writeln!(text, "{key} = {}", whole_s(value));

@@ -2,6 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use headroom_rules::input::Authority;
+use headroom_rules::measures::MeasureRule;
 use headroom_rules::model::{Power, PriorityClass, Span};
 use headroom_rules::notices::{NoticeRule, Unreached};
 use headroom_rules::output::AlarmCause;
@@ -107,6 +108,7 @@ fn a_fleet_written_parses_back_to_the_same() {
     for node in fleet.inventory.nodes.values_mut() {
         node.name = "\"Quay\" \\ 码头 '''".to_owned();
     }
+    assert!(fleet.inventory.customers.values().any(|customer| !customer.measures.is_empty()));
     assert_eq!(Fleet::parse(Path::new("fleet.toml"), &fleet.to_toml()).unwrap(), fleet);
 }
 
@@ -121,6 +123,8 @@ fn rules_written_parse_back_to_the_same() {
     (rule.restore_spread, rule.settle, rule.cold_load_learn) = (Span::from_s(5), Span::from_s(7), false);
     rule.pass = PassCaps { power_max: Some(Power::from_kw(400)), rounds_max: Some(20) };
     rule.notice = NoticeRule { before: Span::from_s(300), unreached: Unreached::Spare, urgent_percent: 115 };
+    rule.measures = MeasureRule { asks: true, from_percent: 83, wait: Span::from_s(420) };
+    policy.notice_texts.measures.release = "{node}: 限电结束 {until}".to_owned();
     policy.notice_texts.trip = "{node} 限电 \"{time}\" \\".to_owned();
     rule.shed_class_from = PriorityClass::try_from(2).ok();
     policy.fairness_weeks = 3;
@@ -694,7 +698,10 @@ fn a_notice_that_says_nothing_or_cannot_be_read_is_refused() {
     let limit = "[[limit]]\nnode = \"F11\"\nlimit_kw = 2400\n";
     let refused = |text: &str| rules::parse(Path::new("rules.toml"), text, None).unwrap_err().to_string();
     assert!(refused(&format!("{limit}notice_min = 61\n")).contains("wanted a whole number of minutes, 0 to 60"));
-    assert!(refused(&format!("{limit}urgent_percent = 120\n")).contains("wanted notice_min above 0 beside it"));
+    assert!(
+        refused(&format!("{limit}urgent_percent = 120\n"))
+            .contains("wanted notice_min above 0, or measures = true, beside it")
+    );
     let wrong = refused(&format!("{limit}notice_min = 5\nunreached = \"ask\"\n"));
     assert!(wrong.contains("limit.unreached = \"ask\": wanted \"trip\" or \"spare\""), "{wrong}");
     for text in ["{when}", "", "a\\u001bb"] {

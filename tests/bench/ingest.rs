@@ -71,7 +71,7 @@ async fn repetition(links: u32, effort: Effort, report: &mut Report) {
     let folder = folder.path();
     let syncs = machine::syncs(folder, effort.syncs).await;
     let data = folder.join("centre");
-    let whole = through_the_centre(links, &data, effort).await;
+    let whole = Box::pin(through_the_centre(links, &data, effort)).await;
     let batches = journaled(&data).await;
     let mean_of =
         |count: fn(&Vec<Input>) -> usize| batches.iter().map(count).sum::<usize>() as f64 / batches.len() as f64;

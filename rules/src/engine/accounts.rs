@@ -13,7 +13,21 @@ impl Engine {
         }
     }
 
-    /// A rule shed a round.
+    /// A measure is over by which a customer held so much back.
+    pub(super) fn count_given(&mut self, customer: CustomerId, energy: Energy) {
+        if energy > Energy::ZERO {
+            self.curtailed.entry(customer).or_default().give(energy, self.now, self.policy.fairness_weeks);
+        }
+    }
+
+    /// What a customer held back by agreed measures in the weeks that count, those that stand included.
+    pub(super) fn given_by_now(&self, customer: CustomerId) -> Energy {
+        let standing = self.measures.open().filter(|it| it.customer == customer).map(|it| it.energy);
+        let over = self.curtailed.get(&customer).map(|account| account.given(self.now, self.policy.fairness_weeks));
+        over.unwrap_or_default() + standing.sum()
+    }
+
+    /// A rule shed a round, or a customer gave what it had agreed to.
     pub(super) fn count_turn(&mut self, terminal: TerminalId) {
         if let Some((customer, _)) = self.grid.customer(terminal) {
             self.curtailed.entry(customer).or_default().turn(self.now, self.policy.fairness_weeks);

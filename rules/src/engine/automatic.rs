@@ -35,7 +35,9 @@ impl Engine {
         }
         let by = origin.operator.clone();
         // Before the stop: who was told that a round goes off learns that it does not.
-        self.end_announcements(&format!("automatic control was stopped by {by}"), out);
+        let why = format!("automatic control was stopped by {by}");
+        self.end_announcements(&why, out);
+        self.call_off_measures(&why, out);
         self.stopped = Some(Stopped { since: self.now, by: by.clone(), reason: reason.to_owned() });
         let detail = || if reason.is_empty() { format!("by {by}") } else { format!("by {by}: {reason}") };
         self.alarms.raise(AlarmCause::AutomaticStopped, self.now, detail, out);
@@ -116,6 +118,8 @@ const fn is_an_act(event: &Event) -> bool {
         event.what,
         Happening::Planned { .. }
             | Happening::Announced { .. }
+            | Happening::MeasuresAsked { .. }
+            | Happening::MeasureEnded { .. }
             | Happening::PlanRefused { .. }
             | Happening::Futile { .. }
             | Happening::Restoring { .. }

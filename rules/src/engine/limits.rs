@@ -9,6 +9,7 @@ use super::stand_ins::told_share;
 use super::supply::Supply;
 use super::{Engine, Stuck};
 use crate::limiting::check::{World, check_plan};
+use crate::limiting::measures::check_pending;
 use crate::limiting::need::check_need;
 use crate::limiting::notice::check_notice;
 use crate::limiting::plan::{Plan, Task};
@@ -138,6 +139,11 @@ impl Watch {
             && load < rule.warning()
             && self.calm_since.is_some() == (load <= rule.restore_below())
             && self.supply.stays(rule, load, now)
+    }
+
+    /// Since when the load has been above the limit, if it is.
+    pub(super) const fn over_since(&self) -> Option<Timestamp> {
+        self.over_since
     }
 
     /// Whether the load is above the limit.
@@ -391,9 +397,13 @@ impl Engine {
             return false;
         }
         let too_high = forecast.map_or(load, |forecast| forecast.load) - rule.target();
-        let wanted = too_high - self.effects.going_from(&self.grid, node) - self.left_to_those_below(rule);
+        self.ask_measures(rule, load, watch.over_since, out);
+        let going = self.effects.going_from(&self.grid, node);
+        let pending = self.pending_at(rule, load, watch.over_since);
+        let wanted = too_high - going - self.left_to_those_below(rule) - pending;
         if wanted <= Power::ZERO {
-            // Trips of another rule or of an operator, or those that a node below is about to plan, are going to do it.
+            // Trips of another rule or of an operator, what customers are about to do themselves, or what a node below is about
+            // to plan, are going to do it.
             return false;
         }
         watch.planned_ahead = forecast.is_some();
@@ -437,8 +447,9 @@ impl Engine {
 
     /// Has a plan checked, and tells it or why it is refused. Whether it may be carried out.
     pub(super) fn approve(&mut self, rule: &LimitRule, watch: &Watch, plan: &Plan, out: &mut Vec<Output>) -> bool {
-        let world = World { deaf: watch.deaf.clone(), ..self.world() };
+        let world = World { deaf: watch.deaf.clone(), over_since: watch.over_since, ..self.world() };
         let checked = check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan));
+        let checked = checked.and_then(|()| check_pending(&world, plan, rule));
         match checked.and_then(|()| check_notice(&world, plan, rule)) {
             Ok(()) => {
                 self.tell(plan.told(), out);
@@ -497,6 +508,8 @@ impl Engine {
             notices: &self.notices,
             ratings: &self.ratings,
             bounds: &self.bounds,
+            measures: &self.measures,
+            over_since: None,
             dressings: &self.dressings,
             busy: self.ledger.busy(),
             now: self.now,

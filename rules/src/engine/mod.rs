@@ -1,7 +1,7 @@
 //! The engine: everything that the centre decides, as a function of its inputs.
 //!
 //! Read [`Engine::apply`], then `state` (values, loads and what is about to change), `curves` (loads over time), `limits` (a limit rule's course), `nested` (limits within
-//! limits), `foresight` (a plan before the breach), `giving_up` (when a rule stops, and goes on),
+//! limits), `measures` (what customers agreed to do themselves), `foresight` (a plan before the breach), `giving_up` (when a rule stops, and goes on),
 //! `restoring`, `orders` (an order's course), `requests` (what people ask), `automatic` (the stop of all rules), `dressed` (values by hand), `in_force` (which limit holds: rating, schedule, `set_limits`, `targets`; `ahead`: which is known to come)
 //! `own` (users' own rules and interlocks) and `view`.
 //!
@@ -28,6 +28,7 @@ mod holding;
 mod in_force;
 mod limits;
 mod looking_back;
+mod measures;
 mod nested;
 mod notices;
 mod notices_ahead;
@@ -67,6 +68,7 @@ use crate::state::bounds::Bounds;
 use crate::state::cold_load::ColdLoads;
 use crate::state::effects::Effects;
 use crate::state::grid::{Grid, Post};
+use crate::state::measures::MeasureBook;
 use crate::state::notices::Notices;
 use crate::state::places::{Place, Places};
 use crate::state::promised::Promised;
@@ -179,6 +181,9 @@ pub struct Engine {
     /// Snapshots of before there were notices have none.
     #[serde(default)]
     notices: Notices,
+    /// Snapshots of before there were agreed measures have none.
+    #[serde(default)]
+    measures: MeasureBook,
     /// Snapshots of before there were values by hand have none.
     #[serde(default)]
     dressings: Dressings,
@@ -355,6 +360,7 @@ impl Engine {
             self.groups.skip_numbers(LOST_MAX);
             self.tags.skip_numbers(LOST_MAX);
             self.notices.skip_numbers(LOST_MAX);
+            self.measures.skip_numbers(LOST_MAX);
             self.dressings.skip_numbers(LOST_MAX);
         }
         self.alarms.raise(cause, self.now, || detail.to_owned(), out);
@@ -412,6 +418,7 @@ impl Engine {
 
     /// Lets go of what belongs to terminals and nodes that are not there any more.
     fn forget_the_gone(&mut self, out: &mut Vec<Output>) {
+        self.forget_measures();
         let inventory = &self.grid.inventory;
         let exists = |terminal: &TerminalId, round: &RoundNo| {
             inventory.terminals.get(terminal).is_some_and(|terminal| terminal.rounds.contains_key(round))
@@ -682,6 +689,7 @@ impl Engine {
         self.own_on_tick(out);
         self.groups_on_tick(out);
         self.notices_on_tick(out);
+        self.measures_on_tick(out);
         let limited: Vec<NodeId> = self.watches.keys().copied().collect();
         for node in limited {
             self.watch(node, out);

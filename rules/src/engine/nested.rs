@@ -50,7 +50,10 @@ impl Engine {
                 && load.is_some_and(|load| self.notices.hold_until(rule_below, load, self.now) <= by);
             let mut pending = Power::ZERO;
             if let Some(load) = load.filter(|_| acts) {
-                let excess = load - self.effects.going_from(&self.grid, node) - rule_below.target();
+                // What measures are about to give below counts above by itself.
+                let given =
+                    self.effects.going_from(&self.grid, node) + self.pending_at(rule_below, load, watch.over_since());
+                let excess = load - given - rule_below.target();
                 pending = excess.min(sheddable(&self.facts(node, &watch.deaf))).max(Power::ZERO);
             }
             // What those below it do counts for it; the lowest come first.

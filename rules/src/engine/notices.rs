@@ -12,6 +12,7 @@ use super::Engine;
 use super::limits::Watch;
 use crate::groups::GroupId;
 use crate::limiting::check::{World, check_plan};
+use crate::limiting::measures::check_pending;
 use crate::limiting::need::check_need;
 use crate::limiting::plan::{Plan, Task, TerminalFacts, plan};
 use crate::model::{NodeId, Power, RoundNo, Span, TerminalId, Timestamp};
@@ -129,8 +130,9 @@ impl Engine {
         if plan.shed.is_empty() {
             return waits;
         }
-        let world = World { deaf: watch.deaf.clone(), ..self.world() };
-        match check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan)) {
+        let world = World { deaf: watch.deaf.clone(), over_since: watch.over_since(), ..self.world() };
+        let checked = check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan));
+        match checked.and_then(|()| check_pending(&world, plan, rule)) {
             Ok(()) => {
                 self.announce(rule, watch.in_breach(), plan, None, out);
                 true
@@ -237,7 +239,7 @@ impl Engine {
     /// What became of a text. Whom it did not reach in time it may reach late; what was delivered stays so.
     pub(super) fn on_told(&mut self, notice: NoticeId, failed: Option<&str>) {
         let now = self.now;
-        let mut all = self.notices.sendings().chain(self.groups.sendings());
+        let mut all = self.notices.sendings().chain(self.groups.sendings()).chain(self.measures.sendings());
         let Some(sending) = all.find(|sending| sending.id == notice) else { return };
         match (failed, &sending.delivery) {
             (_, Delivery::Delivered { .. }) => {}
@@ -383,7 +385,8 @@ impl Engine {
     /// The centre was stopped: what was on its way then has no answer any more.
     pub(super) fn interrupt_notices(&mut self) {
         let unanswered = |sending: &&mut Sending| sending.delivery == Delivery::Sent;
-        for sending in self.notices.sendings().chain(self.groups.sendings()).filter(unanswered) {
+        let all = self.notices.sendings().chain(self.groups.sendings());
+        for sending in all.chain(self.measures.sendings()).filter(unanswered) {
             sending.delivery = Delivery::NotReached { why: "the centre was stopped before an answer came".to_owned() };
         }
     }

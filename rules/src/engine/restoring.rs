@@ -75,7 +75,7 @@ impl Engine {
                 }
             }
         }
-        if self.waits_for_above(node, watch, out) || self.rises_towards_limit(node) {
+        if self.waits_for_above(node, watch, out) || self.rises_towards_limit(node) || self.measures_return_to(node) {
             return;
         }
         self.stage(rule, watch, load, out);

@@ -28,6 +28,7 @@ impl Engine {
             events: self.events.iter().take(View::EVENTS_MAX).cloned().collect(),
             targets: self.targets().cloned().collect(),
             announcements: self.announcements().cloned().collect(),
+            measures: self.measures().cloned().collect(),
             groups: self.groups.lines().rev().cloned().collect(),
             tags: self.tags.hanging().cloned().collect(),
             dressings: self.dressings.standing().cloned().collect(),
@@ -71,7 +72,8 @@ impl Engine {
         let customer = self.grid.customer(terminal);
         let (curtailed, turns) = customer.map(|(id, _)| self.curtailed_by_now(id, terminal)).unwrap_or_default();
         let response = self.responses.get(&terminal).copied().unwrap_or_default();
-        Burden { curtailed, turns, trips_judged: response.trips, response_permille: response.share }
+        let given = customer.map(|(id, _)| self.given_by_now(id)).unwrap_or_default();
+        Burden { curtailed, turns, given, trips_judged: response.trips, response_permille: response.share }
     }
 
     /// When the present breach of a node's limit began, if there is one.

@@ -38,7 +38,7 @@ pub(crate) fn check_ahead(world: &World<'_>, plan: &Plan, ahead: &LimitAhead) ->
 }
 
 /// The lowest of all that bears on a node's limit at an instant.
-fn limit_at(world: &World<'_>, node: NodeId, at: Timestamp) -> Option<Then> {
+pub(super) fn limit_at(world: &World<'_>, node: NodeId, at: Timestamp) -> Option<Then> {
     let rule = world.policy.rule(node)?;
     let rated = world.ratings.get(&node).copied().unwrap_or(rule.limit);
     let mut limits: Vec<Then> = vec![(rated, None)];

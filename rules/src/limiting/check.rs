@@ -9,6 +9,7 @@ use super::plan::Plan;
 use super::step_back::check_returned_last;
 use super::turns::check_turns;
 use crate::dressing::Dressings;
+use crate::measures::MeasureKind;
 use crate::model::{
     CustomerId, NodeId, PointKind, Power, PriorityClass, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp,
 };
@@ -19,6 +20,7 @@ use crate::state::bounds::Bounds;
 use crate::state::cold_load::{ColdLoads, percent};
 use crate::state::effects::Effects;
 use crate::state::grid::Grid;
+use crate::state::measures::MeasureBook;
 use crate::state::notices::Notices;
 use crate::state::promised::Promised;
 use crate::state::recent::Recent;
@@ -88,6 +90,34 @@ pub(crate) enum Violation {
     NoSuchLimit { node: NodeId, limit: Power, at: Timestamp },
     #[error("{terminal}: no notice reached it, and the rule spares those")]
     NotReached { terminal: TerminalId },
+    #[error("{terminal}: its customer agreed to no {kind}")]
+    NotAgreed { terminal: TerminalId, kind: MeasureKind },
+    #[error("{terminal}: {kind} from {due} is outside the window that was agreed")]
+    OutsideWindow { terminal: TerminalId, kind: MeasureKind, due: Timestamp },
+    #[error("{terminal}: {kind} from {due} is asked for later than {notice} before, as was agreed")]
+    MeasureTooSoon { terminal: TerminalId, kind: MeasureKind, due: Timestamp, notice: Span },
+    #[error("{terminal}: {kind} from {due} comes too late to be waited for")]
+    MeasureTooLate { terminal: TerminalId, kind: MeasureKind, due: Timestamp },
+    #[error("{terminal}: {kind} until {until} is longer than was agreed")]
+    MeasureTooLong { terminal: TerminalId, kind: MeasureKind, until: Timestamp },
+    #[error("{terminal}: {kind} was asked for {most} times in seven days, as often as was agreed")]
+    MeasureTooOften { terminal: TerminalId, kind: MeasureKind, most: u16 },
+    #[error("{terminal}: {kind} is not to be asked for again so soon")]
+    MeasureRests { terminal: TerminalId, kind: MeasureKind },
+    #[error("{terminal}: {kind} is asked for while a measure of its customer stands")]
+    MeasureStands { terminal: TerminalId, kind: MeasureKind },
+    #[error("{terminal}: {kind} is to take off {planned}, and by good and fresh readings it is {gives}")]
+    MeasurePower { terminal: TerminalId, kind: MeasureKind, planned: Power, gives: Power },
+    #[error("{terminal}: the load of {node} would not show a {kind}, as a value by hand lies between")]
+    MeasureUnseen { terminal: TerminalId, kind: MeasureKind, node: NodeId },
+    #[error("{terminal}: its {kind} comes before what is asked for")]
+    MeasureOutOfTurn { terminal: TerminalId, kind: MeasureKind },
+    #[error("{node}: {wanted} are asked for, and {needed} would do")]
+    MeasuresUnneeded { node: NodeId, wanted: Power, needed: Power },
+    #[error(
+        "{node}: {wanted} are to be tripped, and {needed} would do with the {pending} that customers are about to give"
+    )]
+    MeasuresPending { node: NodeId, wanted: Power, needed: Power, pending: Power },
     #[error("the rounds have {sum}: one plan may shed {most}")]
     PassPower { sum: Power, most: Power },
     #[error("{rounds} rounds: one plan may shed {most}")]
@@ -144,6 +174,10 @@ pub(crate) struct World<'a> {
     pub(crate) ratings: &'a BTreeMap<NodeId, Power>,
     /// What bears on limits besides ratings and schedules.
     pub(crate) bounds: &'a BTreeMap<NodeId, Bounds>,
+    /// What customers were asked to do.
+    pub(crate) measures: &'a MeasureBook,
+    /// Since when the node of the plan has been over its limit, if it is.
+    pub(crate) over_since: Option<Timestamp>,
     /// Values by hand.
     pub(crate) dressings: &'a Dressings,
     /// Points that an order holds.

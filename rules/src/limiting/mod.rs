@@ -5,7 +5,7 @@
 //! anew that a plan, or a stage of restoration, breaks no invariant; `group` is its word on group
 //! orders, `on_times` its part about rounds that have hardly
 //! come back, `turns` that about whose turn it is, `notice` about customers to be told first, `ahead` about limits that
-//! are known to come. [`step_back`] chooses among
+//! are known to come, `measures` about what customers agreed to do themselves. [`step_back`] chooses among
 //! those that came back last.
 
 pub(crate) mod ahead;
@@ -15,6 +15,7 @@ mod choose;
 mod fit;
 pub(crate) mod group;
 mod interlocks;
+pub(crate) mod measures;
 pub(crate) mod need;
 pub(crate) mod notice;
 mod on_times;

@@ -21,6 +21,7 @@ use crate::state::bounds::Bounds;
 use crate::state::cold_load::ColdLoads;
 use crate::state::effects::Effects;
 use crate::state::grid::Grid;
+use crate::state::measures::MeasureBook;
 use crate::state::notices::Notices;
 use crate::state::promised::{Promise, Promised};
 use crate::state::recent::Recent;
@@ -47,6 +48,7 @@ struct Bench {
     notices: Notices,
     ratings: BTreeMap<NodeId, Power>,
     bounds: BTreeMap<NodeId, Bounds>,
+    measures: MeasureBook,
     dressings: Dressings,
 }
 
@@ -80,6 +82,7 @@ impl Bench {
             notices: Notices::default(),
             ratings: BTreeMap::new(),
             bounds: BTreeMap::new(),
+            measures: MeasureBook::default(),
             dressings: Dressings::default(),
         };
         bench.shed("T3", Holder::Rule(node("F")), s(60));
@@ -123,6 +126,8 @@ impl Bench {
             notices: &self.notices,
             ratings: &self.ratings,
             bounds: &self.bounds,
+            measures: &self.measures,
+            over_since: None,
             dressings: &self.dressings,
             busy: self.busy.clone(),
             now: START,

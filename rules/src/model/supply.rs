@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measures::{Agreed, MeasureKind, WrongMeasure, wrong};
+
 use super::{CustomerId, NodeId, Power, RoundNo, Span, TerminalId};
 
 /// What a node of the supply tree is. Ordered from the top down: a node's parent is always of an earlier kind.
@@ -97,6 +99,10 @@ pub struct Customer {
     pub safety_floor: Power,
     /// How important its supply is.
     pub priority: PriorityClass,
+    /// What it agreed to do itself when the centre asks, before anybody is tripped. Inventories of before there were such have
+    /// none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub measures: Vec<Agreed>,
 }
 
 /// One switchable load group of a terminal.
@@ -150,6 +156,8 @@ pub enum SupplyError {
     SupplyTooHigh { customer: CustomerId, node: NodeId, kind: NodeKind },
     #[error("customer {customer}: the safety floor {floor} is above the contract's {contract}")]
     FloorAboveContract { customer: CustomerId, floor: Power, contract: Power },
+    #[error("customer {customer}: {kind}: {why}")]
+    Measure { customer: CustomerId, kind: MeasureKind, why: WrongMeasure },
     #[error("terminal {terminal}: serves customer {customer}, who is not in the inventory")]
     UnknownCustomer { terminal: TerminalId, customer: CustomerId },
     #[error("terminal {terminal}: has rounds but no customer whose load they switch")]
@@ -204,6 +212,12 @@ impl Inventory {
                     contract: entry.contract,
                 });
             }
+        }
+        for (&customer, entry) in &self.customers {
+            let of = |(place, why): (usize, WrongMeasure)| {
+                entry.measures.get(place).map(|it| SupplyError::Measure { customer, kind: it.kind, why })
+            };
+            errors.extend(wrong(&entry.measures, entry.contract, entry.safety_floor).filter_map(of));
         }
         let mut served = BTreeMap::new();
         for (&terminal, entry) in &self.terminals {
@@ -263,6 +277,7 @@ mod tests {
                     guaranteed: false,
                     safety_floor: Power::from_kw(10),
                     priority: PriorityClass::try_from(3).unwrap(),
+                    measures: Vec::new(),
                 },
             )]),
             terminals: BTreeMap::from([

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Choice, Finding};
 use crate::dressing::Dressing;
 use crate::groups::{GroupAct, GroupId};
+use crate::measures::{Asked, MeasureEnding, MeasureId, MeasureKind, MeasureState, NotAsked};
 use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::notices::Untold;
 use crate::outlook::Outlook;
@@ -82,6 +83,35 @@ pub enum Happening {
     NoticeCut { node: NodeId, load: Power, limit: Power, percent: u16, untold: Vec<Untold> },
     /// What was announced is not done: so many customers are told that.
     NoticeCalledOff { node: NodeId, customers: u32, why: String },
+    /// Customers are asked to do what they agreed to, by a rule or by a person.
+    MeasuresAsked {
+        node: NodeId,
+        load: Power,
+        wanted: Power,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+        asked: Vec<Asked>,
+        spared: Vec<NotAsked>,
+    },
+    /// What a customer agreed to was measured after it was due.
+    MeasureJudged {
+        node: NodeId,
+        measure: MeasureId,
+        terminal: TerminalId,
+        kind: MeasureKind,
+        expected: Power,
+        gone: Power,
+        state: MeasureState,
+    },
+    /// A measure is over.
+    MeasureEnded {
+        node: NodeId,
+        measure: MeasureId,
+        terminal: TerminalId,
+        kind: MeasureKind,
+        how: MeasureEnding,
+        why: String,
+    },
     /// The checker refused a plan. Nothing of it was executed.
     PlanRefused { node: NodeId, violation: String },
     /// The effect of a plan was measured.

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Happening;
 use crate::dressing::Dressing;
+use crate::measures::MeasureState;
 use crate::model::RuleId;
 use crate::own::{Proposal, Subject};
 use crate::tags::Tag;
@@ -114,6 +115,24 @@ impl fmt::Display for Happening {
             Self::NoticeCalledOff { node, customers, why } => {
                 let are = if *customers == 1 { "customer is" } else { "customers are" };
                 write!(f, "{node}: what was announced is called off, {customers} {are} told: {why}")
+            }
+            Self::MeasuresAsked { node, load, wanted, by, asked, spared } => {
+                write!(f, "{node}: at {load}, {wanted} wanted of agreed measures")?;
+                if let Some(by) = by {
+                    write!(f, " by {by}")?;
+                }
+                write!(f, ", asking {}; {} spared", Listed(asked), spared.len())
+            }
+            Self::MeasureJudged { node, measure, terminal, kind, expected, gone, state } => {
+                let how = match state {
+                    MeasureState::NotDelivered => "did not give",
+                    MeasureState::Partly => "gave in part",
+                    _ => "gave",
+                };
+                write!(f, "{node}: {terminal} {how} its {kind} ({measure}): {gone} of {expected} gone")
+            }
+            Self::MeasureEnded { node, measure, terminal, kind, how, why } => {
+                write!(f, "{node}: {kind} of {terminal} ({measure}) is {}: {why}", how.as_str())
             }
             Self::PlanRefused { node, violation } => write!(f, "{node}: plan refused by the checker: {violation}"),
             Self::Verified { node, expected, measured, load } => {

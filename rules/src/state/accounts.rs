@@ -26,8 +26,11 @@ pub(crate) const fn begin_of(week: i64) -> Timestamp {
 struct Week {
     number: i64,
     curtailed: Energy,
-    /// Rounds shed.
+    /// Rounds shed, and measures given.
     turns: u32,
+    /// What the customer held back by agreed measures; none of it was tripped.
+    #[serde(default)]
+    given: Energy,
 }
 
 /// One customer's, the oldest week first.
@@ -48,7 +51,9 @@ enum Kept {
 impl From<Kept> for Account {
     fn from(kept: Kept) -> Self {
         match kept {
-            Kept::Sum(curtailed) => Self { weeks: vec![Week { number: UNTOLD, curtailed, turns: 0 }] },
+            Kept::Sum(curtailed) => {
+                Self { weeks: vec![Week { number: UNTOLD, curtailed, turns: 0, given: Energy::ZERO }] }
+            }
             Kept::Weeks { weeks } => Self { weeks },
         }
     }
@@ -59,7 +64,7 @@ impl Account {
         let at = match self.weeks.binary_search_by_key(&number, |week| week.number) {
             Ok(at) => at,
             Err(at) => {
-                self.weeks.insert(at, Week { number, curtailed: Energy::ZERO, turns: 0 });
+                self.weeks.insert(at, Week { number, curtailed: Energy::ZERO, turns: 0, given: Energy::ZERO });
                 at
             }
         };
@@ -85,9 +90,21 @@ impl Account {
         week.turns = week.turns.saturating_add(1);
     }
 
+    /// The customer held so much back by an agreed measure that is over.
+    pub(crate) fn give(&mut self, energy: Energy, now: Timestamp, weeks: u8) {
+        self.settle(now, weeks);
+        self.week(week_of(now)).given += energy;
+    }
+
+    /// What the customer held back by agreed measures in the weeks that count.
+    pub(crate) fn given(&self, now: Timestamp, weeks: u8) -> Energy {
+        let first = oldest(now, weeks);
+        self.weeks.iter().filter(|week| week.number >= first).map(|week| week.given).sum()
+    }
+
     /// Lets go of the weeks that count no more.
     fn settle(&mut self, now: Timestamp, weeks: u8) {
-        if let Some(Week { number: UNTOLD, curtailed, turns }) = self.weeks.first().copied() {
+        if let Some(Week { number: UNTOLD, curtailed, turns, .. }) = self.weeks.first().copied() {
             self.weeks.remove(0);
             let week = self.week(week_of(now));
             week.curtailed += curtailed;

@@ -2,7 +2,7 @@
 //!
 //! `grid` has values and loads (in `places`), `effects` what orders are about to bring about, `promised` what returns next,
 //! `returned` what came back lately, `cold_load` with how much more, `recent` and `trend` the last minutes, `accounts` who went
-//! without how much, `notices` who was told what, `bounds` what bears on limits.
+//! without how much, `notices` who was told what, `measures` who was asked to do what, `bounds` what bears on limits.
 //!
 //! **Invariant:** nothing here decides anything, and nothing here knows the engine or the planner.
 
@@ -11,6 +11,7 @@ pub(crate) mod bounds;
 pub(crate) mod cold_load;
 pub(crate) mod effects;
 pub(crate) mod grid;
+pub(crate) mod measures;
 pub(crate) mod notices;
 pub(crate) mod places;
 pub(crate) mod promised;

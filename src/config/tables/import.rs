@@ -24,7 +24,7 @@ pub struct Imported {
 pub struct Change {
     /// Of which table.
     pub table: Table,
-    /// Which row: an id, or a terminal and the number of its round.
+    /// Which row: an id, a terminal and the number of its round, or a customer and what it agreed to, when.
     pub key: String,
     /// What became of it.
     pub kind: Kind,
@@ -62,7 +62,7 @@ impl fmt::Display for Change {
 
 /// Brings the rows of `files` into the fleet `before`, which is to be in `fleet_file`. A row whose key is there changes that
 /// one, and what it has no column for stays; with `remove`, rows of the tables that `files` have, and that are not in them,
-/// go. A terminal that goes takes its rounds along.
+/// go. A terminal that goes takes its rounds along, a customer its measures.
 ///
 /// # Errors
 /// Everything that is wrong with any of the files, at their lines.
@@ -87,7 +87,8 @@ pub fn import(
     }
     let old = Tables::from(before);
     let mut merged = merged(&old, fleet_file, &read, remove, &mut faults);
-    homeless_rounds(&mut merged, fleet_file, &mut faults);
+    homeless(&mut merged, (Table::Rounds, Table::Terminals), fleet_file, &mut faults);
+    homeless(&mut merged, (Table::Measures, Table::Customers), fleet_file, &mut faults);
     let (text, origins) = to_text(&merged);
     let fleet = match Fleet::parse_from(fleet_file, &text, Some(&origins)) {
         Ok(fleet) => fleet,
@@ -144,19 +145,21 @@ fn merged(old: &Tables, fleet_file: &Path, read: &[Read], remove: bool, faults: 
     merged
 }
 
-/// Takes out rounds of terminals that are not there: those of before are gone with theirs, those that came are faults.
-fn homeless_rounds(tables: &mut Tables, fleet_file: &Path, faults: &mut Vec<ConfigError>) {
-    let terminals: BTreeSet<_> = tables.of(Table::Terminals).iter().map(|row| row.cell(0).to_owned()).collect();
-    let Some(rounds) = tables.of_mut(Table::Rounds) else { return };
-    for row in rounds.iter().filter(|row| !terminals.contains(row.cell(0)) && *row.origin.0 != *fleet_file) {
+/// Takes out rounds of terminals, or measures of customers, that are not there: those of before are gone with theirs, those
+/// that came are faults.
+fn homeless(tables: &mut Tables, (table, of): (Table, Table), fleet_file: &Path, faults: &mut Vec<ConfigError>) {
+    let owners: BTreeSet<_> = tables.of(of).iter().map(|row| row.cell(0).to_owned()).collect();
+    let Some(rows) = tables.of_mut(table) else { return };
+    for row in rows.iter().filter(|row| !owners.contains(row.cell(0)) && *row.origin.0 != *fleet_file) {
         let (file, line) = &row.origin;
+        let owner = of.row_name();
         let text = match row.cell(0) {
-            "" => "terminal is missing: wanted the id of a terminal".to_owned(),
-            id => format!("terminal = \"{id}\": not among the terminals: wanted the id of one"),
+            "" => format!("{owner} is missing: wanted the id of a {owner}"),
+            id => format!("{owner} = \"{id}\": not among the {owner}s: wanted the id of one"),
         };
         faults.push(ConfigError::new(file, *line, &text));
     }
-    rounds.retain(|row| terminals.contains(row.cell(0)));
+    rows.retain(|row| owners.contains(row.cell(0)));
 }
 
 fn changes(before: &Tables, after: &Tables) -> Vec<Change> {

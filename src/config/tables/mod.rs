@@ -1,4 +1,4 @@
-//! A fleet as tables for spreadsheets: `nodes`, `customers`, `terminals`, `rounds`, one CSV file each.
+//! A fleet as tables for spreadsheets: `nodes`, `customers`, `terminals`, `rounds`, `measures`, one CSV file each.
 //!
 //! Rows become the text of a `fleet.toml`, which [`Fleet`] parses as any other: there is one validator, and what it finds
 //! is told at the row that a line came from. `csv_text` reads and writes CSV, `of_fleet` makes rows of a fleet, `to_text`
@@ -30,6 +30,8 @@ pub enum Table {
     Terminals,
     /// Switchable load groups of terminals.
     Rounds,
+    /// What customers agreed to do themselves.
+    Measures,
 }
 
 /// How a cell stands in TOML.
@@ -46,7 +48,7 @@ type Column = (&'static str, Holds);
 
 impl Table {
     /// In the order in which they are written.
-    pub const ALL: [Self; 4] = [Self::Nodes, Self::Customers, Self::Terminals, Self::Rounds];
+    pub const ALL: [Self; 5] = [Self::Nodes, Self::Customers, Self::Terminals, Self::Rounds, Self::Measures];
 
     /// Its file's name.
     pub const fn file_name(self) -> &'static str {
@@ -55,6 +57,7 @@ impl Table {
             Self::Customers => "customers.csv",
             Self::Terminals => "terminals.csv",
             Self::Rounds => "rounds.csv",
+            Self::Measures => "measures.csv",
         }
     }
 
@@ -65,6 +68,7 @@ impl Table {
             Self::Customers => "customer",
             Self::Terminals => "terminal",
             Self::Rounds => "round",
+            Self::Measures => "measure",
         }
     }
 
@@ -100,12 +104,26 @@ impl Table {
                 ("profile", Holds::Text),
             ],
             Self::Rounds => &[("terminal", Holds::Text), ("no", Holds::Whole), ("name", Holds::Text)],
+            Self::Measures => &[
+                ("customer", Holds::Text),
+                ("kind", Holds::Text),
+                ("days", Holds::List),
+                ("from", Holds::Text),
+                ("to", Holds::Text),
+                ("kw", Holds::Whole),
+                ("to_kw", Holds::Whole),
+                ("notice_min", Holds::Whole),
+                ("lasts_min_max", Holds::Whole),
+                ("per_week_max", Holds::Whole),
+            ],
         }
     }
 
     const fn key_columns(self) -> usize {
         match self {
             Self::Rounds => 2,
+            // One kind may be agreed for several windows.
+            Self::Measures => 4,
             Self::Nodes | Self::Customers | Self::Terminals => 1,
         }
     }
@@ -125,13 +143,14 @@ impl Row {
     }
 
     fn key(&self, table: Table) -> String {
-        self.cells.iter().take(table.key_columns()).map(String::as_str).collect::<Vec<_>>().join(" ")
+        let set = self.cells.iter().take(table.key_columns()).map(String::as_str);
+        set.filter(|cell| !cell.is_empty()).collect::<Vec<_>>().join(" ")
     }
 }
 
 /// The rows of all tables, in the order of [`Table::ALL`].
 #[derive(Clone, Debug, Default)]
-struct Tables([Vec<Row>; 4]);
+struct Tables([Vec<Row>; 5]);
 
 impl Tables {
     fn of(&self, table: Table) -> &[Row] {
@@ -144,7 +163,7 @@ impl Tables {
 }
 
 /// A fleet's tables as CSV, which [`import`] brings back.
-pub fn export(fleet: &Fleet) -> [(Table, String); 4] {
+pub fn export(fleet: &Fleet) -> [(Table, String); 5] {
     let tables = Tables::from(fleet);
     Table::ALL.map(|table| (table, csv_text::write(table, tables.of(table))))
 }

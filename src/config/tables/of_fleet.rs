@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use super::{Row, Table, Tables};
 use crate::config::fleet::{Fleet, LinkEntry, Reached, kind_name, whole_kw};
+use crate::config::measures;
 use crate::config::transport::written;
 
 impl From<&Fleet> for Tables {
@@ -35,6 +36,10 @@ impl From<&Fleet> for Tables {
                 customer.priority.to_string(),
             ];
             put(Table::Customers, cells);
+            for agreed in &customer.measures {
+                let cells = measures::cells(agreed).into_iter().map(|(_, cell)| cell);
+                put(Table::Measures, std::iter::once(id.to_string()).chain(cells).collect());
+            }
         }
         for link in &fleet.links {
             let terminal = fleet.inventory.terminals.get(&link.terminal);

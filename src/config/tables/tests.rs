@@ -1,6 +1,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use headroom_rules::measures::{Agreed, MeasureKind, Window};
 use headroom_rules::model::{
     Customer, Inventory, Node, NodeKind, Power, PriorityClass, Round, RoundNo, Span, Terminal, TerminalId,
 };
@@ -65,6 +66,31 @@ fn a_reached(n: usize) -> impl Strategy<Value = Reached> {
     ]
 }
 
+/// None, one all day, or two of a kind at different hours and a limit, as far as the contract leaves room for them.
+fn a_few_measures(n: usize, contract: Power, floor: Power) -> Vec<Agreed> {
+    let agreed = |kind, power, days: &[&str], (from, to), per_week_max| Agreed {
+        kind,
+        power,
+        notice: Span::from_s(60 * i64::try_from(n).unwrap()),
+        lasts_max: Span::from_s(7_200),
+        window: Window { days: days.iter().map(|day| day.parse().unwrap()).collect(), from, to },
+        per_week_max,
+    };
+    let kw = Power::from_kw(1);
+    let few = match n % 3 {
+        0 => vec![],
+        1 => vec![agreed(MeasureKind::Avoid, kw, &[], (0, 1_440), None)],
+        _ => vec![
+            agreed(MeasureKind::Shift, kw, &["workday", "restday"], (480, 720), Some(2)),
+            agreed(MeasureKind::Shift, kw, &["workday"], (720, 1_440), None),
+            agreed(MeasureKind::Limit, floor.max(kw), &["holiday"], (0, 1_440), None),
+        ],
+    };
+    let mut few: Vec<Agreed> = few.into_iter().filter(|agreed| agreed.check(contract, floor).is_none()).collect();
+    few.sort_by(|a, b| (a.kind, &a.window).cmp(&(b.kind, &b.window)));
+    few
+}
+
 prop_compose! {
     fn a_fleet()(
         sites in prop::collection::vec(
@@ -88,7 +114,8 @@ prop_compose! {
             let floor = Power::from_kw(i32::try_from(i64::from(kw) * floor / 100).unwrap());
             let priority = PriorityClass::try_from(class).unwrap();
             let supplied_by = "F".parse().unwrap();
-            customers.insert(customer, Customer { name, supplied_by, contract, guaranteed, safety_floor: floor, priority });
+            let measures = a_few_measures(n, contract, floor);
+            customers.insert(customer, Customer { name, supplied_by, contract, guaranteed, safety_floor: floor, priority, measures });
             let rounds = RoundNo::ALL.into_iter().take(rounds).map(|no| (no, Round { name: round.clone() })).collect();
             terminals.insert(terminal, Terminal { customer: Some(customer), rounds, warns_for: Span::ZERO });
             let tls = tls.then(|| vec!["name:t.example".parse().unwrap(), format!("sha256:{}", "ab".repeat(32)).parse().unwrap()]);
@@ -213,7 +240,7 @@ fn a_text_that_nothing_closes_is_named_where_it_opens() {
 fn a_file_that_is_no_table_of_a_fleet_says_what_one_has() {
     let said = |text: &[u8]| said(&example(), &[("x.csv".into(), text.to_vec())]);
     assert_snapshot!(said(b""), @"x.csv: empty: wanted a header line");
-    assert_snapshot!(said(b"id,name\nA,b\n"), @"x.csv:1: the header is of no one table: wanted the columns of nodes.csv (id, kind, name, parent, measured_by), customers.csv (id, name, supplied_by, contract_kw, guaranteed, safety_floor_kw, priority), terminals.csv (id, customer, address, registration, heartbeat, answer, tls, peer, common_address, profile), rounds.csv (terminal, no, name)");
+    assert_snapshot!(said(b"id,name\nA,b\n"), @"x.csv:1: the header is of no one table: wanted the columns of nodes.csv (id, kind, name, parent, measured_by), customers.csv (id, name, supplied_by, contract_kw, guaranteed, safety_floor_kw, priority), terminals.csv (id, customer, address, registration, heartbeat, answer, tls, peer, common_address, profile), rounds.csv (terminal, no, name), measures.csv (customer, kind, days, from, to, kw, to_kw, notice_min, lasts_min_max, per_week_max)");
     assert_snapshot!(said(b"id,kind,nam,kind,name\nA,feeder,b,,\n"), @r#"
     x.csv:1: column "kind": there twice: wanted once
     x.csv:1: column "nam": unknown: wanted one of id, kind, name, parent, measured_by
@@ -294,4 +321,40 @@ fn point_maps_are_looked_for_beside_the_fleet() {
             .to_string()
             .starts_with("terminals.csv:2: profile = \"own.toml\": wanted")
     );
+}
+
+#[test]
+fn measures_of_customers_come_as_a_table_and_every_bad_row_is_named() {
+    let good = "customer,kind,days,from,to,kw,to_kw,notice_min,lasts_min_max,per_week_max\n\
+                C002,shift,workday restday,08:00,12:00,100,,1440,240,2\nC002,limit,,,,,200,30,120,\n";
+    let imported = into(&example(), &[file("measures.csv", good)]).unwrap();
+    assert_snapshot!(changes(&imported), @r"
+    + measure C002 limit
+    + measure C002 shift workday restday 08:00
+    ");
+    let again = into(&imported.fleet, &files(&export(&imported.fleet))).unwrap();
+    assert_eq!((again.changes, &again.fleet), (vec![], &imported.fleet));
+    let less = file("measures.csv", "customer,kind,days,from,kw\nC002,shift,workday restday,08:00,80\n");
+    let removed = import(&imported.fleet, Path::new(FLEET), &[less], Encoding::Utf8, true).unwrap();
+    assert_snapshot!(changes(&removed), @r"
+    - measure C001 limit
+    - measure C001 shift
+    - measure C002 limit
+    ~ measure C002 shift workday restday 08:00: kw 100 -> 80
+    ");
+    let bad = "customer,kind,days,from,to,kw,to_kw,notice_min,lasts_min_max\n\
+               C003,move,,,,500,,10,60\nC003,avoid,,12:00,08:00,500,,10,60\nC77,avoid,,,,500,,10,60\n,avoid,,,,500,,10,60\n\
+               C001,avoid,,,,1900,,10,60\nC002,limit,,,,,100,10,60\nC002,shift,,,,5,,10,60\nC002,shift,workday,08:00,09:00,5,,10,60\n";
+    let refused = said(&example(), &[file("measures.csv", bad)]);
+    for line in [
+        "measures.csv:2: kind = \"move\": wanted shift, avoid or limit",
+        "measures.csv:3: to = \"08:00\": the window would end before it begins: wanted from before to, within one day",
+        "measures.csv:4: customer = \"C77\": not among the customers: wanted the id of one",
+        "measures.csv:5: customer is missing: wanted the id of a customer",
+        "measures.csv:6: kw = 1900: 1900.0 kW off a contract of 2000.0 kW would leave less than the safety floor of 150.0 kW",
+        "measures.csv:7: to_kw = 100: 100.0 kW is below the safety floor of 120.0 kW: wanted at least 120.0 kW",
+        "measures.csv:9: kind = \"shift\": the same kind is agreed twice over the same hours",
+    ] {
+        assert!(refused.contains(line), "{line} in\n{refused}");
+    }
 }

@@ -19,13 +19,17 @@ impl Text {
     }
 }
 
-/// Rounds stand with their terminals; those of no terminal are left out.
+/// Rounds stand with their terminals and measures with their customers; those of nobody are left out.
 pub(super) fn to_text(tables: &Tables) -> (String, Origins) {
     let mut text = Text::default();
-    let mut rounds: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
-    for round in tables.of(Table::Rounds) {
-        rounds.entry(round.cell(0)).or_default().push(round);
-    }
+    let by_owner = |table| {
+        let mut rows: BTreeMap<&str, Vec<&Row>> = BTreeMap::new();
+        for row in tables.of(table) {
+            rows.entry(row.cell(0)).or_default().push(row);
+        }
+        rows
+    };
+    let (mut rounds, mut measures) = (by_owner(Table::Rounds), by_owner(Table::Measures));
     for table in [Table::Nodes, Table::Customers, Table::Terminals] {
         for row in tables.of(table) {
             text.line(row, &format!("[[{}]]", table.row_name()));
@@ -37,14 +41,18 @@ pub(super) fn to_text(tables: &Tables) -> (String, Origins) {
                 let pairs: Vec<_> = calls.into_iter().map(|(column, cell)| pair(column, cell)).collect();
                 text.line(row, &format!("dial_in = {{ {} }}", pairs.join(", ")));
             }
-            // Rounds of an id that stands there twice are told once.
-            let rounds = if table == Table::Terminals { rounds.remove(row.cell(0)) } else { None };
-            if let Some(rounds) = rounds {
-                text.line(row, "rounds = [");
-                for round in rounds {
-                    let pairs = set(Table::Rounds, round).filter(|((name, _), _)| *name != "terminal");
+            // What belongs to an id that stands there twice is told once.
+            let (key, of, owned) = match table {
+                Table::Terminals => ("rounds", Table::Rounds, rounds.remove(row.cell(0))),
+                Table::Customers => ("measure", Table::Measures, measures.remove(row.cell(0))),
+                _ => continue,
+            };
+            if let Some(owned) = owned {
+                text.line(row, &format!("{key} = ["));
+                for part in owned {
+                    let pairs = set(of, part).skip(usize::from(!part.cell(0).is_empty()));
                     let pairs: Vec<_> = pairs.map(|(column, cell)| pair(column, cell)).collect();
-                    text.line(round, &format!("{{ {} }},", pairs.join(", ")));
+                    text.line(part, &format!("{{ {} }},", pairs.join(", ")));
                 }
                 text.line(row, "]");
             }

@@ -162,6 +162,7 @@ fn a_view() -> View {
         now: NOW,
         targets: Vec::new(),
         announcements: Vec::new(),
+        measures: Vec::new(),
         groups: Vec::new(),
         tags: Vec::new(),
         proposals: Vec::new(),

@@ -595,6 +595,7 @@ fn any_site(n: usize) -> impl Strategy<Value = Site> {
     let rounds = proptest::collection::vec(0..60i32, 0..=8);
     (rounds, 1..=5u8, proptest::bool::weighted(0.1), 0..80i32, 0..30i32, any::<bool>()).prop_map(
         move |(rounds, class, guaranteed, floor, base, first)| Site {
+            measures: Vec::new(),
             class,
             guaranteed,
             ..site(&format!("T{n}"), if first { "A1" } else { "A2" }, &rounds).floor(floor).base(base)

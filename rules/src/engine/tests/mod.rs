@@ -19,6 +19,7 @@ mod holding;
 mod hostile;
 mod interlocks;
 mod limits;
+mod measures;
 mod nested;
 mod notices;
 mod notices_ahead;

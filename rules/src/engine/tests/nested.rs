@@ -161,6 +161,7 @@ fn grown(shape: &Shape) -> (Inventory, BTreeMap<TerminalId, Vec<Power>>) {
                             guaranteed: *guaranteed,
                             safety_floor: Power::ZERO,
                             priority: PriorityClass::try_from(*class).unwrap(),
+                            measures: Vec::new(),
                         },
                     );
                     let named =

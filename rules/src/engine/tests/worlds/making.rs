@@ -68,6 +68,7 @@ fn customers(dice: &mut Dice, inventory: &mut Inventory) -> BTreeMap<TerminalId,
             guaranteed: dice.percent(10),
             safety_floor: floor,
             priority: PriorityClass::try_from(u8::try_from(dice.range(1, 5)).unwrap()).unwrap(),
+            measures: Vec::new(),
         };
         inventory.customers.insert(customer, entry);
         let named = RoundNo::ALL.into_iter().zip(&rounds).map(|(round, _)| (round, Round { name: "group".into() }));
