@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::dressing::{DressOn, DressingId};
 use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::local_control::Parameters;
+use crate::measures::{MeasureId, MeasureKind};
 use crate::model::{Inventory, NodeId, Power, Reading, TerminalId, Timestamp};
 use crate::notices::NoticeId;
 use crate::orders::{Action, OrderId, Outcome, Qualifier};
@@ -335,6 +336,32 @@ pub enum Request {
         /// All of them.
         parameters: Box<Parameters>,
         /// Why, for the audit log; may be empty.
+        reason: String,
+    },
+    /// Ask a customer for what it agreed to do itself, as soon as its notice permits.
+    AskMeasure {
+        /// Its terminal.
+        terminal: TerminalId,
+        /// What it does.
+        kind: MeasureKind,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Call an agreed measure off that has not begun, or release one; the customer is told.
+    ReleaseMeasure {
+        /// Which.
+        measure: MeasureId,
+        /// Why, for the audit log; may be empty.
+        #[serde(default)]
+        reason: String,
+    },
+    /// Record that a customer declined what it was asked for. It is not asked again for a day.
+    DeclineMeasure {
+        /// Which.
+        measure: MeasureId,
+        /// What the customer said; may be empty.
+        #[serde(default)]
         reason: String,
     },
     /// Stop all automatic control: no rule trips or restores anything until a person resumes.

@@ -188,6 +188,9 @@ fn check(request: &Request) -> Result<(), Fault> {
         | Request::TryAgain { reason, .. }
         | Request::DecideProposal { reason, .. }
         | Request::SetParameters { reason, .. }
+        | Request::AskMeasure { reason, .. }
+        | Request::ReleaseMeasure { reason, .. }
+        | Request::DeclineMeasure { reason, .. }
         | Request::StopAutomatic { reason }
         | Request::ResumeAutomatic { reason } => ("reason", reason),
         Request::AcknowledgeAlarm { comment, .. } => ("comment", comment),

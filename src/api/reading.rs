@@ -2,6 +2,7 @@
 
 use headroom_rules::groups::GroupId;
 use headroom_rules::input::Authority;
+use headroom_rules::measures::Measure;
 use headroom_rules::model::{NodeId, PointKind, Span, TerminalId, Timestamp};
 use headroom_rules::notices::Announcement;
 use serde::Serialize;
@@ -75,6 +76,17 @@ pub(super) fn notices(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
         .map(|it| json!({ "told": it.told(), "not_reached": it.not_reached().collect::<Vec<_>>(), "announcement": it }))
         .collect();
     Ok(ok(&json!({ "at": view.now, "announcements": announcements })))
+}
+
+/// What customers were asked to do themselves: what stands, then the newest of what is over. Of one node or terminal, where `about`
+/// names it.
+pub(super) fn measures(api: &Api, pairs: Pairs) -> Result<Response, Fault> {
+    let params = Params::parse(pairs, &["about"])?;
+    let about = params.text("about");
+    let view = api.handle.view();
+    let of = |it: &&Measure| about.is_none_or(|id| it.node.as_str() == id || it.terminal.as_str() == id);
+    let measures = view.measures.iter().filter(of).map(|it| json!({ "stage": it.stage(), "measure": it }));
+    Ok(ok(&json!({ "at": view.now, "measures": measures.collect::<Vec<_>>() })))
 }
 
 pub(super) async fn terminal(api: &Api, id: &str) -> Result<Response, Fault> {

@@ -49,6 +49,9 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
     let notices = warp::path!("api" / "v1" / "notices")
         .and(looks.clone())
         .map(|api: Arc<Api>, pairs| settle(reading::notices(&api, pairs)));
+    let measures = warp::path!("api" / "v1" / "measures")
+        .and(looks.clone())
+        .map(|api: Arc<Api>, pairs| settle(reading::measures(&api, pairs)));
     let terminal = warp::path!("api" / "v1" / "terminals" / String)
         .and(only(Method::GET, READS))
         .and(api.clone())
@@ -156,7 +159,8 @@ pub(super) fn routes(api: Arc<Api>) -> BoxedFilter<(Response,)> {
 
     let seen = view.or(about).unify().or(terminal).unify().or(trend).unify().or(health).unify().or(healthz).unify();
     let stored = completeness.or(orders).unify().or(alarms).unify().or(events).unify().or(audit).unify();
-    let asked = read.or(collect).unify().or(notices).unify().or(automatic).unify().or(group).unify();
+    let asked =
+        read.or(collect).unify().or(notices).unify().or(measures).unify().or(automatic).unify().or(group).unify();
     let looked = load.or(plan).unify().or(peak).unify().or(energy).unify().or(gaps).unify().or(registers).unify();
     let looked = looked.or(calculated).unify();
     let parameters = parameters_known.or(parameters_set).unify().or(parameters_read).unify();

@@ -164,6 +164,9 @@ fn asked(request: &Request) -> String {
         Request::TryAgain { node, .. } => format!("lets the limit rule of {node} try again"),
         Request::CancelTarget { target, .. } => format!("cancels target {target}"),
         Request::SetParameters { terminal, .. } => format!("sets parameters of {terminal}"),
+        Request::AskMeasure { terminal, kind, .. } => format!("asks {terminal} for {kind} as agreed"),
+        Request::ReleaseMeasure { measure, .. } => format!("releases measure {measure}"),
+        Request::DeclineMeasure { measure, .. } => format!("notes that the customer declined measure {measure}"),
         Request::StopAutomatic { .. } => "stops all automatic control".to_owned(),
         Request::ResumeAutomatic { .. } => "resumes automatic control".to_owned(),
     }

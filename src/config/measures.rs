@@ -37,8 +37,8 @@ fn take(section: &Section<'_>) -> Option<Agreed> {
         section.fault(other, format_args!("is not of this kind: wanted {key}"));
     }
     let kw = section.int::<i32>(key, KW, 1..=KW_MAX);
-    let notice_min = section.int("notice_min", MINUTES, 0..=DAY_MINUTES);
-    let lasts_min_max = section.int("lasts_min_max", MINUTES, 1..=DAY_MINUTES);
+    let notice_min = section.int::<i64>("notice_min", MINUTES, 0..=DAY_MINUTES);
+    let lasts_min_max = section.int::<i64>("lasts_min_max", MINUTES, 1..=DAY_MINUTES);
     let window = window(section);
     let per_week_max = if section.has("per_week_max") {
         section.int("per_week_max", "whole number of times in seven days", 1..=1_000).map(Some)

@@ -118,6 +118,21 @@ impl Engine {
                 terminal.to_string(),
                 self.set_parameters(origin, *terminal, parameters),
             ),
+            Request::AskMeasure { terminal, kind, reason } => (
+                format!("ask for {kind} as agreed{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                terminal.to_string(),
+                self.ask_by_hand(origin, *terminal, *kind, out),
+            ),
+            Request::ReleaseMeasure { measure, reason } => (
+                format!("release the measure{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                measure.to_string(),
+                self.end_by_hand(origin, *measure, false, reason, out),
+            ),
+            Request::DeclineMeasure { measure, reason } => (
+                format!("the customer declined{}{reason}", if reason.is_empty() { "" } else { ": " }),
+                measure.to_string(),
+                self.end_by_hand(origin, *measure, true, reason, out),
+            ),
             Request::StopAutomatic { reason } => (
                 format!("stop automatic control{}{reason}", if reason.is_empty() { "" } else { ": " }),
                 "automatic control".into(),

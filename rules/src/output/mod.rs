@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::dressing::DressingId;
 use crate::groups::GroupId;
+use crate::measures::MeasureId;
 use crate::model::{NodeId, Power, RuleId, Span, Timestamp};
 use crate::notices::Telling;
 use crate::orders::{Command, Order, OrderId};
@@ -75,6 +76,11 @@ pub enum Reply {
     Dressing {
         /// Its number.
         dressing: DressingId,
+    },
+    /// The measure that the request asked for.
+    Measure {
+        /// Its number.
+        measure: MeasureId,
     },
     /// Done.
     Done,

@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::AlarmId;
 use crate::dressing::DressingId;
 use crate::groups::{GroupAct, GroupId};
+use crate::measures::{MeasureId, MeasureKind};
 use crate::model::{NodeId, Power, RoundNo, RuleId, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::orders::{Action, OrderId};
 use crate::own::ProposalId;
@@ -22,6 +23,10 @@ pub enum Refusal {
     UnknownRound { terminal: TerminalId, round: RoundNo },
     #[error("{node}: its limit rule has not given up, so there is nothing to try again")]
     NotGivenUp { node: NodeId },
+    #[error("measure {measure} does not exist, or is over")]
+    UnknownMeasure { measure: MeasureId },
+    #[error("{terminal}: {kind} is not asked for: {why}; nothing was sent")]
+    MeasureNotAsked { terminal: TerminalId, kind: MeasureKind, why: String },
     #[error("order {order} does not exist")]
     UnknownOrder { order: OrderId },
     #[error("alarm {alarm} does not exist, or has been cleared and acknowledged")]

@@ -20,7 +20,7 @@ const LEAD: Span = Span::from_s(30);
 
 /// A measure that may be asked for, in the order in which they are.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Candidate {
+pub(super) struct Candidate {
     kind: MeasureKind,
     /// The customer gave nothing last time.
     failed: bool,
@@ -29,10 +29,10 @@ struct Candidate {
     customer: CustomerId,
     terminal: TerminalId,
     agreed: Agreed,
-    due: Timestamp,
-    until: Timestamp,
-    load: Power,
-    gives: Power,
+    pub(super) due: Timestamp,
+    pub(super) until: Timestamp,
+    pub(super) load: Power,
+    pub(super) gives: Power,
 }
 
 impl Candidate {
@@ -167,7 +167,7 @@ impl Engine {
     }
 
     /// Whether a customer may be asked for what it agreed to, to begin on an occasion.
-    fn may_ask(
+    pub(super) fn may_ask(
         &self,
         node: NodeId,
         (customer, terminal): (CustomerId, TerminalId),

@@ -8,6 +8,7 @@
 //! or released by a rule while automatic control is stopped.
 
 mod asking;
+mod by_hand;
 mod releasing;
 
 use std::collections::BTreeMap;
@@ -122,7 +123,7 @@ impl Engine {
             let Some(mut measure) = self.measures.open.remove(&id) else { continue };
             let ending = self.follow(&mut measure, out);
             match ending {
-                Some((how, why)) => self.end_measure(measure, how, why, out),
+                Some((how, why)) => self.end_measure(measure, how, why, false, out),
                 None => drop(self.measures.open.insert(id, measure)),
             }
         }
@@ -218,7 +219,14 @@ impl Engine {
     }
 
     /// Ends a measure that was taken out of the open ones, and tells the customer where that is news.
-    fn end_measure(&mut self, mut measure: Measure, how: MeasureEnding, why: String, out: &mut Vec<Output>) {
+    fn end_measure(
+        &mut self,
+        mut measure: Measure,
+        how: MeasureEnding,
+        why: String,
+        by_hand: bool,
+        out: &mut Vec<Output>,
+    ) {
         self.count_energy(&mut measure);
         let Measure { id, node, customer, terminal, energy, ref agreed, .. } = measure;
         let kind = agreed.kind;
@@ -243,7 +251,7 @@ impl Engine {
         }
         // How long it lasts at most was told with it, and whoever declined knows.
         let is_news = matches!(how, MeasureEnding::CalledOff | MeasureEnding::Released | MeasureEnding::NotReached);
-        if is_news && self.stopped().is_none() && self.grid.posts.contains_key(&terminal) {
+        if is_news && (by_hand || self.stopped().is_none()) && self.grid.posts.contains_key(&terminal) {
             let text = self.said_of(&self.policy.notice_texts.measures.release, &measure);
             let expires_at = self.now.after(RELEASE_WITHIN);
             measure.released = Some(self.send_text(terminal, text, expires_at, None, out));
@@ -260,7 +268,7 @@ impl Engine {
         let waiting: Vec<MeasureId> = waiting.map(|it| it.id).collect();
         for id in waiting {
             if let Some(measure) = self.measures.open.remove(&id) {
-                self.end_measure(measure, MeasureEnding::CalledOff, why.to_owned(), out);
+                self.end_measure(measure, MeasureEnding::CalledOff, why.to_owned(), false, out);
             }
         }
     }

@@ -68,7 +68,7 @@ impl Engine {
             for id in idle {
                 if let Some(measure) = self.measures.open.remove(&id) {
                     let why = format!("{load} of {}: it is not wanted any more", rule.limit);
-                    self.end_measure(measure, MeasureEnding::CalledOff, why, out);
+                    self.end_measure(measure, MeasureEnding::CalledOff, why, false, out);
                 }
             }
         }
@@ -93,7 +93,7 @@ impl Engine {
         course.release_at = self.now.after(rule.restore_step.max(rule.verify_after));
         if let Some(measure) = self.measures.open.remove(&id) {
             let why = format!("{load} of {} leaves room for {gone}", rule.limit);
-            self.end_measure(measure, MeasureEnding::Released, why, out);
+            self.end_measure(measure, MeasureEnding::Released, why, false, out);
         }
     }
 

@@ -24,6 +24,8 @@ pub(super) struct Guard {
     /// Whether automatic control is stopped, and what the last request would make of that.
     stopped: bool,
     wanted: Option<bool>,
+    /// A person asks for an agreed measure, or ends one.
+    by_hand: bool,
     /// Orders that rules issued.
     rules: BTreeSet<OrderId>,
 }
@@ -36,6 +38,10 @@ impl Guard {
             Input::Request { request: Request::ResumeAutomatic { .. }, .. } => Some(false),
             _ => None,
         };
+        self.by_hand = matches!(
+            input,
+            Input::Request { request: Request::AskMeasure { .. } | Request::ReleaseMeasure { .. }, .. }
+        );
         // What a resumption sets going comes before its answer.
         self.stopped &= self.wanted != Some(false);
         match input {
@@ -75,7 +81,8 @@ impl Guard {
         }
         if let Output::Tell(telling) = output {
             assert!(self.now < telling.expires_at, "expired-never-sent: {telling:?} at {}", self.now);
-            assert!(!self.stopped || telling.group.is_some(), "stopped-is-stopped: {telling:?}");
+            let by_hand = self.by_hand || telling.group.is_some();
+            assert!(!self.stopped || by_hand, "stopped-is-stopped: {telling:?}");
         }
         let Output::Command(command) = output else { return };
         let Command { order, terminal, action, step, expires_at, .. } = *command;

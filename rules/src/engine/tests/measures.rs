@@ -3,14 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::fleet::{Centre, Display};
-use crate::input::{Input, Request};
+use crate::input::{Authority, Input, Origin, Request};
 use crate::limiting::check::{Violation, World};
 use crate::limiting::measures::{Ask, Occasion, check_asks, check_pending};
 use crate::limiting::plan::{Task, plan};
 use crate::measures::{Measure, MeasureEnding, MeasureKind, MeasureRule, MeasureState, Unasked, Window};
 use crate::model::Power;
 use crate::notices::{Delivery, NoticeRule};
-use crate::output::{Happening, Output};
+use crate::output::{Happening, Output, Refusal, Reply};
 use crate::policy::LimitRule;
 use crate::testing::{Site, kw, limit, node, policy, round, s, site, terminal};
 
@@ -397,6 +397,50 @@ fn what_was_asked_for_a_target_that_is_cancelled_is_called_off() {
     centre.ask("ada", Request::CancelTarget { target, reason: String::new() }).unwrap();
     centre.run(12);
     assert_eq!(stages(&centre), named(&[("T3", "called off"), ("T2", "called off")]));
+}
+
+#[test]
+fn a_person_asks_for_one_by_hand_and_releases_it_whatever_the_rules_do() {
+    let mut centre = Centre::new(policy(vec![limit("F", 500)]), &sites());
+    centre.run(3);
+    let ask = |id: &str, kind| Request::AskMeasure { terminal: terminal(id), kind, reason: "works".into() };
+    let refused = centre.ask("ada", ask("T1", MeasureKind::Shift)).unwrap_err();
+    assert_eq!(refused.to_string(), "T1: shift is not asked for: its customer agreed to none; nothing was sent");
+    centre.ask("ada", Request::StopAutomatic { reason: String::new() }).unwrap();
+    let Ok(Reply::Measure { measure }) = centre.ask("ada", ask("T1", MeasureKind::Limit)) else { panic!() };
+    assert_eq!(centre.read("T1"), ["As agreed for F: please keep below 30 kW from 22:14Z to 22:24Z at most."]);
+    let again = centre.ask("ada", ask("T1", MeasureKind::Limit)).unwrap_err();
+    assert_eq!(again.to_string(), "T1: limit is not asked for: M1 stands; nothing was sent");
+    centre.run(60);
+    centre.base("T1", 10);
+    centre.run(60);
+    assert_eq!(of(&centre, "T1").stage(), "delivered");
+    let release = Request::ReleaseMeasure { measure, reason: "done".into() };
+    assert_eq!(centre.ask("ada", release.clone()), Ok(Reply::Done));
+    assert_eq!(of(&centre, "T1").ended.unwrap().why, "by ada: done");
+    assert_eq!(centre.read("T1").len(), 2);
+    assert_eq!(centre.ask("ada", release), Err(Refusal::UnknownMeasure { measure }));
+    let audit = centre.audits().into_iter().rev().nth(1).unwrap();
+    assert_eq!(
+        (audit.object.as_str(), audit.before.as_str(), audit.after.as_str()),
+        ("T1 M1", "delivered", "released")
+    );
+}
+
+#[test]
+fn who_declined_is_not_counted_on_and_not_asked_again_for_a_day() {
+    let mut centre = centre();
+    centre.run(20);
+    let measure = of(&centre, "T3").id;
+    let decline = Request::DeclineMeasure { measure, reason: "a furnace is running".into() };
+    let elsewhere = Authority { area: Some(vec![node("A1")]), supervisor: false };
+    let bob = Origin { authority: elsewhere, ..Origin::new("bob", "test") };
+    assert!(matches!(centre.ask_as(bob, decline.clone()), Err(Refusal::OutsideArea { .. })));
+    centre.ask("ada", decline).unwrap();
+    assert_eq!(of(&centre, "T3").stage(), "declined");
+    centre.run(15);
+    assert_eq!(of(&centre, "T1").stage(), "told", "the next one is asked instead");
+    assert!(matches!(unasked(&centre, "T3"), Some(Unasked::Resting { .. })));
 }
 
 /// What a rule would ask for now, and what the checker says of that with one thing changed.

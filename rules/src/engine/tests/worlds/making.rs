@@ -136,8 +136,13 @@ pub(super) fn rules(dice: &mut Dice, plant: &Plant) -> Policy {
     policy.frozen_after = s(dice.pick(&[0, 60, 180]));
     // So that whoever reads knows what it is about.
     let text = |what: &str| format!("{what} {{node}}");
-    policy.notice_texts =
-        NoticeTexts { trip: text("trip"), ahead: text("trip"), group: text("group"), cancelled: text("void") };
+    policy.notice_texts = NoticeTexts {
+        trip: text("trip"),
+        ahead: text("trip"),
+        group: text("group"),
+        cancelled: text("void"),
+        ..NoticeTexts::default()
+    };
     policy
 }
 
