@@ -6,14 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use crate::model::{DayKind, NodeId, Power, RuleId, Span, Timestamp};
 
-/// Number of a target, rising from 1 over the whole life of a journal.
+/// Number of a target, rising from 1 over the whole life of a journal. `R` on screens, for reduction: a group order is `G`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct TargetId(pub u64);
 
 impl fmt::Display for TargetId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "G{}", self.0)
+        write!(f, "R{}", self.0)
     }
 }
 

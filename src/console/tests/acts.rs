@@ -455,7 +455,7 @@ fn a_target_is_dropped_from_the_list_after_a_last_look() {
     assert_eq!(asks(&keys(&mut state, "y")), [&wanted]);
     refresh(&mut state, |view| view.targets.clear());
     update(&mut state, Message::Answer(Asked::Act("dropping the target"), Answer::Granted(Reply::Done)));
-    assert!(shows(&state, "target G5 of F03 is dropped"));
+    assert!(shows(&state, "target R5 of F03 is dropped"));
 }
 
 #[test]

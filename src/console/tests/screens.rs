@@ -291,11 +291,11 @@ fn a_nodes_screen_says_which_limit_is_in_force_where_the_load_goes_and_what_is_p
     for line in [
         "limit by schedule of a workday of 4000.0 kW until 2026-01-31 18:15Z, then 3000.0 kW",
         "forecast: 4400.0 kW (± 20.0 kW) at 18:10:12Z, rising by 18.0 kW a minute",
-        "target G7 by li: 500.0 kW off, 2026-01-31 18:15Z to 2026-01-31 19:15Z, planned",
+        "target R7 by li: 500.0 kW off, 2026-01-31 18:15Z to 2026-01-31 19:15Z, planned",
     ] {
         assert!(text.contains(line), "{line} in\n{text}");
     }
-    assert_eq!(text.matches("target G7").count(), 1, "not those of another node");
+    assert_eq!(text.matches("target R7").count(), 1, "not those of another node");
 }
 
 #[test]

@@ -74,10 +74,10 @@ fn a_reduction_is_taken_off_the_load_before_it_for_its_time_and_then_given_back_
     assert_eq!(
         told(&centre),
         [
-            "F: target G1 by wang: 35.0 kW off from 2023-11-14T22:18:20.000Z to 2023-11-14T22:28:20.000Z",
-            "F: target G1 begins: 35.0 kW off the baseline of 130.0 kW is a limit of 95.0 kW until \
+            "F: target R1 by wang: 35.0 kW off from 2023-11-14T22:18:20.000Z to 2023-11-14T22:28:20.000Z",
+            "F: target R1 begins: 35.0 kW off the baseline of 130.0 kW is a limit of 95.0 kW until \
              2023-11-14T22:28:20.000Z",
-            "F: target G1 of 35.0 kW is over",
+            "F: target R1 of 35.0 kW is over",
         ]
     );
 }
@@ -165,7 +165,7 @@ fn a_planned_target_that_cannot_be_met_calls_somebody_before_it_begins_and_is_dr
         "it stays until somebody sees it"
     );
     assert!(
-        told(&centre)[1].starts_with("F: target G1 is dropped: 70.0 kW off the baseline of "),
+        told(&centre)[1].starts_with("F: target R1 is dropped: 70.0 kW off the baseline of "),
         "{:?}",
         told(&centre)
     );
@@ -221,7 +221,7 @@ fn a_target_is_cancelled_before_and_while_it_is_in_force() {
     let last = audits.last().unwrap();
     assert_eq!(
         (last.who.as_str(), last.action.as_str(), last.object.as_str(), last.before.as_str(), last.after.as_str()),
-        ("li", "cancel the target: the storm is over", "F G2", "in force", "cancelled")
+        ("li", "cancel the target: the storm is over", "F R2", "in force", "cancelled")
     );
 }
 
@@ -277,7 +277,7 @@ fn a_target_holds_over_restarts_snapshots_and_new_rules_and_goes_with_its_rule()
     centre.set_policy(policy(vec![]));
     centre.set_policy(policy(vec![limit("F", 180)]));
     assert_eq!(centre.node("F").limit, Some(kw(180)));
-    assert_eq!(told(&centre).last().unwrap(), "F: target G1 is dropped: no rule limits it any more");
+    assert_eq!(told(&centre).last().unwrap(), "F: target R1 is dropped: no rule limits it any more");
 }
 
 #[test]
@@ -300,6 +300,6 @@ fn a_target_whose_time_was_over_before_the_centre_came_back_is_told_and_does_not
     ask(&mut centre, 30, 60, 120).unwrap();
     centre.now = centre.now.after(Span::from_s(300));
     centre.restart();
-    assert_eq!(told(&centre).last().unwrap(), "F: target G1 is dropped: its time was over before it could begin");
+    assert_eq!(told(&centre).last().unwrap(), "F: target R1 is dropped: its time was over before it could begin");
     assert!(centre.plans().is_empty());
 }
