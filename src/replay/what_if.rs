@@ -10,23 +10,25 @@
 //!
 //! **Invariant:** the journal is only read; the same journal and rules give the same comparison.
 
+mod numbers;
 mod window;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
 
 use headroom_rules::engine::Engine;
-use headroom_rules::input::{Input, Request};
+use headroom_rules::input::Input;
 use headroom_rules::model::{
     Energy, Inventory, NodeId, PointKind, Power, Reading, RoundNo, Span, SwitchPosition, TerminalId, Timestamp,
 };
 use headroom_rules::notices::NoticeId;
 use headroom_rules::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
-use headroom_rules::output::{Alarm, AlarmState, Happening, Output, Reply};
+use headroom_rules::output::{Alarm, AlarmState, Happening, Output};
 use headroom_rules::policy::Policy;
 use serde::Serialize;
 
 use super::course::Watched;
+use numbers::{Numbers, granted};
 pub use window::Change;
 
 type Switch = (TerminalId, RoundNo);
@@ -152,8 +154,8 @@ pub struct WhatIf {
     telling: VecDeque<(Timestamp, NoticeId)>,
     /// All of its notices: the journal's of the same numbers are others.
     told_there: BTreeSet<NoticeId>,
-    /// People's orders of the journal, as the second engine numbers them.
-    orders: BTreeMap<OrderId, OrderId>,
+    /// What people asked for, as the second engine numbers it.
+    numbers: Numbers,
     begun: bool,
     from: Option<Timestamp>,
     /// Inputs before the first start of a centre that the journal has.
@@ -195,7 +197,7 @@ impl WhatIf {
             coming: VecDeque::new(),
             telling: VecDeque::new(),
             told_there: BTreeSet::new(),
-            orders: BTreeMap::new(),
+            numbers: Numbers::default(),
             begun: false,
             from: None,
             skipped: 0,
@@ -216,10 +218,7 @@ impl WhatIf {
             self.below = below_heads(inventory);
         }
         self.follow_the_orders_that_were();
-        let reply = self.was.out.iter().find_map(|output| match output {
-            Output::Reply(Ok(Reply::Order { order })) => Some(*order),
-            _ => None,
-        });
+        self.numbers.note_here(&self.was.out);
         match input {
             Input::Policy { at, policy } => self.give_rules(*at, policy),
             Input::Readings { at, terminal, readings } => {
@@ -233,22 +232,9 @@ impl WhatIf {
             // Steps of orders that the second engine did not give.
             Input::Outcome { .. } => {}
             Input::Request { at, origin, request } => {
-                let request = match request {
-                    Request::Execute { order } => self.there_is(*order).map(|order| Request::Execute { order }),
-                    Request::Cancel { order } => self.there_is(*order).map(|order| Request::Cancel { order }),
-                    // Alarms have other numbers there, and nobody knows who would have seen them.
-                    Request::AcknowledgeAlarm { .. } => None,
-                    other => Some(other.clone()),
-                };
-                let Some(request) = request else { return };
+                let Some(request) = self.numbers.there(request, self.apart_from) else { return };
                 self.give(&Input::Request { at: *at, origin: origin.clone(), request });
-                let there = self.would.out.iter().find_map(|output| match output {
-                    Output::Reply(Ok(Reply::Order { order })) => Some(*order),
-                    _ => None,
-                });
-                if let (Some(here), Some(there)) = (reply, there) {
-                    self.orders.insert(here, there);
-                }
+                self.numbers.pair(granted(&self.was.out), granted(&self.would.out));
             }
             _ => self.give(input),
         }
@@ -268,6 +254,7 @@ impl WhatIf {
 
     fn give(&mut self, input: &Input) {
         self.would.apply(input);
+        self.numbers.note_there(&self.would.out);
         let due = self.would.engine.now().after(OBEYS_AFTER);
         for output in &self.would.out {
             match output {

@@ -1,7 +1,10 @@
 use std::path::Path;
 
-use headroom_rules::input::Origin;
+use headroom_rules::groups::{GroupAct, GroupId, GroupScope, GroupState};
+use headroom_rules::input::{Origin, Request};
 use headroom_rules::model::Quality;
+use headroom_rules::own::ProposalId;
+use headroom_rules::target::TargetId;
 
 use super::*;
 use crate::config::{Fleet, rules};
@@ -53,6 +56,10 @@ pub(in crate::replay) fn journal(limit_kw: i32) -> Vec<Input> {
 
 /// And in which people ask for something at some seconds.
 fn journal_with(limit_kw: i32, asks: impl Fn(i64) -> Option<Request>) -> Vec<Input> {
+    journal_by(policy(limit_kw), asks)
+}
+
+fn journal_by(rules: Policy, asks: impl Fn(i64) -> Option<Request>) -> Vec<Input> {
     let fleet = Fleet::parse(Path::new("fleet.toml"), FLEET).unwrap();
     let at = |s: i64| Timestamp::new(1_700_000_000_000).after(Span::from_s(s));
     let (t1, h1): (TerminalId, TerminalId) = ("T1".parse().unwrap(), "H1".parse().unwrap());
@@ -60,7 +67,7 @@ fn journal_with(limit_kw: i32, asks: impl Fn(i64) -> Option<Request>) -> Vec<Inp
     let mut inputs = vec![
         Input::Started { at: at(0) },
         Input::Inventory { at: at(0), inventory: Box::new(fleet.inventory) },
-        Input::Policy { at: at(0), policy: Box::new(policy(limit_kw)) },
+        Input::Policy { at: at(0), policy: Box::new(rules) },
         Input::Link { at: at(0), terminal: t1, up: true },
         Input::Link { at: at(0), terminal: h1, up: true },
     ];
@@ -163,4 +170,94 @@ fn customers_whom_new_rules_would_spare_without_a_notice_are_reached_by_it() {
     let Comparison { would_be, .. } = what_if.end().unwrap();
     assert_eq!(would_be.sheds, 1, "{would_be:?}");
     assert!((110_000..200_000).contains(&would_be.over_ms), "two minutes are waited for: {would_be:?}");
+}
+
+fn rules_of(text: &str) -> Policy {
+    let fleet = Fleet::parse(Path::new("fleet.toml"), FLEET).unwrap();
+    rules::parse(Path::new("rules.toml"), text, Some(&fleet.inventory)).unwrap()
+}
+
+#[test]
+fn a_target_that_people_name_is_the_same_under_rules_that_refused_an_earlier_one() {
+    let at = |s: i64| Timestamp::new(1_700_000_000_000).after(Span::from_s(s));
+    let target = |node: &str, from_s| Request::SetTarget {
+        node: node.parse().unwrap(),
+        reduction: Power::from_kw(20),
+        from: at(from_s),
+        to: at(from_s + 5_000),
+        reason: String::new(),
+    };
+    let cancel = |number| Request::CancelTarget { target: TargetId(number), reason: String::new() };
+    let limit = |node: &str| format!("[[limit]]\nnode = \"{node}\"\nlimit_kw = 500\n");
+    let both = rules_of(&format!("{}{}", limit("F1"), limit("S1")));
+    let inputs = journal_by(both, |s| match s {
+        // Only S1 has a limit by the new rules, so the second target of the journal is their first.
+        20 => Some(target("F1", 3_000)),
+        21 => Some(target("S1", 3_000)),
+        30 => Some(cancel(1)),
+        40 => Some(cancel(2)),
+        _ => None,
+    });
+    let mut what_if = WhatIf::new(rules_of(&limit("S1")));
+    let targets = |run: &Run| run.engine.view().targets.len();
+    for input in &inputs {
+        what_if.take(input);
+        match input.at().since(at(0)).s() {
+            22..=29 => assert_eq!((targets(&what_if.was), targets(&what_if.would)), (2, 1)),
+            31..=39 => assert_eq!((targets(&what_if.was), targets(&what_if.would)), (1, 1), "that of S1 stands"),
+            41.. => assert_eq!((targets(&what_if.was), targets(&what_if.would)), (0, 0)),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn a_group_order_that_other_rules_refused_is_not_asked_for_there() {
+    let terminal: TerminalId = "T1".parse().unwrap();
+    let draft = Request::DraftGroup {
+        act: GroupAct::Trip,
+        scope: GroupScope::Rounds { rounds: vec![(terminal, RoundNo::ALL[0])] },
+        reason: String::new(),
+        notice_min: 0,
+    };
+    let inputs = journal_with(150, |s| match s {
+        // By the new rules the round is off by then, and the draft is refused.
+        60 => Some(draft.clone()),
+        70 => Some(Request::CancelGroup { group: GroupId(1), reason: String::new() }),
+        _ => None,
+    });
+    let mut what_if = WhatIf::new(policy(100));
+    let mut called_off = [0, 0];
+    for input in &inputs {
+        what_if.take(input);
+        for (run, count) in [&what_if.was, &what_if.would].into_iter().zip(&mut called_off) {
+            let of = |output: &&Output| matches!(output, Output::Audit(audit) if audit.action == "call off");
+            *count += if matches!(input, Input::Request { .. }) { run.out.iter().filter(of).count() } else { 0 };
+        }
+    }
+    assert_eq!(called_off, [1, 0]);
+    let groups = |run: &Run| run.engine.view().groups.iter().map(|it| it.state).collect::<Vec<_>>();
+    assert_eq!((groups(&what_if.was), groups(&what_if.would)), (vec![GroupState::Cancelled], Vec::new()));
+}
+
+#[test]
+fn a_proposal_that_people_decided_on_is_that_of_the_same_rule() {
+    let limit = "[[limit]]\nnode = \"F1\"\nlimit_kw = 500\n";
+    let rule = |id: &str, kw| {
+        format!(
+            "[[rule]]\nid = \"{id}\"\nreads = {{ load = \"node F1 load\" }}\nwhen = \"load > 10\"\n\
+             shed = {{ node = \"F1\", kw = {kw} }}\n"
+        )
+    };
+    // By the new rules another rule proposes first, so the numbers are other ones.
+    let was = rules_of(&format!("{limit}{}", rule("B", 20)));
+    let new = rules_of(&format!("{limit}{}{}", rule("A", 30), rule("B", 20)));
+    let inputs = journal_by(was, |s| {
+        (s == 100).then(|| Request::DecideProposal { proposal: ProposalId(1), approve: true, reason: String::new() })
+    });
+    let mut what_if = WhatIf::new(new);
+    inputs.iter().for_each(|input| what_if.take(input));
+    let open = |run: &Run| run.engine.view().proposals.iter().map(|it| it.rule.to_string()).collect::<Vec<_>>();
+    assert!(open(&what_if.was).is_empty());
+    assert_eq!(open(&what_if.would), ["A"], "B's was approved, and nobody decided on A's");
 }

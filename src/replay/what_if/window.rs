@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use headroom_rules::engine::Engine;
 use headroom_rules::input::{Input, Origin, Request};
 use headroom_rules::model::{NodeId, Power, Timestamp};
-use headroom_rules::orders::OrderId;
 use headroom_rules::policy::Policy;
 
 use super::super::course::{Course, Watched};
+use super::numbers::Numbers;
 use super::{Run, Switch, WhatIf, below_heads};
 
 /// What is otherwise for the second engine; nothing by default.
@@ -46,6 +46,7 @@ impl WhatIf {
         let watched = Some(Watched::new(node, from, limit, &engine));
         let mut this = Self {
             apart_from: engine.next_order(),
+            numbers: Numbers::of(&engine),
             opened_there: opened.clone(),
             opened,
             below: below_heads(engine.inventory()),
@@ -76,11 +77,6 @@ impl WhatIf {
             let request = Request::SetLimit { node, limit, expected: None, reason: String::new() };
             self.give(&Input::Request { at, origin, request });
         }
-    }
-
-    /// The second engine's order for one of the journal.
-    pub(super) fn there_is(&self, order: OrderId) -> Option<OrderId> {
-        if order < self.apart_from { Some(order) } else { self.orders.get(&order).copied() }
     }
 
     /// What came of a window that ends at `to`, and what would have come.
