@@ -9,7 +9,7 @@ use headroom_rules::model::Inventory;
 use super::error::{ConfigError, ConfigErrors};
 use super::fleet::Fleet;
 use super::northbound::NorthboundConfig;
-use super::own::Counted;
+use super::own::{Counted, too_many_steps};
 use super::reader::{read_file, top_keys};
 use super::rules;
 use super::serve::{ServeConfig, agree};
@@ -93,6 +93,8 @@ pub struct Checked {
     pub kind: Kind,
     /// What is in it, with figures.
     pub content: String,
+    /// What is no fault and may become a trouble, with figures.
+    pub warnings: Vec<String>,
 }
 
 /// Files without faults, in the order of their reading.
@@ -105,8 +107,11 @@ pub struct Summary {
 impl fmt::Display for Summary {
     /// A line for each file: `fleet.toml: fleet: 5 nodes, 3 customers, 4 terminals`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (n, Checked { file, kind, content }) in self.files.iter().enumerate() {
+        for (n, Checked { file, kind, content, warnings }) in self.files.iter().enumerate() {
             write!(f, "{}{}: {kind}: {content}", if n == 0 { "" } else { "\n" }, file.display())?;
+            for warning in warnings {
+                write!(f, "\n{}: warning: {warning}", file.display())?;
+            }
         }
         Ok(())
     }
@@ -164,7 +169,11 @@ impl Run {
     }
 
     fn note(&mut self, file: &Path, kind: Kind, content: String) {
-        self.summary.files.push(Checked { file: file.to_owned(), kind, content });
+        self.note_with(file, kind, content, Vec::new());
+    }
+
+    fn note_with(&mut self, file: &Path, kind: Kind, content: String, warnings: Vec<String>) {
+        self.summary.files.push(Checked { file: file.to_owned(), kind, content, warnings });
     }
 
     fn kind(&mut self, file: &Path) -> Option<Kind> {
@@ -263,11 +272,9 @@ impl Run {
             return;
         }
         if let Some(policy) = self.kept(rules::read(file, inventory)) {
-            self.note(
-                file,
-                Kind::Rules,
-                format!("{}{}{note}", counted(policy.limits.len(), "limit"), Counted(&policy.own)),
-            );
+            let content = format!("{}{}{note}", counted(policy.limits.len(), "limit"), Counted(&policy.own));
+            let warnings = inventory.and_then(|fleet| too_many_steps(&policy.own, fleet));
+            self.note_with(file, Kind::Rules, content, warnings.into_iter().collect());
         }
     }
 

@@ -52,6 +52,9 @@ impl Defaults {
     const SETTLE_S: i64 = 300;
 }
 
+/// Steps that users' rules may take in one tick.
+const STEPS: std::ops::RangeInclusive<i64> = 10_000..=100_000_000;
+
 /// Reads rules. With a fleet, every limited node has to be in it.
 ///
 /// # Errors
@@ -102,7 +105,8 @@ pub fn parse(file: &Path, text: &str, fleet: Option<&Inventory>) -> Result<Polic
         if let Some(fleet) = fleet {
             measures::windows_fit(&top, policy.calendar.as_ref(), fleet);
         }
-        policy.own = own::take(&top, file, fleet, &policy.limits, &floors);
+        let steps_max = policy.own.steps_max;
+        policy.own = Own { steps_max, ..own::take(&top, file, fleet, &policy.limits, &floors) };
         top.end();
         Some(policy)
     })
@@ -130,6 +134,7 @@ fn general(section: &Section<'_>, policy: &mut Policy) {
     let baseline_min = section.int_or("baseline_min", Policy::BASELINE_MIN, "whole number of minutes", 1..=60);
     policy.baseline = Span::from_s(baseline_min * 60);
     policy.fairness_weeks = section.int_or("fairness_weeks", FAIRNESS_WEEKS, "whole number of weeks", 1..=52);
+    policy.own.steps_max = section.int_or("rule_steps_max", Own::STEPS_MAX, "whole number of steps", STEPS);
     if policy.select_timeout > policy.order_expiry {
         let key = if section.has("select_timeout_s") { "select_timeout_s" } else { "order_expiry_s" };
         section.fault(key, "a select would outlive its order: wanted select_timeout_s at most order_expiry_s");
@@ -234,13 +239,14 @@ fn limit(section: &Section<'_>, calendar: Option<&Calendar>) -> Option<LimitRule
 /// whole seconds, as those of a file are; otherwise limits are rounded down and spans up.
 pub fn to_toml(policy: &Policy) -> String {
     let mut text = format!(
-        "[general]\nreading_age_max_s = {}\nfrozen_after_min = {}\norder_expiry_s = {}\nselect_timeout_s = {}\nbaseline_min = {}\nfairness_weeks = {}\n",
+        "[general]\nreading_age_max_s = {}\nfrozen_after_min = {}\norder_expiry_s = {}\nselect_timeout_s = {}\nbaseline_min = {}\nfairness_weeks = {}\nrule_steps_max = {}\n",
         whole_s(policy.reading_age_max),
         whole_s(policy.frozen_after) / 60,
         whole_s(policy.order_expiry),
         whole_s(policy.select_timeout),
         (whole_s(policy.baseline) / 60).max(1),
-        policy.fairness_weeks
+        policy.fairness_weeks,
+        policy.own.steps_max
     );
     let _ = writeln!(text, "substitute = \"{}\"", policy.substitute);
     if policy.substitute == Substitute::Last {

@@ -11,6 +11,7 @@
 mod tests;
 mod trial;
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
 
@@ -21,6 +22,11 @@ pub use trial::Wanted;
 
 /// Steps that one evaluation may take. A condition takes about ten.
 pub const OPERATIONS_MAX: u64 = 10_000;
+thread_local! {
+    /// Steps of the evaluation under way. Nothing of it is seen but by [`Program::steps`], behind the evaluation.
+    static STEPS: Cell<u64> = const { Cell::new(0) };
+}
+
 /// Bytes of a program's text.
 pub const TEXT_MAX: usize = 4_096;
 /// Depth of nested parentheses and blocks.
@@ -119,6 +125,10 @@ impl Language {
         for symbol in ["**", "**=", "eval", "print", "debug", "throw", "try", "catch"] {
             engine.disable_symbol(symbol);
         }
+        engine.on_progress(|steps| {
+            STEPS.set(steps);
+            None
+        });
         BasicIteratorPackage::new().register_into_engine(&mut engine);
         engine.register_fn("!", |a: bool| !a);
         engine.register_fn("-", |a: f64| -a).register_fn("-", |a: i64| a.saturating_neg());
@@ -194,7 +204,13 @@ impl Program {
             None => Dynamic::UNIT,
         };
         let mut scope = scope(&self.names, given);
+        STEPS.set(0);
         self.language.0.eval_ast_with_scope(&mut scope, &self.ast).map_err(|error| told(&error))
+    }
+
+    /// Steps that the last evaluation took, at least one; the same for the same inputs.
+    pub(crate) fn steps() -> u64 {
+        STEPS.get().max(1)
     }
 
     /// As a condition.

@@ -21,6 +21,16 @@ impl Language {
     /// # Errors
     /// As [`Language::compile`], and what went wrong in a trial, with the values of that trial.
     pub fn check(&self, text: &str, names: &[(&str, bool)], wanted: Wanted) -> Result<Program, Fault> {
+        Ok(self.try_out(text, names, wanted)?.0)
+    }
+
+    /// The most steps that a text takes for any of the samples; none where it goes wrong.
+    pub fn steps(&self, text: &str, names: &[(&str, bool)], wanted: Wanted) -> Option<u64> {
+        Some(self.try_out(text, names, wanted).ok()?.1)
+    }
+
+    fn try_out(&self, text: &str, names: &[(&str, bool)], wanted: Wanted) -> Result<(Program, u64), Fault> {
+        let mut most = 1;
         let program = self.compile(text, names.iter().map(|(name, _)| *name))?;
         for row in 0..SAMPLES.len() * 2 {
             let inputs: Vec<Value> = names
@@ -40,6 +50,7 @@ impl Language {
                 Wanted::Condition => program.condition(&inputs).map(|_| ()),
                 Wanted::Number => program.number(&inputs).map(|_| ()),
             };
+            most = Program::steps().max(most);
             // A quotient by nothing is no quantity, and then a formula has no value: that is not the text's fault.
             if let Err(fault) = tried
                 && !(wanted == Wanted::Number && fault.why.ends_with("wanted a quantity"))
@@ -50,7 +61,7 @@ impl Language {
                 return Err(Fault { why: format!("{}{with}", fault.why), ..fault });
             }
         }
-        Ok(program)
+        Ok((program, most))
     }
 
     /// The names that a text does not use.

@@ -112,6 +112,11 @@ pub enum AlarmCause {
         /// The rule.
         rule: RuleId,
     },
+    /// A user's own rule, or calculated point, asks for more steps than a tick has: it is looked at late.
+    OwnRuleLate {
+        /// The rule or the point.
+        rule: RuleId,
+    },
     /// A terminal's parameters are not those that a person wants, or could not be sent or read back.
     ParametersDiffer {
         /// The terminal.
@@ -145,6 +150,7 @@ impl AlarmCause {
             Self::OwnRule { subject, .. } => subject.node(),
             Self::DressingOver { on } => on.node(),
             Self::OwnRuleBroken { .. }
+            | Self::OwnRuleLate { .. }
             | Self::LinkDown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
@@ -175,6 +181,7 @@ impl AlarmCause {
             Self::OwnRule { subject, .. } => subject.terminal(),
             Self::DressingOver { on } => on.terminal(),
             Self::OwnRuleBroken { .. }
+            | Self::OwnRuleLate { .. }
             | Self::OverLimit { .. }
             | Self::Warning { .. }
             | Self::LoadUnknown { .. }
@@ -192,7 +199,7 @@ impl AlarmCause {
 
     /// Whether it is about the centre itself.
     pub const fn is_of_the_centre(self) -> bool {
-        let own = matches!(self, Self::OwnRule { .. } | Self::OwnRuleBroken { .. });
+        let own = matches!(self, Self::OwnRule { .. } | Self::OwnRuleBroken { .. } | Self::OwnRuleLate { .. });
         !own && self.node().is_none() && self.terminal().is_none()
     }
 
@@ -213,6 +220,7 @@ impl AlarmCause {
             | Self::AutomaticStopped => AlarmPriority::High,
             Self::OwnRule { priority, .. } => priority,
             Self::OwnRuleBroken { .. }
+            | Self::OwnRuleLate { .. }
             | Self::LoadUnknown { .. }
             | Self::NoEffect { .. }
             | Self::CoverOpen { .. }
@@ -250,6 +258,7 @@ impl fmt::Display for AlarmCause {
             Self::OwnRule { rule, subject: Subject::Node(node), .. } => write!(f, "{node}: rule {rule}"),
             Self::OwnRule { rule, subject: Subject::Terminal(terminal), .. } => write!(f, "{terminal}: rule {rule}"),
             Self::OwnRuleBroken { rule } => write!(f, "rule {rule}: went wrong, it is off until rules are loaded anew"),
+            Self::OwnRuleLate { rule } => write!(f, "rule {rule}: more steps than there are, it is looked at late"),
             Self::JournalDamaged => write!(f, "journal: inputs were damaged, the centre goes on without them"),
             Self::JournalFailing => write!(f, "journal: cannot be written, nothing is acknowledged or decided"),
             Self::JournalOversize => write!(f, "journal: larger than configured, the store does not take it"),

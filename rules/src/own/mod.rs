@@ -23,7 +23,7 @@ use crate::model::{NodeId, NodeKind, Power, RuleId, Span, TerminalId, Timestamp}
 use crate::output::AlarmPriority;
 
 /// Everything that users laid down themselves.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Own {
     /// The rules, each with an id of its own.
     pub rules: Vec<Rule>,
@@ -33,9 +33,25 @@ pub struct Own {
     /// Values reckoned of others, each with an id of its own; one reads only those before it.
     #[serde(default)]
     pub calculated: Vec<Calculated>,
+    /// Steps that all of them may take together in one tick. Policies of before these were counted have what is usual.
+    #[serde(default = "steps_max")]
+    pub steps_max: u64,
+}
+
+const fn steps_max() -> u64 {
+    Own::STEPS_MAX
+}
+
+impl Default for Own {
+    fn default() -> Self {
+        Self { rules: Vec::new(), interlocks: Vec::new(), calculated: Vec::new(), steps_max: Self::STEPS_MAX }
+    }
 }
 
 impl Own {
+    /// Steps in one tick unless the rules say otherwise: about a tenth of a second of one core.
+    pub const STEPS_MAX: u64 = 1_000_000;
+
     /// Whether there is nothing that has to be looked at as time passes.
     pub const fn is_idle(&self) -> bool {
         self.rules.is_empty() && self.calculated.is_empty()

@@ -6,6 +6,7 @@
 mod calculated;
 mod interlock;
 mod rule;
+mod steps;
 #[cfg(test)]
 mod tests;
 
@@ -17,6 +18,8 @@ use headroom_rules::expression::Language;
 use headroom_rules::model::{Inventory, NodeId, PointKind, Power, RuleId};
 use headroom_rules::own::{Own, Source as Read, standard_pack};
 use headroom_rules::policy::LimitRule;
+
+pub(super) use steps::too_many_steps;
 
 use super::error::ConfigErrors;
 use super::reader::{Section, Source, read_file};
@@ -220,7 +223,7 @@ pub(super) struct Counted<'a>(pub(super) &'a Own);
 
 impl fmt::Display for Counted<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Own { rules, interlocks, calculated } = self.0;
+        let Own { rules, interlocks, calculated, .. } = self.0;
         let parts = [
             (rules.len(), "own rule", "own rules"),
             (interlocks.len(), "interlock", "interlocks"),

@@ -89,6 +89,19 @@ impl Mean {
     }
 }
 
+/// What came of a look at a point.
+enum Reckoned {
+    /// Its value, or why there is none, and the steps of its formula.
+    Value { value: Option<i64>, why: String, steps: u64 },
+    /// There were no steps left for its formula.
+    Later,
+}
+
+/// Why there is no value, where nothing was asked.
+const fn free(why: String) -> (String, u64) {
+    (why, 0)
+}
+
 /// All points, in the order of the policy.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(super) struct Points(Vec<(RuleId, Point)>);
@@ -131,23 +144,41 @@ impl Points {
 }
 
 impl Engine {
-    /// Reckons all points; one may read those before it.
-    pub(super) fn reckon(&mut self, compiled: &Compiled) {
-        for (at, (calculated, program)) in compiled.calculated.iter().enumerate() {
-            let known = self.own.points.0.iter().position(|(id, _)| *id == calculated.id);
-            let mut point = known.map(|at| self.own.points.0.remove(at).1).unwrap_or_default();
-            let value = self.reckon_one(calculated, program.as_ref(), &mut point);
-            let (value, why) = value.map_or_else(|why| (None, why), |value| (Some(value), String::new()));
-            if point.value != value || point.since == Timestamp::default() {
-                point.since = self.now;
+    /// Reckons all points, as far as there are steps for their formulas; one may read those before it. How many it took.
+    pub(super) fn reckon(&mut self, compiled: &Compiled, most: u64, out: &mut Vec<Output>) -> u64 {
+        let mut before = std::mem::take(&mut self.own.points.0);
+        let mut of = |id: RuleId| {
+            let known = before.iter().position(|(known, _)| *known == id);
+            (id, known.map(|at| before.swap_remove(at).1).unwrap_or_default())
+        };
+        self.own.points.0 = compiled.calculated.iter().map(|(calculated, _)| of(calculated.id)).collect();
+        let count = compiled.calculated.len();
+        let first = self.own.turn.first_point.take();
+        let first = first.and_then(|id| compiled.calculated.iter().position(|(it, _)| it.id == id)).unwrap_or(0);
+        let mut taken = 0;
+        for at in (first..count).chain(0..first) {
+            let Some((calculated, program)) = compiled.calculated.get(at) else { continue };
+            let Some((_, point)) = self.own.points.0.get_mut(at) else { continue };
+            let mut point = std::mem::take(point);
+            let reckoned = self.reckon_one(calculated, program.as_ref(), &mut point, taken < most);
+            if let Reckoned::Value { value, why, steps } = reckoned {
+                taken += steps;
+                if point.value != value || point.since == Timestamp::default() {
+                    point.since = self.now;
+                }
+                (point.value, point.why) = (value, why);
+                self.note_point(calculated.id, false, out);
+            } else {
+                self.own.turn.first_point.get_or_insert(calculated.id);
+                self.note_point(calculated.id, true, out);
             }
-            (point.value, point.why) = (value, why);
             point.curve.count_to(self.now);
-            point.curve.load = value.map(Power::new);
-            let at = at.min(self.own.points.0.len());
-            self.own.points.0.insert(at, (calculated.id, point));
+            point.curve.load = point.value.map(Power::new);
+            if let Some((_, place)) = self.own.points.0.get_mut(at) {
+                *place = point;
+            }
         }
-        self.own.points.0.truncate(compiled.calculated.len());
+        taken
     }
 
     fn reckon_one(
@@ -155,30 +186,53 @@ impl Engine {
         calculated: &Calculated,
         program: Option<&Result<Program, Fault>>,
         point: &mut Point,
-    ) -> Result<i64, String> {
+        may_ask: bool,
+    ) -> Reckoned {
+        match self.try_reckon(calculated, program, point, may_ask) {
+            Ok(Some((value, steps))) => Reckoned::Value { value: Some(value), why: String::new(), steps },
+            Ok(None) => Reckoned::Later,
+            Err((why, steps)) => Reckoned::Value { value: None, why, steps },
+        }
+    }
+
+    /// The value and how many steps it took; nothing where it may not ask its formula now.
+    fn try_reckon(
+        &self,
+        calculated: &Calculated,
+        program: Option<&Result<Program, Fault>>,
+        point: &mut Point,
+        may_ask: bool,
+    ) -> Result<Option<(i64, u64)>, (String, u64)> {
         let read = |source: &Source| self.value_of(source, Subject::Named).map_err(|why| format!("{source} {why}"));
         match &calculated.formula {
             Formula::Text { reads, .. } => {
                 let inputs = reads.values().map(read).collect::<Result<Vec<Value>, String>>();
-                let inputs = inputs.inspect_err(|_| point.inputs.clear())?;
+                let inputs = inputs.inspect_err(|_| point.inputs.clear()).map_err(free)?;
                 if point.inputs == inputs
                     && let Some(value) = point.value
                 {
-                    return Ok(value);
+                    return Ok(Some((value, 0)));
                 }
                 let program = match program {
                     Some(Ok(program)) => program,
-                    Some(Err(fault)) => return Err(fault.to_string()),
-                    None => return Err("there is no formula".into()),
+                    Some(Err(fault)) => return Err(free(fault.to_string())),
+                    None => return Err(free("there is no formula".into())),
                 };
-                let value = program.number(&inputs).map_err(|fault| fault.to_string());
+                if !may_ask {
+                    return Ok(None);
+                }
+                let value = program.number(&inputs);
+                let steps = Program::steps();
                 point.inputs = inputs;
-                value
+                value.map(|value| Some((value, steps))).map_err(|fault| (fault.to_string(), steps))
             }
-            Formula::SumBelow { node } => Ok(self.loads_below(*node)?.into_iter().sum::<Power>().get()),
+            Formula::SumBelow { node } => {
+                Ok(Some((self.loads_below(*node).map_err(free)?.into_iter().sum::<Power>().get(), 0)))
+            }
             Formula::HighestBelow { node } => {
-                let highest = self.loads_below(*node)?.into_iter().max();
-                highest.map(Power::get).ok_or_else(|| format!("there is no node below {node}"))
+                let highest = self.loads_below(*node).map_err(free)?.into_iter().max();
+                let highest = highest.map(|highest| Some((highest.get(), 0)));
+                highest.ok_or_else(|| free(format!("there is no node below {node}")))
             }
             Formula::Mean { of, window, block } => {
                 let holds = match read(of) {
@@ -190,7 +244,8 @@ impl Engine {
                 let step = if *block { window.get() } else { part_ms };
                 let end = Timestamp::new(self.now.get().div_euclid(step) * step);
                 let mean = point.mean.over(end, *window);
-                mean.ok_or_else(|| format!("{of} was not known for nine tenths of the last {window}"))
+                let mean = mean.map(|mean| Some((mean, 0)));
+                mean.ok_or_else(|| free(format!("{of} was not known for nine tenths of the last {window}")))
             }
         }
     }

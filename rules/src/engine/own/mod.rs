@@ -12,6 +12,7 @@ mod acts;
 mod calculated;
 mod compiled;
 mod interlocks;
+mod turn;
 mod values;
 
 use std::collections::BTreeMap;
@@ -21,13 +22,14 @@ use serde::{Deserialize, Serialize};
 
 use super::Engine;
 use super::curves::{MINUTE, minute_of};
-use crate::expression::{Fault, Value};
+use crate::expression::{Fault, Program, Value};
 use crate::model::{RoundNo, RuleId, Timestamp};
 use crate::output::{AlarmCause, Happening, Output};
 use crate::own::{Act, ForEach, Piece, Rule, Source, Subject, pieces};
 use acts::Proposals;
 use calculated::Points;
 use compiled::{Compiled, CompiledRule};
+use turn::Turn;
 
 /// One rule for one subject.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -60,6 +62,9 @@ pub(super) struct OwnState {
     /// The beginning of the minute of theirs that is under way. Snapshots of before they had curves have none.
     #[serde(default)]
     minute: Option<Timestamp>,
+    /// Where the next tick goes on. Snapshots of before steps were counted begin with the first rule.
+    #[serde(default)]
+    turn: Turn,
     /// Rules that went wrong, until rules are loaded anew.
     broken: BTreeMap<RuleId, Fault>,
     /// Made of the policy when first needed; a snapshot has none.
@@ -92,6 +97,7 @@ impl OwnState {
     pub(super) fn load_anew(&mut self) {
         self.compiled = OnceLock::new();
         self.broken.clear();
+        self.turn = Turn::default();
         self.points.load_anew();
         for standing in self.rules.values_mut().flatten() {
             // Conditions may have changed under the same name: they are asked anew.
@@ -141,6 +147,7 @@ impl Engine {
         let gone = |cause: AlarmCause| match cause {
             AlarmCause::OwnRule { rule, subject, .. } => !stands(rule, subject, cause, rules),
             AlarmCause::OwnRuleBroken { rule } => !own.broken.contains_key(&rule),
+            AlarmCause::OwnRuleLate { rule } => !own.turn.is_behind(rule),
             _ => false,
         };
         self.alarms.clear_where(gone, self.now, out);
@@ -177,47 +184,27 @@ impl Engine {
         }
     }
 
-    /// Looks at all rules. Costs a look at each value that a rule reads, and nothing where there are no rules.
+    /// Looks at all rules, as far as a tick has steps. Costs a look at each value that a rule reads, and nothing where there are
+    /// no rules.
     pub(super) fn own_on_tick(&mut self, out: &mut Vec<Output>) {
         if self.policy.own.is_idle() {
             return;
         }
         let compiled = self.compiled();
-        self.reckon(&compiled);
-        for rule in &compiled.rules {
-            if self.own.broken.contains_key(&rule.rule.id) {
-                continue;
-            }
-            let programs = match &rule.programs {
-                Ok(programs) => programs,
-                Err(fault) => {
-                    self.break_rule(&rule.rule, fault.clone(), out);
-                    continue;
-                }
-            };
-            let Some(mut standings) = self.own.rules.remove(&rule.rule.id) else { continue };
-            let mut fault = None;
-            for standing in &mut standings {
-                if let Err(why) = self.look(rule, programs, standing, out) {
-                    fault = Some(why);
-                    break;
-                }
-            }
-            self.own.rules.insert(rule.rule.id, standings);
-            if let Some(fault) = fault {
-                self.break_rule(&rule.rule, fault, out);
-            }
-        }
+        // Rules read points: these come first, and leave half of the steps.
+        let steps = self.policy.own.steps_max;
+        let taken = self.reckon(&compiled, steps / 2, out);
+        self.look_in_turn(&compiled, steps.saturating_sub(taken), out);
     }
 
-    /// Looks at one rule for one subject.
+    /// Looks at one rule for one subject. How many steps that took: none where nothing that it reads has changed.
     fn look(
         &mut self,
         rule: &CompiledRule,
         programs: &compiled::Programs,
         standing: &mut Standing,
         out: &mut Vec<Output>,
-    ) -> Result<(), Fault> {
+    ) -> Result<u64, Fault> {
         let mut values = std::mem::take(&mut self.own.looked_at);
         values.clear();
         let mut missing = None;
@@ -243,7 +230,7 @@ impl Engine {
                 let told = Happening::OwnRuleUndecided { rule: rule.rule.id, subject: standing.subject, why };
                 self.tell(told, out);
             }
-            return Ok(());
+            return Ok(0);
         }
         standing.undecided_since = None;
         standing.told = false;
@@ -254,14 +241,14 @@ impl Engine {
                 self.own.asked += 1;
             }
             let asked = programs.ask(standing.began.is_some(), &values);
-            asked.map(|met| standing.met = Some(met))
+            asked.map(|met| standing.met = Some(met)).map(|()| Program::steps())
         } else {
-            Ok(())
+            Ok(0)
         };
         self.own.looked_at = values;
-        asked?;
+        let steps = asked?;
         self.go_on(&rule.rule, standing, out);
-        Ok(())
+        Ok(steps)
     }
 
     /// Begins or ends a rule whose condition has held for as long as it says.

@@ -268,6 +268,8 @@ fn own() -> Own {
     let shed = |automatic| Act::Shed { node: Some(node("F")), power: kw(15), automatic };
     let calculated = |name: &str, formula| Calculated { id: id(name), unit: String::new(), formula };
     Own {
+        // One that never ends takes two thirds of it.
+        steps_max: 15_000,
         rules: vec![
             rule(
                 "MANY",

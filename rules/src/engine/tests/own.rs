@@ -4,7 +4,7 @@ use super::fleet::Centre;
 use crate::input::Input;
 use crate::model::{NodeKind, PointKind, Quality, Reading, RuleId};
 use crate::output::{Alarm, AlarmCause, AlarmPriority, Happening, Output};
-use crate::own::{Act, ForEach, Own, Rule};
+use crate::own::{Act, Calculated, ForEach, Formula, Own, Rule};
 use crate::policy::Policy;
 use crate::testing::{Site, good, kw, limit, node, policy, power, s, site, terminal};
 
@@ -247,4 +247,114 @@ fn a_condition_is_asked_again_only_when_a_value_that_it_reads_changed() {
     draw(&mut centre, "T1", 11);
     centre.run(10);
     assert_eq!(centre.engine.own.asked, asked + 1);
+}
+
+/// About 9,000 steps, and then as `load > 0`.
+const LONG: &str = "let n = 0; while n < 1100 { n += 1; } load > 0";
+
+/// With so many steps a tick.
+fn bounded(steps_max: u64, rules: Vec<Rule>) -> Policy {
+    Policy { own: Own { rules, steps_max, ..Own::default() }, ..policy(vec![]) }
+}
+
+fn of_each(of: &str, when: &str) -> Rule {
+    Rule { for_each: Some(ForEach::Terminal), ..rule(of, &[("load", "terminal * active power")], when) }
+}
+
+/// A second in which the loads of all terminals change.
+fn stir(centre: &mut Centre, second: i64) {
+    for id in ["T1", "T2", "T3"] {
+        draw(centre, id, if second % 2 == 0 { 11 } else { 12 });
+    }
+    centre.run(1);
+}
+
+fn late(centre: &Centre, of: &str) -> bool {
+    centre.stands(AlarmCause::OwnRuleLate { rule: id(of) })
+}
+
+#[test]
+fn a_rule_that_takes_more_steps_than_a_tick_has_is_looked_at_in_turn_and_the_others_go_on() {
+    // Four terminals, of which one evaluation is all that a tick has.
+    let rules = vec![of_each("LONG", LONG), over("HIGH", 80)];
+    let mut centre = Centre::new(bounded(9_000, rules), &sites());
+    for second in 0..8 {
+        let before = centre.engine.own.asked;
+        stir(&mut centre, second);
+        assert!(centre.engine.own.asked - before <= 3, "two of the long ones at most, and the short one");
+    }
+    let mut long: Vec<_> = centre.engine.view().alarms.iter().map(|alarm| alarm.cause).collect();
+    long.retain(|cause| matches!(cause, AlarmCause::OwnRule { rule, .. } if *rule == id("LONG")));
+    assert_eq!(long.len(), 4, "each had its turn");
+    assert!(alarm(&centre, "HIGH").is_some());
+}
+
+#[test]
+fn a_rule_that_cannot_keep_up_is_an_alarm_until_it_can() {
+    let rule = of_each("LONG", LONG);
+    // Many more terminals than seconds.
+    let sites: Vec<Site> = (1..=100).map(|n| site(&format!("T{n}"), "A1", &[20])).collect();
+    let mut centre = Centre::new(bounded(9_000, vec![rule.clone()]), &sites);
+    let stir = |centre: &mut Centre, seconds: i64| {
+        for second in 0..seconds {
+            for n in 1..=100 {
+                draw(centre, &format!("T{n}"), if second % 2 == 0 { 11 } else { 12 });
+            }
+            centre.run(1);
+        }
+    };
+    stir(&mut centre, 25);
+    assert!(!late(&centre, "LONG"));
+    stir(&mut centre, 10);
+    assert!(late(&centre, "LONG"));
+    let told = centre.alarm(AlarmCause::OwnRuleLate { rule: id("LONG") }).unwrap().detail;
+    assert!(told.contains(" of 101 looked at in ") && told.ends_with("all rules have 9000 steps a tick"), "{told}");
+    // Nothing changes any more: a round costs nothing.
+    centre.run(150);
+    assert!(!late(&centre, "LONG"));
+    stir(&mut centre, 40);
+    centre.set_policy(bounded(1_000_000, vec![rule]));
+    assert!(!late(&centre, "LONG"));
+}
+
+#[test]
+fn where_a_rule_goes_on_is_in_the_snapshot() {
+    let mut centre = Centre::new(bounded(9_000, vec![of_each("LONG", LONG)]), &sites());
+    for second in 0..3 {
+        stir(&mut centre, second);
+    }
+    let kept = serde_json::to_string(&centre.engine).unwrap();
+    let mut other: crate::engine::Engine = serde_json::from_str(&kept).unwrap();
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    for second in 1..=10 {
+        let tick = Input::Tick { at: centre.now.after(s(second)) };
+        centre.engine.apply(&tick, &mut here);
+        other.apply(&tick, &mut there);
+    }
+    assert_eq!(here, there);
+    assert_eq!(serde_json::to_string(&centre.engine).unwrap(), serde_json::to_string(&other).unwrap());
+}
+
+#[test]
+fn points_that_take_more_steps_than_a_tick_has_are_reckoned_in_turn() {
+    let text = "let n = 0; while n < 1100 { n += 1; } load";
+    let point = |of: &str| Calculated {
+        id: id(of),
+        unit: "kW".into(),
+        formula: Formula::Text {
+            reads: [("load".to_owned(), "node F load".parse().unwrap())].into(),
+            text: text.into(),
+        },
+    };
+    let calculated = ["P1", "P2", "P3"].map(point).into();
+    let own = Own { calculated, steps_max: 18_000, ..Own::default() };
+    let mut centre = Centre::new(Policy { own, ..policy(vec![]) }, &sites());
+    let values = |centre: &Centre| centre.engine.view().calculated.iter().filter_map(|it| it.value).collect::<Vec<_>>();
+    for second in 0..9 {
+        stir(&mut centre, second);
+    }
+    assert_eq!(values(&centre).len(), 3, "each had its turn");
+    centre.run(3);
+    let all = values(&centre);
+    assert!(all.iter().all(|value| *value == all[0]), "nothing has changed since: {all:?}");
 }
