@@ -4,6 +4,7 @@ use super::Engine;
 use crate::input::Origin;
 use crate::model::{NodeId, TerminalId};
 use crate::output::Refusal;
+use crate::policy::LimitRule;
 
 impl Engine {
     /// Whether a person may command a terminal: one that serves a customer in the area, or measures a node of it.
@@ -23,6 +24,15 @@ impl Engine {
             Some(area) if !self.lies_in(area, node) => Err(outside(origin, node.to_string())),
             _ => Ok(()),
         }
+    }
+
+    /// The limit rule of a node that a person may decide about.
+    pub(super) fn rule_for(&self, origin: &Origin, node: NodeId) -> Result<&LimitRule, Refusal> {
+        if !self.grid.inventory.nodes.contains_key(&node) {
+            return Err(Refusal::UnknownNode { node });
+        }
+        self.may_rule(origin, node)?;
+        self.policy.rule(node).ok_or(Refusal::NoLimitRule { node })
     }
 
     /// Whether a person may decide about what concerns everybody.

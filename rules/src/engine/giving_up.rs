@@ -63,11 +63,7 @@ impl Engine {
         reason: &str,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
-        if !self.grid.inventory.nodes.contains_key(&node) {
-            return Err(Refusal::UnknownNode { node });
-        }
-        self.may_rule(origin, node)?;
-        self.policy.rule(node).ok_or(Refusal::NoLimitRule { node })?;
+        self.rule_for(origin, node)?;
         if let Some(Stopped { by, since, .. }) = self.stopped() {
             return Err(Refusal::AutomaticStopped { by: by.clone(), since: *since });
         }

@@ -28,11 +28,7 @@ impl Engine {
         expected: Option<Power>,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
-        if !self.grid.inventory.nodes.contains_key(&node) {
-            return Err(Refusal::UnknownNode { node });
-        }
-        self.may_rule(origin, node)?;
-        let rule = self.policy.rule(node).ok_or(Refusal::NoLimitRule { node })?;
+        let rule = self.rule_for(origin, node)?;
         let (in_force, rated) = (rule.limit, self.rated(rule));
         if let Some(expected) = expected.filter(|expected| *expected != in_force) {
             let set = self.limit_setters.get(&node).filter(|set| set.limit == in_force);

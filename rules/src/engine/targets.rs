@@ -33,13 +33,7 @@ impl Engine {
         reason: &str,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
-        if !self.grid.inventory.nodes.contains_key(&node) {
-            return Err(Refusal::UnknownNode { node });
-        }
-        self.may_rule(origin, node)?;
-        if self.policy.rule(node).is_none() {
-            return Err(Refusal::NoLimitRule { node });
-        }
+        self.rule_for(origin, node)?;
         if reduction <= Power::ZERO {
             return Err(Refusal::TargetNotPositive { node, reduction });
         }
