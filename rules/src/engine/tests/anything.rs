@@ -5,6 +5,7 @@
 
 use proptest::prelude::*;
 
+use super::any::any_outcome;
 use super::fleet::Guard;
 use super::own::id;
 use crate::engine::Engine;
@@ -12,7 +13,7 @@ use crate::groups::{GroupAct, GroupId, GroupLine, GroupScope, GroupState};
 use crate::input::{Authority, Input, Origin, Request};
 use crate::local_control::{Parameters, RestDay};
 use crate::model::{NodeId, PointKind, Power, Quality, Reading, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
-use crate::orders::{Action, NotSent, Order, OrderId, OrderState, Outcome, Step};
+use crate::orders::{Action, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{AlarmCause, AlarmId, AlarmPriority, Output};
 use crate::own::{Act, Calculated, ForEach, Formula, Interlock, Own, Place, ProposalId, Rule, Source};
 use crate::policy::{Flow, GroupRules, LimitRule, Policy, Substitute};
@@ -88,29 +89,6 @@ fn any_reading() -> impl Strategy<Value = (Reading, Option<i64>)> {
     (any_point(), value, quality, proptest::option::of(any_offset())).prop_map(|(point, value, quality, source)| {
         (Reading { point, value, quality: Quality::from_bits(quality), source_time: None, cause: 3 }, source)
     })
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    proptest::sample::select(vec![Step::Select, Step::Execute, Step::Cancel, Step::ReadBack])
-}
-
-fn any_outcome() -> impl Strategy<Value = Outcome> {
-    let not_sent = proptest::sample::select(vec![
-        NotSent::NoLink,
-        NotSent::Expired,
-        NotSent::Busy,
-        NotSent::NotSelected,
-        NotSent::NoPoint,
-        NotSent::Stopping,
-    ]);
-    prop_oneof![
-        6 => any_step().prop_map(Outcome::Confirmed),
-        1 => (any_step(), any::<u8>()).prop_map(|(step, cause)| Outcome::Refused { step, cause }),
-        1 => Just(Outcome::Terminated),
-        1 => any_step().prop_map(Outcome::TimedOut),
-        1 => any_step().prop_map(Outcome::LinkLost),
-        1 => (any_step(), not_sent).prop_map(|(step, why)| Outcome::NotSent { step, why }),
-    ]
 }
 
 fn any_scope() -> impl Strategy<Value = GroupScope> {

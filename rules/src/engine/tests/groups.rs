@@ -11,7 +11,7 @@ use crate::tags::TagOn;
 use crate::testing::{Site, good, guarantee, kw, limit, node, policy, power, round, s, site, terminal};
 
 /// Two people from above 50 kW or three rounds, for 300 s, 10 %.
-fn rules() -> Policy {
+pub(super) fn rules() -> Policy {
     let groups = GroupRules {
         second_person_above: Some(kw(50)),
         second_person_rounds: Some(3),

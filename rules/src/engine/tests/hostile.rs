@@ -1,24 +1,13 @@
 //! People who mean no good, with tokens of their own, and what the engine lets them have.
 
 use super::fleet::Centre;
+use super::groups::rules;
 use crate::groups::{Group, GroupAct, GroupId, GroupScope, GroupState};
 use crate::input::{Input, Origin, Request};
 use crate::model::Timestamp;
 use crate::orders::Step;
 use crate::output::{Output, Refusal, Reply};
-use crate::policy::{GroupRules, Policy};
-use crate::testing::{Site, kw, node, policy, round, s, site, terminal};
-
-/// Two people from above 50 kW or three rounds, for 300 s.
-fn rules() -> Policy {
-    let groups = GroupRules {
-        second_person_above: Some(kw(50)),
-        second_person_rounds: Some(3),
-        expiry: s(300),
-        growth_percent: 10,
-    };
-    Policy { groups, ..policy(vec![]) }
-}
+use crate::testing::{Site, kw, node, round, s, site, terminal};
 
 fn sites() -> Vec<Site> {
     (1..=6).map(|n| site(&format!("T{n}"), "A1", &[20])).collect()

@@ -1,6 +1,7 @@
 //! The engine against a fleet that answers as terminals do. `fleet` has the fleet and the guard that watches every output
 //! for what must never be.
 
+mod any;
 mod anything;
 mod area;
 mod automatic;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 
+use super::any::any_outcome;
 use super::fleet::{Centre, Guard};
 use crate::engine::Engine;
 use crate::input::{Input, Origin, Request};
@@ -100,23 +101,6 @@ fn any_reading() -> impl Strategy<Value = Reading> {
             cause: 3,
         },
     )
-}
-
-fn any_step() -> impl Strategy<Value = Step> {
-    proptest::sample::select(vec![Step::Select, Step::Execute, Step::Cancel, Step::ReadBack])
-}
-
-fn any_outcome() -> impl Strategy<Value = Outcome> {
-    let not_sent =
-        proptest::sample::select(vec![NotSent::NoLink, NotSent::Expired, NotSent::Busy, NotSent::NotSelected]);
-    prop_oneof![
-        4 => any_step().prop_map(Outcome::Confirmed),
-        1 => (any_step(), any::<u8>()).prop_map(|(step, cause)| Outcome::Refused { step, cause }),
-        1 => Just(Outcome::Terminated),
-        1 => any_step().prop_map(Outcome::TimedOut),
-        1 => any_step().prop_map(Outcome::LinkLost),
-        1 => (any_step(), not_sent).prop_map(|(step, why)| Outcome::NotSent { step, why }),
-    ]
 }
 
 fn any_action() -> impl Strategy<Value = Action> {
