@@ -8,16 +8,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use headroom_rules::model::{Span, TerminalId, Timestamp};
 use headroom_rules::view::View;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use super::handle::Handle;
+use super::waking::{Waking, Woken};
 use crate::sentence::sentence;
 
 /// Terminals that are read at the same time.
@@ -30,10 +28,8 @@ const AFTER_ORDER: Span = Span::from_s(5);
 const RETRY_FIRST: Span = Span::from_s(60);
 /// Readings that fail one after the other, until the link comes up again.
 const TRIES_MAX: u8 = 4;
-/// Between two looks at the clock, of the supply's time …
+/// Between two looks at the clock, of the supply's time.
 const LOOK_EVERY: Span = Span::from_s(5);
-/// … within these of real time.
-const LOOK_EVERY_REAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Post {
@@ -106,32 +102,23 @@ impl Schedule {
 }
 
 /// Keeps the schedule until told to stop.
-pub(super) async fn run(handle: Handle, mut view: watch::Receiver<Arc<View>>, mut stop: watch::Receiver<bool>) {
+pub(super) async fn run(handle: Handle, view: watch::Receiver<Arc<View>>, stop: watch::Receiver<bool>) {
     let clock = handle.clock.clone();
     let mut schedule = Schedule::default();
     let mut under_way = FuturesUnordered::new();
-    let (least, most) = LOOK_EVERY_REAL;
+    let mut waking = Waking { view, stop, clock: clock.clone(), look_every: LOOK_EVERY };
     loop {
-        let seen = Arc::clone(&view.borrow());
+        let seen = Arc::clone(&waking.view.borrow());
         let busy = |terminal| seen.orders.iter().any(|order| order.terminal == terminal && !order.state.is_final());
         while let Some(terminal) = schedule.next(clock.now(), busy) {
             let handle = &handle;
             under_way.push(async move { (terminal, compare(handle, terminal).await) });
         }
-        tokio::select! {
-            // A sender that is gone means the end too.
-            _ = stop.wait_for(|stop| *stop) => return,
-            changed = view.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let now = clock.now();
-                for terminal in &view.borrow_and_update().terminals {
-                    schedule.on_link(terminal.id, terminal.link_up, now);
-                }
-            }
-            Some((terminal, done)) = under_way.next() => schedule.ended(terminal, done, clock.now()),
-            () = sleep(clock.real(LOOK_EVERY).clamp(least, most)) => {}
+        match waking.next(&mut under_way).await {
+            Woken::Stop => return,
+            Woken::Links => waking.links(|terminal, up, now| schedule.on_link(terminal, up, now)),
+            Woken::Ended((terminal, done)) => schedule.ended(terminal, done, clock.now()),
+            Woken::Time => {}
         }
     }
 }

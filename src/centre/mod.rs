@@ -35,6 +35,7 @@ mod snapshots;
 mod storing;
 #[cfg(test)]
 mod tests;
+mod waking;
 mod watching;
 
 use std::collections::BTreeMap;

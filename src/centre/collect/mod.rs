@@ -9,27 +9,23 @@ mod schedule;
 mod tests;
 
 use std::sync::Arc;
-use std::time::Duration;
 
-use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use headroom_rules::model::{Span, Timestamp};
 use headroom_rules::view::View;
 use headroom_terminals::iec104::time::Zone;
 use tokio::sync::watch;
-use tokio::time::sleep;
 
 use self::schedule::{DAY_MS, QUARTER_MS, Schedule, Stretch, Task};
+use super::waking::{Waking, Woken};
 use crate::clock::Clock;
 use crate::config::CollectionSettings;
 use crate::sentence::sentence;
 
 pub use fetch::{Fetcher, NotCollected};
 
-/// Between two looks at the clock, of the supply's time …
+/// Between two looks at the clock, of the supply's time.
 const LOOK_EVERY: Span = Span::from_s(10);
-/// … within these of real time.
-const LOOK_EVERY_REAL: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(5));
 /// As far ahead of its arrival as a source time may be for any store (`ahead_max_s`).
 const AHEAD_MAX: Span = Span::from_s(86_400);
 
@@ -60,12 +56,12 @@ pub(super) struct Collector {
 }
 
 /// Keeps the schedule until told to stop.
-pub(super) async fn run(collector: Collector, mut stop: watch::Receiver<bool>) {
-    let Collector { settings, fetcher, mut view, clock, standing } = collector;
+pub(super) async fn run(collector: Collector, stop: watch::Receiver<bool>) {
+    let Collector { settings, fetcher, view, clock, standing } = collector;
     let terminals = fetcher.terminals();
     let mut schedule = Schedule::new(settings, &terminals, clock.now());
     let mut under_way = FuturesUnordered::new();
-    let (least, most) = LOOK_EVERY_REAL;
+    let mut waking = Waking { view, stop, clock: clock.clone(), look_every: LOOK_EVERY };
     loop {
         while let Some(task) = schedule.next(clock.now()) {
             let fetcher = &fetcher;
@@ -77,23 +73,14 @@ pub(super) async fn run(collector: Collector, mut stop: watch::Receiver<bool>) {
             (standing.under_way, standing.waiting) = now;
             before != now
         });
-        tokio::select! {
-            // A sender that is gone means the end too.
-            _ = stop.wait_for(|stop| *stop) => return,
-            changed = view.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let now = clock.now();
-                for terminal in &view.borrow_and_update().terminals {
-                    schedule.on_link(terminal.id, terminal.link_up, now);
-                }
-            }
-            Some((task, result)) = under_way.next() => {
+        match waking.next(&mut under_way).await {
+            Woken::Stop => return,
+            Woken::Links => waking.links(|terminal, up, now| schedule.on_link(terminal, up, now)),
+            Woken::Ended((task, result)) => {
                 let given_up = schedule.ended(task, result.is_ok(), clock.now());
                 standing.send_modify(|standing| note(standing, task, result, given_up));
             }
-            () = sleep(clock.real(LOOK_EVERY).clamp(least, most)) => {}
+            Woken::Time => {}
         }
     }
 }
