@@ -305,77 +305,47 @@ pub(crate) const TABLE: &[Binding] = &[
     quiet(&[KeyCode::End, KeyCode::Char('G')], "End G", "last line", Command::Bottom, UP_DOWN),
 ];
 
-const CLOSING: &[Context] = &[
-    Review,
-    ReviewCap,
-    Limit,
-    LimitConfirm,
-    Resume,
-    Done,
-    Help,
-    Comment,
-    Entry,
-    EntryLook,
-    Confirm,
-    ConfirmLook,
-    Decide,
-    Look,
-    GroupApprove,
-    GroupExecute,
-    GroupCallOff,
-];
+/// Dialogues that are only looked at, to their end if need be.
+const LOOKS: &[Context] = &[Confirm, ConfirmLook, Decide, Look, GroupApprove, GroupExecute, GroupCallOff];
+/// Dialogues of one select, one limit, one comment, the help; those of acts are in [`LOOKS`] and [`FIELDS`].
+const OWN: &[Context] = &[Review, ReviewCap, Limit, LimitConfirm, Done, Help, Comment];
+/// Fields of acts.
+const FIELDS: &[Context] = &[Entry, EntryLook];
+
+const CLOSING_OF: &[&[Context]] = &[OWN, FIELDS, LOOKS, &[Resume]];
+const CLOSING: &[Context] = &joined::<{ count(CLOSING_OF) }>(CLOSING_OF);
 /// Also where other keys are typed into a field.
-const ANYWHERE: &[Context] = &[
-    Overview,
-    Node,
-    Terminals,
-    Detail,
-    Alarms,
-    Orders,
-    Events,
-    Metering,
-    Filter,
-    Comment,
-    Help,
-    Quit,
-    Review,
-    ReviewCap,
-    Waiting,
-    CheckBack,
-    Following,
-    Done,
-    Limit,
-    LimitConfirm,
-    Asking,
-    Acts,
-    Entry,
-    EntryLook,
-    Confirm,
-    ConfirmLook,
-    Decide,
-    Look,
-    GroupApprove,
-    GroupExecute,
-    GroupCallOff,
-];
-const UP_DOWN: &[Context] = &[
-    Overview,
-    Terminals,
-    Detail,
-    Alarms,
-    Orders,
-    Events,
-    Metering,
-    Acts,
-    Help,
-    Confirm,
-    ConfirmLook,
-    Decide,
-    Look,
-    GroupApprove,
-    GroupExecute,
-    GroupCallOff,
-];
+const ANYWHERE_OF: &[&[Context]] =
+    &[SCREENS, OWN, FIELDS, LOOKS, &[Filter, Quit, Waiting, CheckBack, Following, Asking]];
+const ANYWHERE: &[Context] = &joined::<{ count(ANYWHERE_OF) }>(ANYWHERE_OF);
+const UP_DOWN_OF: &[&[Context]] =
+    &[&[Overview, Terminals, Detail, Alarms, Orders, Events, Metering, Acts, Help], LOOKS];
+const UP_DOWN: &[Context] = &joined::<{ count(UP_DOWN_OF) }>(UP_DOWN_OF);
+
+const fn count(parts: &[&[Context]]) -> usize {
+    let (mut at, mut all) = (0, 0);
+    while at < parts.len() {
+        all += parts[at].len();
+        at += 1;
+    }
+    all
+}
+
+/// Several lists as one.
+const fn joined<const N: usize>(parts: &[&[Context]]) -> [Context; N] {
+    let mut all = [Overview; N];
+    let (mut to, mut part) = (0, 0);
+    while part < parts.len() {
+        let mut at = 0;
+        while at < parts[part].len() {
+            all[to] = parts[part][at];
+            to += 1;
+            at += 1;
+        }
+        part += 1;
+    }
+    all
+}
 
 /// What the console is doing now.
 pub(crate) fn context(state: &State) -> Context {
