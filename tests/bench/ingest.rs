@@ -9,6 +9,7 @@ mod machine;
 #[path = "../../rules/benches/measure/mod.rs"]
 mod measure;
 mod station;
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

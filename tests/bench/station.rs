@@ -6,16 +6,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use headroom_rules::model::{Quality, Timestamp};
-use headroom_terminals::iec104::apci::{self, Control};
-use headroom_terminals::iec104::apdu_flow::{Flow, Flowed};
-use headroom_terminals::iec104::asdu::{self, Asdu, causes, types};
+use headroom_terminals::iec104::asdu::{self, causes, types};
 use headroom_terminals::iec104::time::Zone;
-use headroom_terminals::iec104::{Object, Timers, Value};
+use headroom_terminals::iec104::{Object, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio::time::sleep_until;
+
+use crate::wire::Wire;
 
 /// Active power in the standard point map.
 const POWER: u32 = 2001;
@@ -58,13 +58,7 @@ struct Link<'a> {
     common_address: u16,
     common: &'a Common,
     reporting: watch::Receiver<bool>,
-    flow: Flow,
-    started: bool,
-    /// A stop was asked; it is confirmed when all is acknowledged.
-    stopping: bool,
-    answers: Vec<Vec<u8>>,
-    /// Frames sent that were answers. They go before values, so of those acknowledged all are among the first.
-    answered: u64,
+    wire: Wire,
     /// Values that are counted as acknowledged.
     counted: u64,
     value: u16,
@@ -76,11 +70,7 @@ impl<'a> Link<'a> {
             common_address,
             common,
             reporting: common.reporting.subscribe(),
-            flow: Flow::new(Timers::default(), Instant::now()),
-            started: false,
-            stopping: false,
-            answers: Vec::new(),
-            answered: 0,
+            wire: Wire::new(),
             counted: 0,
             value: 0,
         }
@@ -92,7 +82,7 @@ impl<'a> Link<'a> {
         let mut input = Vec::new();
         loop {
             self.report();
-            if let Some(bytes) = self.flow.take_output()
+            if let Some(bytes) = self.wire.flow.take_output()
                 && stream.write_all(&bytes).await.is_err()
             {
                 return;
@@ -103,7 +93,7 @@ impl<'a> Link<'a> {
                     Ok(_) => self.take(&mut input),
                 },
                 Ok(()) = self.reporting.changed() => {}
-                () = sleep_until(self.flow.next_deadline().into()) => if self.flow.on_deadline(Instant::now()).is_err() {
+                () = sleep_until(self.wire.flow.next_deadline().into()) => if self.wire.flow.on_deadline(Instant::now()).is_err() {
                     return;
                 },
             }
@@ -111,68 +101,34 @@ impl<'a> Link<'a> {
     }
 
     fn take(&mut self, input: &mut Vec<u8>) {
-        let now = Instant::now();
-        let mut taken = 0;
-        while let Some((frame, length)) = apci::split(&input[taken..]).unwrap() {
-            match self.flow.on_frame(now, frame).unwrap() {
-                Flowed::Asdu(raw, count) => {
-                    let asdu = Asdu::parse(raw).unwrap();
-                    self.answers.push(asdu.mirrored(causes::ACTIVATION_CON, false));
-                    if matches!(asdu.type_id, types::C_IC_NA | types::C_CI_NA) {
-                        self.answers.push(asdu.mirrored(causes::TERMINATION, false));
-                    }
-                    self.flow.durable(now, count);
-                }
-                Flowed::Control(Control::StartAct) => {
-                    self.started = true;
-                    self.flow.control(now, Control::StartCon);
-                }
-                Flowed::Control(Control::StopAct) => {
-                    self.started = false;
-                    self.stopping = true;
-                    self.flow.acknowledge();
-                }
-                Flowed::Control(_) | Flowed::Done => {}
+        self.wire.take(input, |asdu, _, answers| {
+            answers.push(asdu.mirrored(causes::ACTIVATION_CON, false));
+            if matches!(asdu.type_id, types::C_IC_NA | types::C_CI_NA) {
+                answers.push(asdu.mirrored(causes::TERMINATION, false));
             }
-            taken += length;
-        }
-        input.drain(..taken);
-        let values = self.flow.acknowledged_by_peer().saturating_sub(self.answered);
+        });
+        let values = self.wire.acknowledged();
         self.common.acknowledged.fetch_add(values.saturating_sub(self.counted), Ordering::Relaxed);
         self.counted = self.counted.max(values);
     }
 
     fn report(&mut self) {
-        let now = Instant::now();
-        if self.stopping && self.flow.all_acknowledged() {
-            self.stopping = false;
-            self.flow.control(now, Control::StopCon);
-        }
-        while self.started && self.flow.window_open() {
-            if !self.answers.is_empty() {
-                self.flow.send(now, &self.answers.remove(0));
-                self.answered += 1;
-            } else if *self.reporting.borrow() {
-                let value = self.next_value();
-                self.flow.send(now, &value);
-            } else {
-                break;
-            }
-        }
+        let Self { wire, common, value, common_address, .. } = self;
+        wire.send(|_| (*common.reporting.borrow()).then(|| next_value(value, *common_address)));
     }
+}
 
-    /// Small enough for no limit to be exceeded, and another one each time.
-    fn next_value(&mut self) -> Vec<u8> {
-        self.value = (self.value + 1) % 50;
-        let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
-        let object = Object {
-            common_address: self.common_address,
-            ioa: POWER,
-            value: Value::Float(self.value.into()),
-            quality: Quality::GOOD,
-            time: Some(Timestamp::new(i64::try_from(ms).unwrap())),
-            cause: causes::SPONTANEOUS,
-        };
-        asdu::pack(&[object], Zone::UTC).remove(0).0
-    }
+/// Small enough for no limit to be exceeded, and another one each time.
+fn next_value(value: &mut u16, common_address: u16) -> Vec<u8> {
+    *value = (*value + 1) % 50;
+    let ms = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
+    let object = Object {
+        common_address,
+        ioa: POWER,
+        value: Value::Float((*value).into()),
+        quality: Quality::GOOD,
+        time: Some(Timestamp::new(i64::try_from(ms).unwrap())),
+        cause: causes::SPONTANEOUS,
+    };
+    asdu::pack(&[object], Zone::UTC).remove(0).0
 }

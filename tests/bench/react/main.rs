@@ -12,6 +12,8 @@ mod machine;
 #[path = "../../../rules/benches/measure/mod.rs"]
 mod measure;
 mod station;
+#[path = "../wire.rs"]
+mod wire;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -7,16 +7,16 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use headroom_rules::model::{Quality, SwitchPosition, Timestamp};
-use headroom_terminals::iec104::apci::{self, Control};
-use headroom_terminals::iec104::apdu_flow::{Flow, Flowed};
-use headroom_terminals::iec104::asdu::{self, Asdu, causes, types};
+use headroom_terminals::iec104::asdu::{self, causes, types};
 use headroom_terminals::iec104::time::Zone;
-use headroom_terminals::iec104::{Object, Timers, Value};
+use headroom_terminals::iec104::{Object, Value};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 use tokio::time::{MissedTickBehavior, interval_at, sleep_until};
+
+use crate::wire::Wire;
 
 /// In the standard point map: active power, what round 1 draws, the three voltages.
 const POINTS: [u32; 5] = [2001, 2011, 2002, 2003, 2004];
@@ -93,11 +93,7 @@ struct Breach {
 struct Link<'a> {
     common_address: u16,
     common: &'a Common,
-    flow: Flow,
-    started: bool,
-    /// A stop was asked; it is confirmed when all is acknowledged.
-    stopping: bool,
-    answers: Vec<Vec<u8>>,
+    wire: Wire,
     /// Reports that are due.
     due: u32,
     breach: Option<Breach>,
@@ -105,9 +101,7 @@ struct Link<'a> {
 
 impl<'a> Link<'a> {
     fn new(common_address: u16, common: &'a Common) -> Self {
-        let flow = Flow::new(Timers::default(), Instant::now());
-        let (started, stopping, answers, due, breach) = (false, false, Vec::new(), 0, None);
-        Self { common_address, common, flow, started, stopping, answers, due, breach }
+        Self { common_address, common, wire: Wire::new(), due: 0, breach: None }
     }
 
     /// One connection to its end.
@@ -125,7 +119,7 @@ impl<'a> Link<'a> {
         let mut input = Vec::new();
         loop {
             self.fill();
-            if let Some(bytes) = self.flow.take_output()
+            if let Some(bytes) = self.wire.flow.take_output()
                 && stream.write_all(&bytes).await.is_err()
             {
                 return;
@@ -135,13 +129,13 @@ impl<'a> Link<'a> {
                     Ok(0) | Err(_) => return,
                     Ok(_) => self.take(&mut input),
                 },
-                _ = ticks.tick() => if self.started && *self.common.reporting.borrow() {
+                _ = ticks.tick() => if self.wire.started && *self.common.reporting.borrow() {
                     self.due += 1;
                 },
                 Some(answer) = asked.recv(), if self.breach.is_none() => {
                     self.breach = Some(Breach { answer, written_at: None });
                 }
-                () = sleep_until(self.flow.next_deadline().into()) => if self.flow.on_deadline(Instant::now()).is_err() {
+                () = sleep_until(self.wire.flow.next_deadline().into()) => if self.wire.flow.on_deadline(Instant::now()).is_err() {
                     return;
                 },
             }
@@ -149,74 +143,41 @@ impl<'a> Link<'a> {
     }
 
     fn take(&mut self, input: &mut Vec<u8>) {
-        let now = Instant::now();
-        let mut taken = 0;
-        while let Some((frame, length)) = apci::split(&input[taken..]).unwrap() {
-            match self.flow.on_frame(now, frame).unwrap() {
-                Flowed::Asdu(raw, count) => {
-                    self.answer(&Asdu::parse(raw).unwrap(), now);
-                    self.flow.durable(now, count);
+        let Self { wire, breach, common_address, .. } = self;
+        wire.take(input, |asdu, now, answers| {
+            let Some(command) = asdu.command() else {
+                answers.push(asdu.mirrored(causes::ACTIVATION_CON, false));
+                if matches!(asdu.type_id, types::C_IC_NA | types::C_CI_NA) {
+                    if asdu.type_id == types::C_IC_NA {
+                        let position = Value::Double(SwitchPosition::Closed);
+                        let object = object(*common_address, POSITION, position, causes::INTERROGATED, None);
+                        answers.push(asdu::pack(&[object], Zone::UTC).remove(0).0);
+                    }
+                    answers.push(asdu.mirrored(causes::TERMINATION, false));
                 }
-                Flowed::Control(Control::StartAct) => {
-                    self.started = true;
-                    self.flow.control(now, Control::StartCon);
-                }
-                Flowed::Control(Control::StopAct) => {
-                    self.started = false;
-                    self.stopping = true;
-                    self.flow.acknowledge();
-                }
-                Flowed::Control(_) | Flowed::Done => {}
-            }
-            taken += length;
-        }
-        input.drain(..taken);
+                return;
+            };
+            assert!(command.select, "what was refused is not executed");
+            let breach = breach.take().expect("nothing is ordered without a breach");
+            let written_at = breach.written_at.expect("a select comes after the reading");
+            // Whoever waits has patience; beyond it the benchmark fails by itself.
+            let _ = breach.answer.send(now.duration_since(written_at));
+            answers.push(asdu.mirrored(causes::ACTIVATION_CON, true));
+        });
     }
 
-    fn answer(&mut self, asdu: &Asdu<'_>, now: Instant) {
-        let Some(command) = asdu.command() else {
-            self.answers.push(asdu.mirrored(causes::ACTIVATION_CON, false));
-            if matches!(asdu.type_id, types::C_IC_NA | types::C_CI_NA) {
-                if asdu.type_id == types::C_IC_NA {
-                    let position = Value::Double(SwitchPosition::Closed);
-                    let object = object(self.common_address, POSITION, position, causes::INTERROGATED, None);
-                    self.answers.push(asdu::pack(&[object], Zone::UTC).remove(0).0);
-                }
-                self.answers.push(asdu.mirrored(causes::TERMINATION, false));
-            }
-            return;
-        };
-        assert!(command.select, "what was refused is not executed");
-        let breach = self.breach.take().expect("nothing is ordered without a breach");
-        let written_at = breach.written_at.expect("a select comes after the reading");
-        // Whoever waits has patience; beyond it the benchmark fails by itself.
-        let _ = breach.answer.send(now.duration_since(written_at));
-        self.answers.push(asdu.mirrored(causes::ACTIVATION_CON, true));
-    }
-
-    /// What there is to send, as far as the window lets it: the load stays high until the select came.
+    /// The load stays high until the select came.
     fn fill(&mut self) {
-        let now = Instant::now();
-        if self.stopping && self.flow.all_acknowledged() {
-            self.stopping = false;
-            self.flow.control(now, Control::StopCon);
-        }
-        while self.started && self.flow.window_open() {
-            let begins = self.breach.as_mut().filter(|breach| breach.written_at.is_none());
-            if !self.answers.is_empty() {
-                self.flow.send(now, &self.answers.remove(0));
-            } else if begins.is_some() || self.due > 0 {
-                match begins {
-                    Some(breach) => breach.written_at = Some(now),
-                    None => self.due -= 1,
-                }
-                let power_kw = if self.breach.is_some() { HIGH_KW } else { CALM_KW };
-                self.flow.send(now, &report(self.common_address, power_kw));
-                self.common.sent.fetch_add(VALUES, Ordering::Relaxed);
-            } else {
-                break;
+        let Self { wire, breach, due, common, common_address } = self;
+        wire.send(|now| {
+            match breach.as_mut().filter(|breach| breach.written_at.is_none()) {
+                Some(breach) => breach.written_at = Some(now),
+                None => *due = due.checked_sub(1)?,
             }
-        }
+            let power_kw = if breach.is_some() { HIGH_KW } else { CALM_KW };
+            common.sent.fetch_add(VALUES, Ordering::Relaxed);
+            Some(report(*common_address, power_kw))
+        });
     }
 }
 
