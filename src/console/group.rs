@@ -28,9 +28,9 @@ pub(super) fn start_draft(state: &mut State, act: GroupAct) {
     };
     let Some(of) = of else { return };
     let fields: &[&'static str] = match (&of, act) {
-        (DraftOf::Node(_), GroupAct::Trip) => &[CLASS, ROUNDS, NOTICE, WHY],
+        (DraftOf::Node(_), GroupAct::Trip) => &[CLASS, ROUNDS, WHY, NOTICE],
         (DraftOf::Node(_), GroupAct::Restore) => &[CLASS, ROUNDS, WHY],
-        (DraftOf::Terminals(_), GroupAct::Trip) => &[ROUNDS, NOTICE, WHY],
+        (DraftOf::Terminals(_), GroupAct::Trip) => &[ROUNDS, WHY, NOTICE],
         (DraftOf::Terminals(_), GroupAct::Restore) => &[ROUNDS, WHY],
     };
     start(state, What::DraftGroup { act, of }, fields);

@@ -97,7 +97,7 @@ fn notice(state: &State, group: &Group) -> Lines {
     let waits = matches!(group.line.state, GroupState::Drafted | GroupState::Approved);
     let left = due.since(state.now());
     let when = match (waits, left > Span::ZERO) {
-        (true, true) => format!(", may be executed from {}Z, in {left}; X does not wait", text::clock(due)),
+        (true, true) => format!(", x from {}Z, in {left} (X: now)", text::clock(due)),
         (true, false) => ", its time is over".to_owned(),
         (false, _) => String::new(),
     };
@@ -113,8 +113,10 @@ fn notice(state: &State, group: &Group) -> Lines {
 /// The execute that does not wait for the end of the notice.
 pub(super) fn at_once(state: &State, form: &Form, id: GroupId) -> Lines {
     let theme = state.theme;
-    let words = format!("{id}: its customers were told of a later time. Its orders go out now all the same.");
-    let mut lines = vec![(words, theme.strong())];
+    let mut lines = vec![
+        (format!("{id}: its customers were told of a later time."), theme.strong()),
+        ("Its orders go out now all the same.".to_owned(), theme.strong()),
+    ];
     lines.extend(fields(state, form));
     lines.extend(before(form, &Step::Entry, "Enter goes on to the last look.", theme.normal()));
     lines.extend(before(form, &Step::Confirm, "y executes it now.", theme.strong()));
