@@ -4,9 +4,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::plant::Plant;
-use crate::groups::{GroupAct, GroupId};
+use crate::dressing::{DressOn, DressingId};
+use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::input::{Input, Request};
-use crate::model::{NodeId, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
+use crate::model::{NodeId, NodeKind, PointKind, Power, RoundNo, Span, SwitchPosition, TerminalId, Timestamp};
 use crate::notices::{NoticeId, Telling, Unreached};
 use crate::orders::{Action, Command, Issuer, Order, OrderId, OrderState, Outcome, Step};
 use crate::output::{Event, Happening, Output, Refusal, Reply};
@@ -17,6 +18,8 @@ use crate::view::View;
 
 /// A point of unknown state is asked again within this, while its link is up.
 const READ_BACK_WITHIN: Span = Span::from_s(35);
+/// A terminal that talks tells its loads several times within this.
+const JUST_NOW: Span = Span::from_s(9);
 /// A switch has so long to move before anybody says that it did not.
 const EFFECT_WITHIN: Span = Span::from_s(60);
 
@@ -30,12 +33,25 @@ struct Known {
     taken: bool,
     /// Since when nobody knows, or has asked.
     in_doubt_since: Option<Timestamp>,
+    /// The feeder below which it was selected.
+    feeder: Option<NodeId>,
+}
+
+/// A value by hand that stands.
+#[derive(Clone, Debug)]
+pub(super) struct ByHand {
+    on: DressOn,
+    pub(super) owner: String,
+    until: Timestamp,
 }
 
 /// A group order as people made it, by what they asked and what they were answered.
 #[derive(Clone, Debug)]
 pub(super) struct KnownGroup {
     act: GroupAct,
+    scope: GroupScope,
+    /// What its rounds had at most when it was approved.
+    approved: Power,
     drafted_by: String,
     approved_by: Option<String>,
     executed: bool,
@@ -70,6 +86,8 @@ pub(super) struct Guard {
     links: BTreeMap<TerminalId, Option<Timestamp>>,
     /// When a terminal last told a value of a point with good quality.
     shown: BTreeMap<(TerminalId, PointKind, i64), Timestamp>,
+    /// What a terminal last told of the power behind a round with good quality, and when.
+    behind: BTreeMap<(TerminalId, RoundNo), (Timestamp, Option<Timestamp>, i64)>,
     /// What came of a command, in this input.
     outcome: Option<(OrderId, Outcome)>,
     /// Whose links are lost with this input.
@@ -81,10 +99,22 @@ pub(super) struct Guard {
     /// Terminals that said of themselves that their supply is guaranteed.
     guaranteed: BTreeSet<TerminalId>,
     stopped: bool,
+    was_stopped: bool,
     /// What hangs where, and whose it is.
     pub(super) tags: BTreeMap<TagId, (TagOn, String)>,
     pub(super) groups: BTreeMap<GroupId, KnownGroup>,
     alone: Vec<Alone>,
+    /// People whose word does not reach everywhere.
+    pub(super) areas: BTreeMap<&'static str, Vec<NodeId>>,
+    pub(super) dressings: BTreeMap<DressingId, ByHand>,
+    /// Taken off in this input, if that is granted.
+    taken_off: Option<(DressingId, ByHand)>,
+    /// When a value by hand last stood.
+    dressed: BTreeMap<DressOn, Timestamp>,
+    /// The last sure word of a terminal on whether it takes part in orders to many.
+    excluded: BTreeMap<TerminalId, bool>,
+    /// Selects that went out.
+    selects: Vec<(Timestamp, Option<NodeId>)>,
     /// Rounds that a group order was given for in this input, with what is sure to have been behind them.
     ordered: Vec<Power>,
     /// The last proposal of a user's rule.
@@ -126,6 +156,11 @@ impl Guard {
         (self.replies, self.audits) = (0, 0);
         self.ordered.clear();
         (self.outcome, self.lost) = (None, Lost::Nobodys);
+        if matches!(input, Input::Tick { .. }) {
+            let now = self.now;
+            self.dressings.retain(|_, by_hand| now < by_hand.until);
+        }
+        self.dressed.extend(self.dressings.values().map(|by_hand| (by_hand.on, self.now)));
         match input {
             Input::Started { .. } => {
                 self.lost = Lost::Everybodys;
@@ -147,11 +182,13 @@ impl Guard {
             Input::Link { terminal, up, .. } => {
                 let now = self.now;
                 let link = self.links.entry(*terminal).or_default();
-                if link.is_some() != *up {
+                let was_up = link.is_some();
+                if was_up != *up {
                     *link = up.then_some(now);
                 }
                 if !up {
-                    self.lost = Lost::Ones(*terminal);
+                    // What comes over a link that is down already is looked at when it is up again.
+                    self.lost = if was_up { Lost::Ones(*terminal) } else { Lost::Nobodys };
                     for known in self.orders.values_mut().filter(|known| known.order.terminal == *terminal) {
                         known.select_confirmed = None;
                     }
@@ -161,6 +198,15 @@ impl Guard {
                 for reading in readings.iter().filter(|reading| reading.quality.decides()) {
                     if matches!(reading.point, PointKind::RoundPosition(_) | PointKind::PowerCap) {
                         self.shown.insert((*terminal, reading.point, reading.value), self.now);
+                    }
+                    if let PointKind::RoundPower(round) = reading.point {
+                        let told = self.behind.entry((*terminal, round)).or_insert((self.now, None, 0));
+                        if reading.source_time >= told.1 {
+                            *told = (self.now, reading.source_time, reading.value);
+                        }
+                    }
+                    if reading.point == PointKind::Exclusion {
+                        self.excluded.insert(*terminal, reading.value != 0);
                     }
                 }
                 for reading in readings.iter().filter(|reading| reading.point == PointKind::SupplyGuarantee) {
@@ -189,7 +235,14 @@ impl Guard {
             }
             Input::Request { origin, request, .. } => {
                 self.asking = Some((origin.operator.clone(), request.clone()));
-                // What a resumption sets going comes before its answer.
+                // What follows from taking a value off, and what a resumption sets going, comes before the answer.
+                self.taken_off = match request {
+                    Request::Undress { dressing, .. } => {
+                        self.dressings.remove(dressing).map(|by_hand| (*dressing, by_hand))
+                    }
+                    _ => None,
+                };
+                self.was_stopped = self.stopped;
                 self.stopped &= !matches!(request, Request::ResumeAutomatic { .. });
             }
             _ => {}
@@ -213,11 +266,14 @@ impl Guard {
                         let (on, owner) = self.tags.remove(tag).unwrap_or_else(|| panic!("no such tag: {tag:?}"));
                         assert_eq!(*who, owner, "a tag is its owner's: {on:?}");
                     }
+                    (Err(_), Some((_, Request::ResumeAutomatic { .. }))) => self.stopped = self.was_stopped,
                     (Ok(_), Some((_, Request::SetTarget { .. }))) => self.saw("target"),
                     (Ok(_), Some((_, Request::DecideProposal { approve: true, .. }))) => self.saw("proposal approved"),
                     _ => {}
                 }
-                self.on_group_reply(reply);
+                self.on_dressing_reply(reply);
+                self.check_area(reply, plant);
+                self.on_group_reply(reply, plant);
                 if let (Ok(Reply::Order { order }), Some((who, Request::Select { .. }))) = (reply, &self.asking) {
                     let issuer = &self.orders[order].order.issuer;
                     assert_eq!(*issuer, Issuer::Operator { name: who.clone() }, "an order is its operator's");
@@ -230,6 +286,7 @@ impl Guard {
                 let is_new = !self.orders.contains_key(&order.id);
                 self.on_order(order, plant);
                 if is_new {
+                    self.check_giver(order, plant);
                     self.check_notice(order, view);
                 }
             }
@@ -411,6 +468,7 @@ impl Guard {
                 executed_at: None,
                 taken: false,
                 in_doubt_since: None,
+                feeder: None,
             };
             self.orders.insert(order.id, known);
             return;
@@ -501,6 +559,9 @@ impl Guard {
             }
             if let Action::Trip { round } = action {
                 self.check_trip(command, round, plant);
+                let one = matches!(known.order.issuer, Issuer::Operator { .. });
+                let excluded = self.excluded.get(&terminal) == Some(&true);
+                assert!(one || !excluded, "an excluded customer takes part in no order to many: {command:?}");
             }
             if let Action::SetCap { cap } = action
                 && cap != Power::ZERO
@@ -514,6 +575,7 @@ impl Guard {
             Step::Select => {
                 assert!(known.executed_at.is_none() && known.select_confirmed.is_none(), "selected twice: {command:?}");
                 self.saw(if by_rule { "select of a rule" } else { "select of an operator" });
+                self.check_flow(command, plant);
             }
             Step::Execute => {
                 let confirmed = known.select_confirmed;
@@ -554,20 +616,162 @@ impl Guard {
         }
     }
 
+    fn on_dressing_reply(&mut self, reply: &Result<Reply, Refusal>) {
+        match (reply, &self.asking) {
+            (Ok(Reply::Dressing { dressing }), Some((who, Request::Dress { on, until, .. }))) => {
+                self.dressings.retain(|_, by_hand| by_hand.on != *on);
+                self.dressings.insert(*dressing, ByHand { on: *on, owner: who.clone(), until: *until });
+                self.dressed.insert(*on, self.now);
+                self.saw("value by hand");
+            }
+            (Ok(_), Some((who, Request::Undress { dressing, .. }))) => {
+                let owner = self.taken_off.take().map(|(_, by_hand)| by_hand.owner);
+                assert_eq!(owner.as_ref(), Some(who), "a value by hand is its owner's: {dressing:?}");
+            }
+            (Err(_), Some((_, Request::Undress { .. }))) => self.dressings.extend(self.taken_off.take()),
+            _ => {}
+        }
+    }
+
+    /// Whether a person's word reaches something below all of these.
+    fn reaches(&self, who: &str, mut path: impl Iterator<Item = NodeId>) -> bool {
+        self.areas.get(who).is_none_or(|area| path.any(|node| area.contains(&node)))
+    }
+
+    /// Nobody is granted what lies outside the area.
+    fn check_area(&mut self, reply: &Result<Reply, Refusal>, plant: &Plant) {
+        let Some((who, request)) = self.asking.clone() else { return };
+        if matches!(reply, Err(Refusal::OutsideArea { .. })) {
+            return self.saw("outside the area");
+        }
+        let of_node = |node: NodeId| plant.inventory.path_up(node).collect::<Vec<_>>();
+        let path = match request {
+            Request::SetLimit { node, .. } | Request::SetTarget { node, .. } | Request::TryAgain { node, .. } => {
+                of_node(node)
+            }
+            Request::SetTag { on: TagOn::Node { node }, .. } => of_node(node),
+            Request::SetTag { on: TagOn::Terminal { terminal } | TagOn::Round { terminal, .. }, .. } => {
+                plant.path(terminal)
+            }
+            Request::Dress { on, .. } => match (on.node(), on.terminal()) {
+                (Some(node), _) => of_node(node),
+                (None, terminal) => terminal.map(|terminal| plant.path(terminal)).unwrap_or_default(),
+            },
+            Request::ResumeAutomatic { .. } => Vec::new(),
+            _ => return,
+        };
+        assert!(reply.is_err() || self.reaches(&who, path.into_iter()), "outside the area of {who}: {:?}", self.asking);
+    }
+
+    /// Whoever gives an order has authority there, and no rule trips what the load of its node would not show.
+    fn check_giver(&mut self, order: &Order, plant: &Plant) {
+        let terminal = order.terminal;
+        match &order.issuer {
+            Issuer::Operator { name } | Issuer::Group { name, .. } => {
+                assert!(self.reaches(name, plant.path(terminal).into_iter()), "outside the area of {name}: {order:?}");
+            }
+            Issuer::Limit { node } => {
+                assert!(!self.is_hidden(*node, terminal, plant), "quality-kept: a value by hand decides: {order:?}");
+            }
+        }
+        if order.state == OrderState::Approved {
+            self.saw("waits for its turn");
+        }
+    }
+
+    /// Whether the load of a node would not show what is switched at a terminal: a value by hand stands between them, and
+    /// no meter above that.
+    fn is_hidden(&self, node: NodeId, terminal: TerminalId, plant: &Plant) -> bool {
+        let by_hand = |on| self.dressings.values().any(|by_hand| by_hand.on == on);
+        let mut hidden = by_hand(DressOn::Power { terminal });
+        for above in plant.path(terminal) {
+            let head = plant.heads.iter().find(|(_, head)| head.node == above).map(|(id, _)| *id);
+            hidden = by_hand(DressOn::Load { node: above })
+                || head.map_or(hidden, |head| by_hand(DressOn::Power { terminal: head }));
+            if above == node {
+                break;
+            }
+        }
+        hidden
+    }
+
+    /// Whether a load was, or may yet be, another one than is measured.
+    fn is_dressed(&self, node: NodeId, plant: &Plant) -> bool {
+        let below = |on: &DressOn| match *on {
+            DressOn::Load { node: of } => plant.inventory.path_up(of).any(|above| above == node),
+            DressOn::Power { terminal } => {
+                let head = plant.heads.get(&terminal).map(|head| head.node);
+                plant.path(terminal).contains(&node)
+                    || head.is_some_and(|of| plant.inventory.path_up(of).any(|above| above == node))
+            }
+            DressOn::RoundPower { .. } | DressOn::RoundPosition { .. } => false,
+        };
+        self.dressed.iter().any(|(on, at)| below(on) && self.now.since(*at) <= self.memory())
+    }
+
+    /// No more selects stand and no more orders went out in a minute than the rules permit.
+    fn check_flow(&mut self, command: Command, plant: &Plant) {
+        let is_feeder = |node: &NodeId| plant.inventory.nodes.get(node).is_some_and(|it| it.kind == NodeKind::Feeder);
+        let feeder = plant.path(command.terminal).into_iter().find(is_feeder);
+        if let Some(known) = self.orders.get_mut(&command.order) {
+            known.feeder = feeder;
+        }
+        let now = self.now;
+        self.selects.retain(|(at, _)| now.since(*at) < s(60));
+        self.selects.push((now, feeder));
+        let stands = |known: &&Known| matches!(known.order.state, OrderState::Selecting | OrderState::Selected);
+        let (mut all, mut here) = (0, 0);
+        for known in self.orders.values().filter(stands) {
+            (all, here) = (all + 1, here + u32::from(known.feeder == feeder));
+        }
+        let minute = u32::try_from(self.selects.len()).unwrap();
+        let minute_here = u32::try_from(self.selects.iter().filter(|(_, of)| *of == feeder).count()).unwrap();
+        let flow = self.policy.flow;
+        for (what, count, most) in [
+            ("selects", all, flow.selects_max),
+            ("selects of the feeder", here, flow.selects_max_feeder),
+            ("orders a minute", minute, flow.orders_per_min),
+            ("orders a minute of the feeder", minute_here, flow.orders_per_min_feeder),
+        ] {
+            assert!(most.is_none_or(|most| count <= most), "{count} {what}, {most:?} permitted: {command:?}");
+        }
+    }
+
+    /// What anybody could see at most of a group's rounds; all that the contracts have where that cannot be seen.
+    fn at_most(&self, scope: &GroupScope, plant: &Plant) -> Power {
+        let rounds: Vec<(TerminalId, RoundNo)> = match scope {
+            GroupScope::Rounds { rounds } => rounds.clone(),
+            GroupScope::Node { node, .. } => {
+                let below = plant.devices.iter().filter(|(id, _)| plant.path(**id).contains(node));
+                below.flat_map(|(id, device)| device.groups.keys().map(|round| (*id, *round))).collect()
+            }
+        };
+        let most = |(id, round): (TerminalId, RoundNo)| {
+            let contract = plant.inventory.customer_of(id).map(|(_, it)| it.contract).unwrap_or_default();
+            let group = plant.devices[&id].groups.get(&round);
+            let otherwise = || group.map_or(Power::ZERO, |group| contract.max(plant.returning(group)));
+            self.told_behind(id, round).unwrap_or_else(otherwise)
+        };
+        rounds.into_iter().map(most).sum()
+    }
+
     /// `second-person`, by the requests and their answers alone.
-    fn on_group_reply(&mut self, reply: &Result<Reply, Refusal>) {
+    fn on_group_reply(&mut self, reply: &Result<Reply, Refusal>, plant: &Plant) {
         let Some((who, request)) = self.asking.clone() else { return };
         match (request, reply) {
-            (Request::DraftGroup { act, .. }, Ok(Reply::Group { group })) => {
+            (Request::DraftGroup { act, scope, .. }, Ok(Reply::Group { group })) => {
                 let (approved_by, executed, called_off) = (None, false, false);
-                let known = KnownGroup { act, drafted_by: who, approved_by, executed, called_off };
+                let (drafted_by, approved) = (who, Power::ZERO);
+                let known = KnownGroup { act, scope, approved, drafted_by, approved_by, executed, called_off };
                 assert!(self.groups.insert(*group, known).is_none(), "a group order's number is given once: {group}");
             }
             (Request::ApproveGroup { group, .. }, Ok(_)) => {
+                let approved = self.groups.get(&group).map(|known| self.at_most(&known.scope, plant));
                 let known = self.groups.get_mut(&group).unwrap_or_else(|| panic!("no such group: {group}"));
                 assert_ne!(known.drafted_by, who, "second-person: {group} is approved by who drew it up");
                 assert!(!known.executed && !known.called_off, "second-person: {group} is over: {known:?}");
                 known.approved_by = Some(who);
+                known.approved = approved.unwrap_or_default();
             }
             // The approval is void.
             (Request::ExecuteGroup { group, .. }, Err(Refusal::GroupStale { .. })) => {
@@ -589,9 +793,14 @@ impl Guard {
         let known = self.groups.get_mut(&group).unwrap_or_else(|| panic!("no such group: {group}"));
         assert!(!known.executed && !known.called_off, "second-person: {group} is executed once: {known:?}");
         known.executed = true;
-        let KnownGroup { act, drafted_by, approved_by, .. } = known.clone();
+        let KnownGroup { act, approved, drafted_by, approved_by, .. } = known.clone();
         assert!(drafted_by == who || approved_by.as_deref() == Some(who), "second-person: {group} is not {who}'s");
         if approved_by.is_some() {
+            let (power, growth) = (self.ordered.iter().copied().sum::<Power>(), self.policy.groups.growth_percent);
+            assert!(
+                act == GroupAct::Restore || power <= approved.percent(100 + i64::from(growth)),
+                "second-person: {group} has {power}, approved were {approved} at most, and {growth} % more"
+            );
             return self.saw("group order executed by two");
         }
         self.saw("group order executed by one");
@@ -619,13 +828,16 @@ impl Guard {
         assert!(!known.called_off, "second-person: {group} was called off: {command:?}");
     }
 
-    /// What anybody who looks can know to be behind a round; nothing where the terminal falls short in any way, or somebody
-    /// changed something a short time ago.
+    /// What a terminal told of the power behind a round just now.
+    fn told_behind(&self, terminal: TerminalId, round: RoundNo) -> Option<Power> {
+        let (at, _, power) = *self.behind.get(&(terminal, round))?;
+        (self.now.since(at) <= JUST_NOW).then(|| Power::new(power))
+    }
+
+    /// What anybody who looks can know to be behind a round; nothing where its terminal has not told just now.
     fn surely_behind(&self, terminal: TerminalId, round: RoundNo, plant: &Plant) -> Power {
-        let device = &plant.devices[&terminal];
-        let sure = device.link && !device.silent && !device.bad && plant.swung(terminal, self.memory()) == Power::ZERO;
-        let group = device.groups.get(&round).filter(|group| sure && group.closed);
-        group.filter(|_| plant.drawn(device) > Power::ZERO).map_or(Power::ZERO, |group| group.power)
+        let contract = plant.inventory.customer_of(terminal).map(|(_, it)| it.contract).unwrap_or_default();
+        self.told_behind(terminal, round).unwrap_or_default().min(contract)
     }
 
     /// How long ago what decides now may have been measured, and a little.
@@ -689,10 +901,14 @@ impl Guard {
         let path = plant.path(terminal);
         for node in view().nodes.iter().filter(|node| path.contains(&node.id)) {
             let Some(limit) = node.limit else { continue };
+            assert!(!self.is_hidden(node.id, terminal, plant), "quality-kept: a value by hand decides: {command:?}");
+            if self.is_dressed(node.id, plant) {
+                continue;
+            }
             let returning =
                 coming.iter().filter(|(id, _)| plant.path(*id).contains(&node.id)).filter_map(|(id, round)| {
                     let group = plant.devices.get(id)?.groups.get(round)?;
-                    (!group.closed).then(|| plant.returning(group))
+                    (!group.closed).then(|| plant.reckoned_back(group))
                 });
             let load = plant.load(node.id);
             let more: Power = returning.sum();

@@ -10,7 +10,7 @@ use crate::model::{
 use crate::notices::{NoticeRule, NoticeTexts, Unreached};
 use crate::output::AlarmPriority;
 use crate::own::{Act, Own, Rule, Source};
-use crate::policy::{GroupRules, LimitRule, Policy, Substitute};
+use crate::policy::{Flow, GroupRules, LimitRule, Policy, Substitute};
 use crate::testing::{kw, limit, policy, s};
 
 fn tree(dice: &mut Dice) -> (Inventory, BTreeMap<TerminalId, Head>) {
@@ -109,6 +109,7 @@ pub(super) fn rules(dice: &mut Dice, plant: &Plant) -> Policy {
             restore_below_percent,
             restore_hold: s(dice.pick(&[0, 5, 30])),
             restore_step: s(dice.pick(&[1, 10, 20])),
+            restore_spread: s(dice.pick(&[0, 0, 5, 30])),
             cold_load_percent: u16::try_from(plant.cold_percent + dice.range(0, 30)).unwrap(),
             // A third of the rules gives notice, each other one of these spares whom it does not reach.
             notice: match share % 6 {
@@ -130,6 +131,14 @@ pub(super) fn rules(dice: &mut Dice, plant: &Plant) -> Policy {
         expiry: s(dice.pick(&[120, 300, 900])),
         growth_percent: u16::try_from(dice.range(0, 30)).unwrap(),
     };
+    if dice.one_in(3) {
+        policy.flow = Flow {
+            orders_per_min: dice.pick(&[None, Some(6), Some(20)]),
+            orders_per_min_feeder: dice.pick(&[None, Some(4)]),
+            selects_max: dice.pick(&[None, Some(1), Some(3)]),
+            selects_max_feeder: dice.pick(&[None, Some(1)]),
+        };
+    }
     policy.own = own(dice, plant, &policy.limits);
     policy.substitute = dice.pick(&[Substitute::None, Substitute::Balance, Substitute::Last]);
     policy.substitute_max = s(dice.pick(&[30, 120]));

@@ -17,8 +17,8 @@ use self::dice::Dice;
 use self::guard::Guard;
 use self::plant::{Coming, Habit, Plant};
 use crate::engine::Engine;
-use crate::input::{Input, Origin, Request};
-use crate::model::{Power, Reading, TerminalId, Timestamp};
+use crate::input::{Authority, Input, Origin, Request};
+use crate::model::{NodeId, Power, Reading, RoundNo, TerminalId, Timestamp};
 use crate::orders::{Command, Step};
 use crate::output::{AlarmCause, AlarmState, Output};
 use crate::policy::Policy;
@@ -44,6 +44,11 @@ struct World {
     rules: Policy,
     /// What each customer draws behind no switch on a usual day.
     natural: BTreeMap<TerminalId, Power>,
+    /// What is behind each switch at most; that changes in half of the worlds.
+    behind: BTreeMap<(TerminalId, RoundNo), Power>,
+    varies: bool,
+    /// People whose word does not reach everywhere.
+    areas: BTreeMap<&'static str, Vec<NodeId>>,
     engine: Engine,
     /// Fed the same, and put away and taken out again at times. It looks at limits with each change of a load, also where the
     /// engine spares itself the look.
@@ -68,13 +73,23 @@ impl World {
         let plant = making::plant(&mut dice);
         let rules = making::rules(&mut dice, &plant);
         let natural = plant.devices.iter().map(|(id, device)| (*id, device.base)).collect();
+        let rounds = |(id, device): (&TerminalId, &plant::Device)| {
+            let id = *id;
+            device.groups.clone().into_iter().map(move |(round, group)| ((id, round), group.power))
+        };
+        let behind = plant.devices.iter().flat_map(rounds).collect();
+        let nodes: Vec<NodeId> = plant.inventory.nodes.keys().copied().collect();
+        let area = dice.one_in(2).then(|| ("chen", vec![dice.pick(&nodes)]));
         let mut world = Self {
             twin: dice.one_in(4).then(Engine::new),
             cycle_s: dice.range(1, 4),
+            varies: dice.one_in(2),
+            areas: area.into_iter().collect(),
             dice,
             plant,
             rules,
             natural,
+            behind,
             engine: Engine::new(),
             guard: Guard::default(),
             last_order: 0,
@@ -84,6 +99,13 @@ impl World {
             buffer: Vec::new(),
             trace: false,
         };
+        if world.varies {
+            for ((id, round), power) in world.behind.clone() {
+                let power = power.percent(world.dice.range(10, 100));
+                world.plant.set_power(id, round, power);
+            }
+        }
+        world.guard.areas = world.areas.clone();
         world.trace = environment("HEADROOM_WORLD").is_some();
         world.apply(Input::Started { at: START });
         world.apply(Input::Policy { at: START, policy: Box::new(world.rules.clone()) });
@@ -151,7 +173,8 @@ impl World {
     }
 
     fn ask(&mut self, operator: &str, request: Request) {
-        let origin = Origin::new(operator, "10.0.0.1");
+        let authority = Authority { area: self.areas.get(operator).cloned(), supervisor: false };
+        let origin = Origin { authority, ..Origin::new(operator, "10.0.0.1") };
         self.apply(Input::Request { at: self.now(), origin, request });
     }
 
@@ -297,6 +320,7 @@ impl World {
         self.plant.coming.retain(|(_, what)| !matches!(what, Coming::Link(_, false)));
         for device in self.plant.devices.values_mut() {
             (device.habit, device.silent, device.bad, device.guarantee) = (Habit::Obedient, false, false, false);
+            device.excluded = false;
         }
         for node in self.plant.dark.clone() {
             self.plant.supply(node, true);
@@ -306,6 +330,9 @@ impl World {
         }
         for (id, natural) in self.natural.clone() {
             self.plant.set_base(id, natural);
+        }
+        for ((id, round), power) in self.behind.clone() {
+            self.plant.set_power(id, round, power);
         }
         self.rules = making::with_room(&self.rules, &self.plant);
         self.apply(Input::Policy { at, policy: Box::new(self.rules.clone()) });
@@ -320,6 +347,9 @@ impl World {
         }
         for (tag, (_, owner)) in self.guard.tags.clone() {
             self.ask(&owner, Request::RemoveTag { tag, reason: String::new() });
+        }
+        for (dressing, by_hand) in self.guard.dressings.clone() {
+            self.ask(&by_hand.owner, Request::Undress { dressing, reason: String::new() });
         }
         self.links_up();
     }
@@ -438,6 +468,9 @@ fn in_random_worlds_the_invariants_hold_and_nothing_is_left_behind() {
                 "notice",
                 "trip after notice",
                 "restoration of what is announced",
+                "value by hand",
+                "outside the area",
+                "waits for its turn",
             ] {
                 assert!(seen.get(what).is_some_and(|times| u64::from(*times) >= count / 10), "{what}: {seen:?}");
             }

@@ -4,6 +4,7 @@
 use super::World;
 use super::making;
 use super::plant::{Coming, Habit};
+use crate::dressing::{DressOn, DressingId};
 use crate::groups::{GroupAct, GroupId, GroupScope};
 use crate::input::{Input, Request};
 use crate::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
@@ -49,7 +50,7 @@ impl World {
         }
         let reason = String::new();
         let recent = OrderId(self.last_order.saturating_sub(self.dice.below(3) as u64));
-        let request = match self.dice.below(36) {
+        let request = match self.dice.below(44) {
             0..6 => {
                 let round = self.any_round();
                 let action = match self.dice.below(5) {
@@ -87,7 +88,7 @@ impl World {
             24 => Request::TryAgain { node: self.any_node(), reason },
             23 => Request::CancelTarget { target: TargetId(self.dice.range(1, 6).unsigned_abs()), reason },
             17 if self.dice.one_in(3) => Request::StopAutomatic { reason },
-            25 | 26 => {
+            25 | 26 | 40..44 => {
                 let act = if self.dice.percent(70) { GroupAct::Trip } else { GroupAct::Restore };
                 let scope = if self.dice.one_in(2) {
                     GroupScope::Node { node: self.any_node(), class: None, numbers: Vec::new() }
@@ -107,18 +108,37 @@ impl World {
                 let proposal = ProposalId(self.guard.proposal.saturating_sub(self.dice.below(2) as u64));
                 Request::DecideProposal { proposal, approve: self.dice.percent(70), reason }
             }
+            36..39 => self.by_hand_value(),
+            39 => {
+                let last = self.guard.dressings.keys().next_back().copied().unwrap_or(DressingId(1));
+                Request::Undress { dressing: last, reason }
+            }
             _ if self.guard.is_stopped() => Request::ResumeAutomatic { reason },
             _ => Request::Execute { order: recent },
         };
         let drafted = self.guard.groups.len();
         self.ask(who, request);
-        if self.guard.groups.len() > drafted && self.dice.percent(70) {
+        if self.guard.groups.len() > drafted && self.dice.percent(95) {
             self.group_going_on = Some((who, false, self.now().after(s(self.dice.range(1, 5)))));
         }
         // Those who selected mostly go on with it.
         if self.dice.percent(50) {
             self.going_on = Some((who, self.now().after(s(self.dice.range(1, 6)))));
         }
+    }
+
+    fn by_hand_value(&mut self) -> Request {
+        let (node, terminal, round) = (self.any_node(), self.any_device(), self.any_round());
+        let percent = self.dice.range(40, 160);
+        let drawn = self.plant.drawn(&self.plant.devices[&terminal]);
+        let (on, value) = match self.dice.below(4) {
+            0 => (DressOn::Load { node }, self.plant.load(node).percent(percent).get()),
+            1 => (DressOn::Power { terminal }, drawn.percent(percent).get()),
+            2 => (DressOn::RoundPower { terminal, round }, self.dice.kw(0, 30).get()),
+            _ => (DressOn::RoundPosition { terminal, round }, self.dice.range(1, 2)),
+        };
+        let until = self.now().after(s(self.dice.range(5, 90)));
+        Request::Dress { on, value, until, reason: "its meter is exchanged".into() }
     }
 
     pub(super) fn dispatcher_goes_on(&mut self) {
@@ -138,12 +158,30 @@ impl World {
         if asked {
             return self.ask(who, Request::ExecuteGroup { group, at_once: None });
         }
-        let second = self.dice.pick(&DISPATCHERS);
+        let mut second = self.dice.pick(&DISPATCHERS);
+        if second == who {
+            second = self.dice.pick(&DISPATCHERS);
+        }
         self.ask(second, Request::ApproveGroup { group, seen: None });
+        if self.varies && self.dice.one_in(2) {
+            // And then everybody switches on.
+            for ((id, round), power) in self.behind.clone() {
+                self.plant.set_power(id, round, power);
+            }
+        }
     }
 
     /// Loads rise and fall.
     pub(super) fn load_changes(&mut self) {
+        if self.varies && self.dice.one_in(2) {
+            let rounds: Vec<(TerminalId, RoundNo)> = self.behind.keys().copied().collect();
+            if !rounds.is_empty() {
+                let (id, round) = self.dice.pick(&rounds);
+                let power = self.behind[&(id, round)].percent(self.dice.range(10, 100));
+                self.plant.set_power(id, round, power);
+            }
+            return;
+        }
         if self.dice.one_in(3) {
             // Everybody at once.
             let percent = self.dice.range(30, 250);
@@ -161,7 +199,12 @@ impl World {
     /// Something fails, or works again.
     pub(super) fn something_fails(&mut self) {
         let id = self.any_device();
-        match self.dice.below(13) {
+        match self.dice.below(14) {
+            13 => {
+                let device = self.plant.devices.get_mut(&id).unwrap();
+                device.excluded = !device.excluded;
+                self.tell_all(id);
+            }
             12 => {
                 let node = self.dice.pick(&making::supplying(&self.plant.inventory));
                 self.guard.saw("dark");
@@ -247,9 +290,9 @@ impl World {
         let at = self.now();
         if self.dice.one_in(2) {
             // What takes a second person is the same for the whole life of a world: approvals outlive rules.
-            let groups = self.rules.groups;
+            let (groups, flow) = (self.rules.groups, self.rules.flow);
             self.rules = making::rules(&mut self.dice, &self.plant);
-            self.rules.groups = groups;
+            (self.rules.groups, self.rules.flow) = (groups, flow);
             self.apply(Input::Policy { at, policy: Box::new(self.rules.clone()) });
             return;
         }

@@ -11,6 +11,11 @@ use crate::testing::{behind, good, guarantee, power, s, switch};
 
 use super::dice::Dice;
 
+/// What decides was measured within this.
+const SEEN_WITHIN: Span = Span::from_s(75);
+/// What has been back for less may draw more than as a rule.
+const WARM_AFTER: Span = Span::from_s(1_800);
+
 /// How a terminal falls short.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Habit {
@@ -43,6 +48,13 @@ pub(super) struct Group {
     pub(super) closed: bool,
     /// Draws more until then.
     pub(super) cold_until: Timestamp,
+    /// The power that it had before it last changed, or the lowest within [`SEEN_WITHIN`], and when that was.
+    before: (Power, Timestamp),
+    /// With what it is to be reckoned to come back, cold, by what could be seen of it before it was opened.
+    back: Power,
+    /// What it had as a rule then.
+    had: Power,
+    closed_at: Timestamp,
     /// Told instead of the truth.
     lie: Option<bool>,
 }
@@ -64,14 +76,34 @@ pub(super) struct Device {
     pub(super) guarantee: bool,
     /// Its customer is warned for so long before a trip, and a restoration calls it off meanwhile.
     pub(super) warns: Span,
+    /// Takes part in no order to many.
+    pub(super) excluded: bool,
     cap: Power,
     /// The select that it holds.
     selected: Option<OrderId>,
 }
 
+impl Group {
+    /// The lowest power that it had a short time ago or has.
+    fn lowest(&self, now: Timestamp) -> Power {
+        let (before, until) = self.before;
+        if now.since(until) <= SEEN_WITHIN { self.power.min(before) } else { self.power }
+    }
+}
+
 impl Device {
     pub(super) fn new(node: NodeId, base: Power, rounds: &[Power], clock: Option<Span>) -> Self {
-        let group = |power: &Power| Group { power: *power, closed: true, cold_until: Timestamp::new(0), lie: None };
+        let never = Timestamp::new(0);
+        let group = |power: &Power| Group {
+            power: *power,
+            closed: true,
+            cold_until: never,
+            before: (*power, never),
+            back: Power::ZERO,
+            had: *power,
+            closed_at: never,
+            lie: None,
+        };
         Self {
             node,
             base,
@@ -83,6 +115,7 @@ impl Device {
             clock,
             guarantee: false,
             warns: Span::ZERO,
+            excluded: false,
             cap: Power::ZERO,
             selected: None,
         }
@@ -171,6 +204,24 @@ impl Plant {
     /// Of a round that comes back.
     pub(super) fn returning(&self, group: &Group) -> Power {
         group.power.percent(self.cold_percent)
+    }
+
+    /// Of a round that comes back, as far as anybody could know.
+    pub(super) fn reckoned_back(&self, group: &Group) -> Power {
+        group.back.min(self.returning(group))
+    }
+
+    /// The power behind a switch becomes another one.
+    pub(super) fn set_power(&mut self, terminal: TerminalId, round: RoundNo, power: Power) {
+        let drawn = |plant: &Self| plant.devices.get(&terminal).map_or(Power::ZERO, |device| plant.drawn(device));
+        let (before, now) = (drawn(self), self.now);
+        let Some(group) = self.devices.get_mut(&terminal).and_then(|device| device.groups.get_mut(&round)) else {
+            return;
+        };
+        group.before = (group.lowest(now), now);
+        group.power = power;
+        let after = drawn(self);
+        self.changed(terminal, after - before);
     }
 
     pub(super) fn drawn(&self, device: &Device) -> Power {
@@ -299,7 +350,7 @@ impl Plant {
 
     /// Moves a switch. Whether it changed.
     pub(super) fn switch(&mut self, terminal: TerminalId, round: RoundNo, closed: bool) -> bool {
-        let until = self.now.after(s(self.cold_s));
+        let (now, percent, until) = (self.now, self.cold_percent, self.now.after(s(self.cold_s)));
         let Some(group) = self.devices.get_mut(&terminal).and_then(|device| device.groups.get_mut(&round)) else {
             return false;
         };
@@ -309,7 +360,13 @@ impl Plant {
         }
         group.closed = closed;
         if closed {
-            group.cold_until = until;
+            (group.cold_until, group.closed_at) = (until, now);
+        } else {
+            // What has just come back is taken to draw more than as a rule, and what it drew is what it draws at least.
+            let lowest = group.lowest(now);
+            let is_warm = now.since(group.closed_at) >= WARM_AFTER;
+            group.had = if is_warm { lowest } else { lowest.min(group.had) };
+            group.back = group.had.percent(percent).max(lowest);
         }
         true
     }
@@ -435,6 +492,7 @@ impl Plant {
         if !loads_only {
             readings.push(good(PointKind::PowerCap, device.cap.get()));
             readings.push(guarantee(device.guarantee));
+            readings.push(good(PointKind::Exclusion, i64::from(device.excluded)));
         }
         for (round, group) in &device.groups {
             if !loads_only {
@@ -459,7 +517,7 @@ impl Plant {
 fn nonsense(reading: Reading) -> Reading {
     let value = match reading.point {
         PointKind::RoundPosition(_) => 3 - reading.value,
-        PointKind::SupplyGuarantee => 0,
+        PointKind::SupplyGuarantee | PointKind::Exclusion => 0,
         _ => reading.value / 7 - 3_000,
     };
     Reading { value, quality: Quality::INVALID, ..reading }
