@@ -3,8 +3,6 @@
 //! It counts as SB in the loads above, so that a limit is watched rather than not known. Nobody is shed by it: what the
 //! terminal itself told stays what it is.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
 
 use super::super::places::Place;
@@ -51,10 +49,14 @@ impl Grid {
 
     /// Finds what stands in for each power that may not decide, or lets go of it.
     pub(crate) fn stand_in(&mut self, how: Substitute, last_max: Span, now: Timestamp) {
-        let lacking = std::mem::take(&mut self.lacking);
-        let still: BTreeSet<_> =
-            lacking.into_iter().filter(|&place| self.stand_in_at(place, how, last_max, now)).collect();
-        self.lacking.extend(still);
+        // Other rules have let go of what stood in by those before.
+        if how == Substitute::None {
+            return;
+        }
+        let mut lacking = std::mem::take(&mut self.lacking);
+        lacking.retain(|&place| self.stand_in_at(place, how, last_max, now));
+        lacking.append(&mut self.lacking);
+        self.lacking = lacking;
     }
 
     /// Whether the power there is still lacking.
