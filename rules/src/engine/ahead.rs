@@ -3,7 +3,7 @@
 //! What people will set, and what users' rules will want, nobody knows beforehand: what of it holds now is taken to stay.
 
 use super::Engine;
-use crate::model::{NodeId, Span, Timestamp};
+use crate::model::{NodeId, Span};
 use crate::target::{Begun, LimitAhead};
 
 impl Engine {
@@ -50,9 +50,11 @@ impl Engine {
         self.limits_ahead(node, within).into_iter().find(lower)
     }
 
-    /// Whether a limit that was known to come at an instant is known to come still, from the same source.
+    /// Whether a limit that was known to come at an instant is known to come still: by then the limit will be lower than the one
+    /// in force, or at most what was told, whatever it comes from and whatever comes before it.
     pub(super) fn is_still_ahead(&self, node: NodeId, known: &LimitAhead) -> bool {
-        let same = |at: Timestamp| self.lower_limit_ahead(node, at.since(self.now));
-        same(known.at).is_some_and(|ahead| ahead.at == known.at && ahead.source == known.source)
+        let Some(rule) = self.policy.rule(node) else { return false };
+        let then = self.limits_ahead(node, known.at.since(self.now)).last().map_or(rule.limit, |ahead| ahead.limit);
+        then < rule.limit || then <= known.limit
     }
 }

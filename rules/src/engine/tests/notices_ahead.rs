@@ -182,6 +182,29 @@ fn a_step_down_of_a_schedule_is_told_before_and_a_step_up_is_not() {
 }
 
 #[test]
+fn a_milder_limit_before_the_announced_one_and_a_lower_one_at_its_time_call_nobody_off() {
+    // 06:20 by the clocks is 400 s away.
+    let mut rules = by_schedule(&[(0, 140), (380, 80), (400, 150)]);
+    rules.limits[0].notice = NOTICE;
+    let begins = START.after(s(400));
+    // So many kW less, from so many seconds on.
+    for (less, from_s) in [(5, 360), (5, 400), (9, 400), (11, 400), (20, 360)] {
+        let mut centre = Centre::new(rules.clone(), &sites());
+        centre.run(300);
+        assert_eq!(announcement(&centre).due, begins);
+        let from_s = START.after(s(from_s)).since(centre.now).s();
+        reduce(&mut centre, kw(less), from_s, from_s + 500);
+        centre.run(98);
+        let told = announcement(&centre);
+        assert_eq!((told.waits, told.due), (true, begins), "{less} kW less in {from_s} s");
+        assert_eq!((centre.read("T1").len(), centre.off()), (1, 0));
+        centre.run(30);
+        assert!(!centre.is_closed("T1", round(1)), "who was told of 06:20 is tripped then");
+        assert_eq!((centre.read("T1").len(), centre.engine.view().announcements.len()), (1, 1));
+    }
+}
+
+#[test]
 fn the_limits_ahead_of_a_node_are_told_with_their_times_and_sources() {
     let mut centre = Centre::new(by_schedule(&[(0, 140), (375, 80), (380, 150)]), &sites());
     centre.run(10);
