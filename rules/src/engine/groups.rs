@@ -360,7 +360,9 @@ impl Engine {
             return Err(Refusal::GroupGrown { group: id, seen, power });
         }
         let by = origin.operator.clone();
-        let expires_at = self.now.after(self.policy.groups.expiry);
+        // Customers who were told already have all of their notice.
+        let due = group.notice.as_ref().and_then(|notice| notice.due);
+        let expires_at = due.map_or(self.now, |due| due.max(self.now)).after(self.policy.groups.expiry);
         self.change_group(id, |group| {
             group.members = members;
             group.line.power = power;

@@ -430,6 +430,27 @@ fn a_large_group_trip_tells_nobody_before_a_second_person_has_approved_it() {
 }
 
 #[test]
+fn a_group_that_a_second_person_approves_while_its_notice_runs_lives_until_it_is_over() {
+    let mut centre = centre();
+    centre.run(60);
+    let scope = these(&[("T1", 1), ("T2", 1)]);
+    let request = Request::DraftGroup { act: GroupAct::Trip, scope, reason: "storm".into(), notice_min: 10 };
+    let Ok(Reply::Group { group: id }) = centre.ask("wang", request) else { panic!() };
+    let due = centre.now.after(s(600));
+    let other = draft(&mut centre, "wang", GroupAct::Trip, these(&[("T3", 1)])).unwrap();
+    execute(&mut centre, "wang", other).unwrap();
+    // With what he has tripped alone it takes two by now.
+    let at_once = Request::ExecuteGroup { group: id, at_once: Some("the line burns".into()) };
+    assert!(matches!(centre.ask("wang", at_once), Err(Refusal::SecondPersonWantedInAll { .. })));
+    approve(&mut centre, "li", id).unwrap();
+    centre.run(590);
+    assert_eq!(execute(&mut centre, "wang", id), Err(Refusal::NoticeRuns { group: id, due }));
+    centre.run(12);
+    execute(&mut centre, "wang", id).unwrap();
+    assert_eq!(told_off(&centre, "T1"), 0);
+}
+
+#[test]
 fn whom_the_notice_of_a_group_did_not_reach_is_listed_before_the_execute() {
     let mut centre = centre();
     centre.display("T1", Display::Refuses);
