@@ -311,10 +311,9 @@ impl Engine {
                     None => self.ledger.unmeasured.push((order.terminal, round, id)),
                 }
             }
-        } else if taken_back {
-            self.effects.none(id);
         } else {
-            if state == OrderState::Failed && executed_at.is_some() {
+            // What was taken back is not counted as coming. Where it comes all the same, its rule answers for it.
+            if state == OrderState::Failed && executed_at.is_some() && !taken_back {
                 self.effects.may_come_late(id, self.now);
             } else {
                 self.effects.none(id);
@@ -732,6 +731,8 @@ impl Engine {
         };
         match self.shows_effect(open) {
             Some(true) => self.end_order(id, OrderState::Confirmed, String::new(), out),
+            // Nobody knows of the answer to what was to take it back: the switch says that it was, or never tripped.
+            Some(false) if waited && self.ledger.calls_off(&open.order).is_some() => self.end_called_off(id, out),
             // A switch that is slow may yet move.
             Some(false) if waited => {
                 self.end_order(id, OrderState::Failed, format!("read back: the {subject} has not changed"), out);
@@ -742,6 +743,17 @@ impl Engine {
             }
             Some(false) | None => {}
         }
+    }
+
+    /// A trip has not come, and a restoration was to call it off: that restoration is judged at once.
+    fn end_called_off(&mut self, id: OrderId, out: &mut Vec<Output>) {
+        let Some(open) = self.ledger.open.get_mut(&id) else { return };
+        open.taken_back = true;
+        let trip = open.order.clone();
+        let Some(restore) = self.ledger.calls_off(&trip) else { return };
+        let why = format!("read back: the switch has not changed; order {restore} was to take it back");
+        self.end_order(id, OrderState::Failed, why, out);
+        self.confirm_if_shown(restore, out);
     }
 
     pub(super) fn orders_on_tick(&mut self, out: &mut Vec<Output>) {

@@ -4,7 +4,7 @@ use super::fleet::{Centre, Habit};
 use crate::input::{Input, Request};
 use crate::local_control::{Parameters, Remote, RestDay};
 use crate::model::{PointKind, Quality, Reading};
-use crate::orders::{Action, OrderState, Step};
+use crate::orders::{Action, OrderState, Outcome, Step};
 use crate::output::{AlarmCause, AlarmState, Finding, Happening, Refusal};
 use crate::tags::TagOn;
 use crate::testing::{good, kw, limit, policy, round, s, site, terminal};
@@ -236,8 +236,8 @@ fn a_restoration_whose_trip_has_come_by_then_is_one_like_any_other() {
     assert!(matches!(over, Err(Refusal::OverLimit { .. })), "{over:?}");
 }
 
-#[test]
-fn a_rules_trip_that_a_person_takes_back_is_no_missing_response() {
+/// A trip of T1 by the rule of F, which has T2 besides; T1 warns its customer for 5 min, and 45 s of them are over.
+fn warning_by_rule() -> (Centre, crate::orders::OrderId) {
     let sites = [site("T1", "A1", &[20]).class(5), site("T2", "A1", &[20])];
     let mut centre = Centre::new(policy(vec![limit("F", 200)]), &sites);
     let has = Parameters { remote: Remote { half_h: 0, warning_min: 5 }, ..Parameters::default() };
@@ -248,14 +248,63 @@ fn a_rules_trip_that_a_person_takes_back_is_no_missing_response() {
     assert!(centre.run_until(60, executed));
     let trip = centre.last_order("T1").id;
     centre.run(45);
+    (centre, trip)
+}
+
+fn no_effect() -> AlarmCause {
+    AlarmCause::NoEffect { terminal: terminal("T1"), round: round(1) }
+}
+
+#[test]
+fn a_rules_trip_that_a_person_takes_back_is_no_missing_response() {
+    let (mut centre, trip) = warning_by_rule();
     let restore = centre.select("wang", "T1", RESTORE).unwrap();
     centre.run(2);
     centre.ask("wang", Request::Execute { order: restore }).unwrap();
     centre.run(5);
     assert_eq!((centre.order(trip).state, centre.order(restore).state), (OrderState::Failed, OrderState::Confirmed));
-    assert!(!centre.stands(AlarmCause::NoEffect { terminal: terminal("T1"), round: round(1) }));
+    assert!(!centre.stands(no_effect()));
     assert!(centre.run_until(60, |centre| !centre.is_closed("T2", round(1))), "the rule goes on with the other");
     assert!(centre.is_closed("T1", round(1)));
+}
+
+#[test]
+fn a_rules_trip_that_comes_though_it_was_taken_back_is_restored_by_its_rule() {
+    let (mut centre, trip) = warning_by_rule();
+    let restore = centre.select("wang", "T1", RESTORE).unwrap();
+    centre.run(2);
+    // It takes the restoration, and trips all the same.
+    centre.habit("T1", Habit::Obedient);
+    centre.ask("wang", Request::Execute { order: restore }).unwrap();
+    centre.run(5);
+    assert_eq!((centre.order(trip).state, centre.order(restore).state), (OrderState::Failed, OrderState::Confirmed));
+    assert!(centre.run_until(300, |centre| !centre.is_closed("T1", round(1))));
+    centre.run(10);
+    let summary = centre.engine.terminal(terminal("T1")).unwrap().summary;
+    assert!(!summary.rounds[0].held_by_operator);
+    centre.set_policy(policy(vec![limit("F", 200)]));
+    assert!(centre.run_until(1_200, |centre| centre.is_closed("T1", round(1))));
+}
+
+#[test]
+fn a_rules_trip_that_was_taken_back_is_no_missing_response_where_the_answer_to_that_was_lost() {
+    let (mut centre, trip) = warning_by_rule();
+    let restore = centre.select("wang", "T1", RESTORE).unwrap();
+    centre.run(2);
+    centre.ask("wang", Request::Execute { order: restore }).unwrap();
+    // The terminal has taken it; the link is lost before its answer.
+    let (at, outcome) = (centre.now, Outcome::LinkLost(Step::Execute));
+    centre.apply(Input::Outcome { at, order: restore, outcome });
+    centre.link("T1", false);
+    centre.run(30);
+    centre.link("T1", true);
+    centre.run(60);
+    assert_eq!((centre.order(trip).state, centre.order(restore).state), (OrderState::Unknown, OrderState::Unknown));
+    let ended = |centre: &Centre| centre.order(trip).state == OrderState::Failed;
+    assert!(centre.run_until(400, ended));
+    assert_eq!(centre.order(restore).state, OrderState::Confirmed, "in the same second");
+    centre.run(60);
+    assert!(!centre.stands(no_effect()) && centre.is_closed("T1", round(1)));
 }
 
 #[test]
