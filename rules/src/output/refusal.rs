@@ -100,8 +100,8 @@ pub enum Refusal {
     #[error("{on}: {value} is no value for it; wanted {wanted}")]
     DressingOutOfRange { on: String, value: i64, wanted: String },
     #[error(
-        "{terminal}: the load of {node} would not show what round {round} brings back, as a value by hand lies between, so \
-         its limit cannot be kept"
+        "{terminal}: the load of {node} would not show what round {round} brings back, as a value by hand lies between or \
+         not all of that load is measured, so its limit cannot be kept"
     )]
     HiddenByHand { terminal: TerminalId, round: RoundNo, node: NodeId },
     #[error("{object} is outside the area of {operator}, which is {area}")]
