@@ -134,6 +134,35 @@ fn the_last_value_stands_in_for_as_long_as_the_rules_say_and_no_longer() {
 }
 
 #[test]
+fn the_time_of_a_last_value_counts_from_when_it_became_too_old_and_not_from_when_the_centre_came_back() {
+    let mut centre = centre(Substitute::Last, vec![limit("A2", 80)]);
+    for id in ["T1", "T2", "T3"] {
+        centre.reports(id, false);
+    }
+    centre.head = false;
+    centre.now = centre.now.after(s(6 * 3_600));
+    centre.restart();
+    centre.run(3);
+    assert_eq!(centre.node("A2").load, Load::Unknown, "a value of hours ago");
+    centre.run(65);
+    assert!(centre.stands(AlarmCause::LoadUnknown { node: node("A2") }));
+    for away in [200, 100] {
+        centre.reports("T3", true);
+        centre.run(3);
+        centre.reports("T3", false);
+        centre.run(2);
+        centre.now = centre.now.after(s(away));
+        centre.restart();
+        centre.run(3);
+        assert_eq!(centre.node("A2").load, stood_in(30), "not for five minutes yet");
+        centre.run(330 - away);
+        assert_eq!(centre.node("A2").load, stood_in(30));
+        centre.run(35);
+        assert_eq!(centre.node("A2").load, Load::Unknown, "away for {away} s");
+    }
+}
+
+#[test]
 fn a_value_by_hand_is_no_last_value() {
     let mut centre = centre(Substitute::Last, vec![]);
     centre.head = false;

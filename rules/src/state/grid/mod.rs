@@ -353,7 +353,9 @@ impl Grid {
                 continue;
             }
             if post.source == Source::Told && post.counted.is_some() && post.load(now, self.age_max).is_err() {
+                let too_old_at = post.power.map(|power| power.as_of().after(self.age_max));
                 self.count(place, None);
+                self.lacks_since(place, too_old_at);
             }
             let Some(post) = self.posts.at_mut(place) else { continue };
             if post.is_silent(now, self.age_max) {

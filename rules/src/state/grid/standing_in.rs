@@ -59,6 +59,13 @@ impl Grid {
         self.lacking = lacking;
     }
 
+    /// A power became too old then, however late the centre notices.
+    pub(super) fn lacks_since(&mut self, place: Place<TerminalId>, since: Option<Timestamp>) {
+        if let Some(post) = self.posts.at_mut(place) {
+            post.beside.standing.since = since;
+        }
+    }
+
     /// Whether the power there is still lacking.
     fn stand_in_at(&mut self, place: Place<TerminalId>, how: Substitute, last_max: Span, now: Timestamp) -> bool {
         let Some(post) = self.posts.at_mut(place) else { return false };
