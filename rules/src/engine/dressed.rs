@@ -181,7 +181,7 @@ impl Engine {
     pub(super) fn hidden_at(&self, terminal: TerminalId) -> Option<NodeId> {
         let hidden = |node: &NodeId| {
             self.grid.load(*node).is_substituted()
-                && (self.grid.hides(*node, terminal) || self.grid.standing_in(*node).is_some())
+                && (self.grid.hides(*node, terminal) || self.grid.stands_on_another(*node))
         };
         self.limits_above(terminal).map(|rule| rule.node).find(hidden)
     }

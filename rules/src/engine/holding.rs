@@ -56,6 +56,10 @@ impl Engine {
             Phase::Restoring { .. } => {}
             _ => {
                 let Some(calm_since) = watch.calm_since else {
+                    // Low or not, a load that stands on what was not measured is never calm.
+                    if let Some(&(terminal, round, _)) = off.first().filter(|_| self.grid.stands_on_another(node)) {
+                        return Some(Hold::ByHand { terminal, round, node });
+                    }
                     return Some(Hold::NotCalm { load, below: rule.restore_below() });
                 };
                 if self.now < watch.rest_until {

@@ -61,6 +61,9 @@ pub(super) struct Watch {
     over_since: Option<Timestamp>,
     breach: Option<Breach>,
     pub(super) unknown_since: Option<Timestamp>,
+    /// Since when something has stood in for what was not measured of the load, or nothing was known of it before that.
+    #[serde(default)]
+    pub(super) not_measured_since: Option<Timestamp>,
     /// Snapshots of before there was darkness know nothing of it.
     #[serde(default)]
     pub(super) supply: Supply,
@@ -112,6 +115,7 @@ impl Watch {
     /// The centre was away: what load there was meanwhile nobody knows.
     pub(super) fn look_anew(&mut self, now: Timestamp) {
         self.unknown_since = self.unknown_since.map(|_| now);
+        self.not_measured_since = self.not_measured_since.map(|_| now);
         self.over_since = None;
         self.calm_since = None;
         self.supply.look_anew();
@@ -125,20 +129,23 @@ impl Watch {
     /// Whether a look at the load would change nothing but when the node was last known to draw something, which it notes.
     /// It is the way of nearly every reading; with what `watch_at` asks before, `judge_supply`, `judge_load`, `judge_notice`,
     /// `step_back` and `step` come to the same. Whatever is done there besides has to be asked here too.
-    fn is_quiet(&mut self, rule: &LimitRule, load: Power, now: Timestamp) -> bool {
+    fn is_quiet(&mut self, rule: &LimitRule, load: Load, stands: bool, now: Timestamp) -> bool {
+        let measured = !load.is_substituted();
+        let Some(load) = load.power() else { return false };
         let nothing_under_way = matches!(self.phase, Phase::Watching)
             && now < self.look_at
             && self.breach.is_none()
             && self.over_since.is_none()
             && self.unknown_since.is_none()
+            && self.not_measured_since.is_some() == stands
             && !self.warned
             && self.tight_since.is_none()
             && self.restoring.is_empty();
         nothing_under_way
             && load <= rule.limit
             && load < rule.warning()
-            && self.calm_since.is_some() == (load <= rule.restore_below())
-            && self.supply.stays(rule, load, now)
+            && self.calm_since.is_some() == (load <= rule.restore_below() && !stands)
+            && (!measured || self.supply.stays(rule, load, now))
     }
 
     /// Since when the load has been above the limit, if it is.
@@ -236,9 +243,11 @@ impl Engine {
         let coming = coming.filter(|_| self.notices.of(node).is_none());
         #[cfg(test)]
         let coming = coming.filter(|_| !self.spare_no_look);
-        if let (Some(load), Some(coming), Some(rule)) = (load.power(), coming, self.policy.limits.get(limited.rule))
-            && (coming <= Power::ZERO || load + coming <= rule.limit)
-            && self.watches.same_at_mut(limited.watch, &node).is_some_and(|watch| watch.is_quiet(rule, load, self.now))
+        let stands = load.is_substituted() && self.grid.stands_on_another(node);
+        if let (Some(power), Some(coming), Some(rule)) = (load.power(), coming, self.policy.limits.get(limited.rule))
+            && (coming <= Power::ZERO || power + coming <= rule.limit)
+            && let Some(watch) = self.watches.same_at_mut(limited.watch, &node)
+            && watch.is_quiet(rule, load, stands, self.now)
         {
             return;
         }
@@ -256,12 +265,17 @@ impl Engine {
         let load = self.grid.load(node);
         match load.power() {
             Some(power) => {
-                // What a person says is no darkness, and no return of the supply.
-                if !load.is_substituted() {
+                let stands = load.is_substituted() && self.grid.stands_on_another(node);
+                // What a person says, or what stands in, is no darkness, and no return of the supply.
+                if stands {
+                    let since = watch.unknown_since.unwrap_or(self.now);
+                    watch.not_measured_since.get_or_insert(since);
+                } else if !load.is_substituted() {
                     self.judge_supply(&rule, &mut watch, power, out);
+                    watch.not_measured_since = None;
                 }
                 let load = power;
-                self.judge_load(&rule, &mut watch, load, out);
+                self.judge_load(&rule, &mut watch, load, stands, out);
                 self.judge_notice(&rule, &watch, out);
                 self.step_back(&rule, &mut watch, load, out);
                 self.step(&rule, &mut watch, load, out);
@@ -286,8 +300,8 @@ impl Engine {
         }
     }
 
-    /// Warning, breach and calm: what a load says by itself.
-    fn judge_load(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, out: &mut Vec<Output>) {
+    /// Warning, breach and calm: what a load says by itself. One that `stands` on what was not measured is never calm.
+    fn judge_load(&mut self, rule: &LimitRule, watch: &mut Watch, load: Power, stands: bool, out: &mut Vec<Output>) {
         let LimitRule { node, limit, .. } = *rule;
         if watch.unknown_since.take().is_some() {
             self.alarms.clear(AlarmCause::LoadUnknown { node }, self.now, out);
@@ -327,7 +341,7 @@ impl Engine {
                 self.alarms.clear(AlarmCause::OverLimit { node }, self.now, out);
             }
         }
-        if load <= rule.restore_below() {
+        if load <= rule.restore_below() && !stands {
             watch.calm_since.get_or_insert(self.now);
         } else {
             watch.calm_since = None;

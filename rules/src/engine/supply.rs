@@ -92,9 +92,10 @@ impl Engine {
         let LimitRule { node, limit, .. } = *rule;
         let now = self.now;
         let dark = load <= limit.percent(DARK_PERCENT);
+        let unseen = watch.not_measured_since.into_iter().chain(watch.unknown_since).min();
         match watch.supply {
             Supply::Idle | Supply::Lit { .. } => {
-                if let (Supply::Lit { at }, Some(unknown)) = (watch.supply, watch.unknown_since)
+                if let (Supply::Lit { at }, Some(unknown)) = (watch.supply, unseen)
                     && unknown.since(at) <= FALLS_WITHIN
                     && self.every_link_is_new(node, unknown)
                 {

@@ -1,6 +1,8 @@
 //! The checker's look at values that were not measured, by hand or standing in: no rule switches what the load of its node would not
 //! show, nor returns anything into a load that stands on what stands in. Derived from the values by hand and the readings themselves.
 
+use std::collections::BTreeMap;
+
 use super::check::{Violation, World};
 use crate::dressing::DressOn;
 use crate::model::{NodeId, RoundNo, TerminalId};
@@ -78,11 +80,14 @@ impl World<'_> {
             return Ok(());
         }
         let mut lacking = self.grid.inventory.terminals.keys().copied().filter(|it| self.may_stand_in(*it));
-        let heads = |terminal: TerminalId| -> Vec<NodeId> {
-            let nodes = self.grid.inventory.nodes.iter();
-            nodes.filter(|(_, node)| node.measured_by == Some(terminal)).map(|(id, _)| *id).collect()
-        };
-        match lacking.find(|terminal| self.stands_on(node, *terminal, &heads(*terminal))) {
+        let mut heads = BTreeMap::<TerminalId, Vec<NodeId>>::new();
+        for (id, node) in &self.grid.inventory.nodes {
+            if let Some(head) = node.measured_by {
+                heads.entry(head).or_default().push(*id);
+            }
+        }
+        let measures = |terminal| heads.get(&terminal).map(Vec::as_slice).unwrap_or_default();
+        match lacking.find(|terminal| self.stands_on(node, *terminal, measures(*terminal))) {
             Some(terminal) => Err(Violation::StandsIn { node, terminal }),
             None => Ok(()),
         }

@@ -2,9 +2,10 @@
 
 use super::fleet::Centre;
 use crate::output::Happening;
-use crate::policy::LimitRule;
+use crate::policy::{LimitRule, Policy, Substitute};
 use crate::restoration::Hold;
 use crate::testing::{Site, kw, limit, node, policy, s, site};
+use crate::view::Load;
 
 fn sites() -> Vec<Site> {
     vec![
@@ -21,7 +22,11 @@ fn rule() -> LimitRule {
 
 /// F with three rounds off and room for all of them in a moment.
 fn shed() -> Centre {
-    let mut centre = Centre::new(policy(vec![rule()]), &sites());
+    shed_by(policy(vec![rule()]))
+}
+
+fn shed_by(policy: Policy) -> Centre {
+    let mut centre = Centre::new(policy, &sites());
     centre.base("T4", 100);
     assert!(centre.run_until(100, |centre| centre.off() == 3));
     centre.run(40);
@@ -76,6 +81,34 @@ fn links_that_were_all_lost_and_came_back_with_a_load_are_taken_for_a_dark_feede
     centre.links_up();
     centre.run(45);
     assert!(told(&centre, |event| matches!(event, Happening::SupplyBack { .. })).is_some());
+    assert_eq!(stages(&centre), 0);
+    assert!(centre.run_until(120, |centre| stages(centre) == 1));
+}
+
+#[test]
+fn last_values_that_stand_in_hide_no_dark_feeder_and_earn_it_no_calm() {
+    let last = Policy { substitute: Substitute::Last, substitute_max: s(900), ..policy(vec![rule()]) };
+    let mut centre = shed_by(last);
+    centre.base("T4", 20);
+    centre.run(2);
+    for id in ["T1", "T2", "T3", "T4", "H"] {
+        centre.link(id, false);
+        if id != "H" {
+            centre.reports(id, false);
+        }
+    }
+    centre.head = false;
+    centre.run(300);
+    assert!(matches!(centre.node("F").load, Load::Substituted { power } if power == kw(50)));
+    centre.head = true;
+    for id in ["T1", "T2", "T3", "T4"] {
+        centre.reports(id, true);
+    }
+    centre.links_up();
+    centre.run(55);
+    assert!(told(&centre, |event| matches!(event, Happening::WentDark { off: 3, .. })).is_some());
+    let back = told(&centre, |event| matches!(event, Happening::SupplyBack { .. }));
+    assert!(matches!(back, Some(Happening::SupplyBack { dark_for, .. }) if *dark_for >= s(235)), "{back:?}");
     assert_eq!(stages(&centre), 0);
     assert!(centre.run_until(120, |centre| stages(centre) == 1));
 }

@@ -116,6 +116,8 @@ pub(crate) struct Grid {
     links: Due,
     /// Terminals whose own power does not count, but for those that have one by hand.
     lacking: BTreeSet<Place<TerminalId>>,
+    /// Nodes into whose load something that stands in goes, as the last tick or value by hand left it.
+    stood: BTreeSet<Place<NodeId>>,
 }
 
 impl Grid {
@@ -194,6 +196,7 @@ impl Grid {
 
     /// Sums everything anew.
     pub(crate) fn rebuild(&mut self, now: Timestamp) {
+        self.stood.clear();
         for sum in self.sums.values_mut() {
             let load = if sum.dressed { sum.load } else { Load::Unknown };
             *sum = Sum { parent: sum.parent, head: sum.head, dressed: sum.dressed, load, ..Sum::default() };

@@ -106,11 +106,14 @@ pub(super) struct Saved {
     sums: BTreeMap<NodeId, SavedSum>,
     age_max: Span,
     dirty: Vec<NodeId>,
+    /// Snapshots of before this was kept have none; the next tick finds them.
+    #[serde(default)]
+    stood: Vec<NodeId>,
 }
 
 impl From<Saved> for Grid {
     fn from(saved: Saved) -> Self {
-        let Saved { inventory, mut posts, mut sums, age_max, dirty } = saved;
+        let Saved { inventory, mut posts, mut sums, age_max, dirty, stood } = saved;
         let posts = inventory.terminals.keys().map(|id| (*id, posts.remove(id).unwrap_or_default())).collect();
         let sum = |id: &NodeId| {
             let SavedSum { known, unknown, parts, load, substituted, dressed, .. } = sums.remove(id)?;
@@ -121,6 +124,7 @@ impl From<Saved> for Grid {
         let mut grid = Self { inventory, posts, sums, age_max, ..Self::default() };
         grid.find_places();
         grid.find_lacking();
+        grid.stood = stood.iter().filter_map(|node| grid.sums.place(node)).collect();
         for node in dirty {
             grid.look_at(node);
         }
@@ -135,6 +139,7 @@ struct Shown<'a> {
     sums: BTreeMap<NodeId, SavedSum>,
     age_max: Span,
     dirty: Vec<NodeId>,
+    stood: Vec<NodeId>,
 }
 
 impl Serialize for Grid {
@@ -151,6 +156,7 @@ impl Serialize for Grid {
             sums: self.sums.iter().map(sum).collect(),
             age_max: self.age_max,
             dirty: self.dirty.iter().filter_map(|&place| node(place)).collect(),
+            stood: self.stood.iter().filter_map(|&place| node(place)).collect(),
         }
         .serialize(serializer)
     }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::places::Place;
-use super::{Grid, Source};
+use super::{Grid, Source, Sum};
 use crate::model::{NodeId, Power, Span, TerminalId, Timestamp};
 use crate::policy::{StandInBy, Substitute};
 
@@ -57,6 +57,7 @@ impl Grid {
         lacking.retain(|&place| self.stand_in_at(place, how, last_max, now));
         lacking.append(&mut self.lacking);
         self.lacking = lacking;
+        self.find_stood();
     }
 
     /// A power became too old then, however late the centre notices.
@@ -64,6 +65,26 @@ impl Grid {
         if let Some(post) = self.posts.at_mut(place) {
             post.beside.standing.since = since;
         }
+    }
+
+    /// Finds the nodes into whose load something that stands in goes.
+    pub(super) fn find_stood(&mut self) {
+        let mut stood = std::mem::take(&mut self.stood);
+        stood.clear();
+        for &place in &self.lacking {
+            let Some(post) = self.posts.at(place).filter(|post| post.source == Source::StandsIn) else { continue };
+            let heads = post.head.into_iter().chain(post.beside.more_heads.iter().copied());
+            for from in heads.chain(post.place) {
+                stood.extend(self.shows_in(from, Some(place)));
+            }
+        }
+        self.stood = stood;
+    }
+
+    /// Whether a node's load stands on something that stands in for what was not measured.
+    pub(crate) fn stands_on_another(&self, node: NodeId) -> bool {
+        let Some(place) = self.sums.place(&node).filter(|place| self.stood.contains(place)) else { return false };
+        self.sums.at(place).is_some_and(|sum| sum.load.is_substituted())
     }
 
     /// Whether the power there is still lacking.
@@ -180,7 +201,8 @@ impl Grid {
         for &place in &self.lacking {
             let Some(post) = self.posts.at(place).filter(|post| post.source == Source::StandsIn) else { continue };
             let head = post.head.into_iter().chain(post.beside.more_heads.iter().copied());
-            let reaches = head.chain(post.place).any(|from| self.reaches(from, Some(place), node));
+            let reaches =
+                head.chain(post.place).any(|from| self.shows_in(from, Some(place)).any(|shown| shown == node));
             if reaches {
                 *sum.get_or_insert(Power::ZERO) += Power::new(post.counted.unwrap_or_default().get().abs());
             }
@@ -188,17 +210,13 @@ impl Grid {
         sum
     }
 
-    /// Whether what counts at the node `from` is in the load of `node`, no other value lying between. `own` may be its head.
-    fn reaches(&self, from: Place<NodeId>, own: Option<Place<TerminalId>>, node: Place<NodeId>) -> bool {
-        for place in self.places_up(Some(from)) {
-            let Some(sum) = self.sums.at(place) else { return false };
-            if sum.dressed || sum.head.is_some() && sum.head != own {
-                return false;
-            }
-            if place == node {
-                return true;
-            }
-        }
-        false
+    /// The nodes in whose load what counts at the node `from` is, no other value lying between. `own` may be their head.
+    fn shows_in(
+        &self,
+        from: Place<NodeId>,
+        own: Option<Place<TerminalId>>,
+    ) -> impl Iterator<Item = Place<NodeId>> + '_ {
+        let shows = move |sum: &Sum| !sum.dressed && (sum.head.is_none() || sum.head == own);
+        self.places_up(Some(from)).take_while(move |place| self.sums.at(*place).is_some_and(shows))
     }
 }

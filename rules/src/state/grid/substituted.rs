@@ -40,6 +40,7 @@ impl Grid {
             post.beside.standing = Standing::default();
         }
         self.lacking.remove(&place);
+        self.find_stood();
     }
 
     /// A terminal's power counts again as it tells.
@@ -73,6 +74,11 @@ impl Grid {
 
     /// From now on a node's load is what a person says; none: what is measured.
     pub(crate) fn dress(&mut self, node: NodeId, power: Option<Power>) {
+        self.dress_sum(node, power);
+        self.find_stood();
+    }
+
+    fn dress_sum(&mut self, node: NodeId, power: Option<Power>) {
         let Some(place) = self.sums.place(&node) else { return };
         let Some(sum) = self.sums.at_mut(place) else { return };
         let (was_part, before) = (sum.is_part(), sum.load);
