@@ -15,7 +15,7 @@ use crate::groups::{Group, GroupAct, GroupId, GroupLine, GroupNotice, GroupScope
 use crate::input::Origin;
 use crate::limiting::group::{Wanted, check_group};
 use crate::model::{PointKind, Power, RoundNo, Span, TerminalId, Timestamp};
-use crate::notices::Sending;
+use crate::notices::{Notice, NoticeId, Sending};
 use crate::orders::{Issuer, Order, OrderId};
 use crate::output::{Happening, Output, Refusal, Reply};
 
@@ -46,6 +46,22 @@ struct Alone {
     rounds: usize,
 }
 
+/// Where the text of a number stands among those that called notices off: their numbers rise too, and not everybody got one.
+fn called_off_at(told: &[Notice], id: NoticeId) -> Option<usize> {
+    let (mut from, mut to) = (0, told.len());
+    while from < to {
+        let middle = from + (to - from) / 2;
+        let rest = told.get(middle..to)?.iter().enumerate();
+        let next = rest.filter_map(|(n, it)| Some((middle + n, it.called_off.as_ref()?.id))).next();
+        match next {
+            Some((at, found)) if found == id => return Some(at),
+            Some((at, found)) if found < id => from = at + 1,
+            _ => to = middle,
+        }
+    }
+    None
+}
+
 impl Groups {
     pub(super) const fn skip_numbers(&mut self, count: u64) {
         self.last = self.last.saturating_add(count);
@@ -63,6 +79,20 @@ impl Groups {
     pub(super) fn sendings(&mut self) -> impl Iterator<Item = &mut Sending> {
         let told = self.kept.values_mut().filter_map(|group| group.notice.as_mut()).flat_map(|it| &mut it.told);
         told.flat_map(|notice| std::iter::once(&mut notice.told).chain(&mut notice.called_off))
+    }
+
+    /// The text of a number, where a group sent it. Numbers rise with a group's customers, so that thousands of answers at once
+    /// do not each look at all texts.
+    pub(super) fn sending_mut(&mut self, id: NoticeId) -> Option<&mut Sending> {
+        let told = self.kept.values_mut().filter_map(|group| group.notice.as_mut());
+        told.filter_map(|notice| {
+            if let Ok(at) = notice.told.binary_search_by_key(&id, |it| it.told.id) {
+                return Some(&mut notice.told.get_mut(at)?.told);
+            }
+            let at = called_off_at(&notice.told, id)?;
+            notice.told.get_mut(at)?.called_off.as_mut()
+        })
+        .next()
     }
 
     fn forget_old(&mut self) {
@@ -580,4 +610,38 @@ fn wrong_state(group: &Group, wanted: &str) -> Refusal {
 fn moved(group: GroupId, before: GroupState, after: &str) -> Granted {
     let (object, before, after) = (format!("group order {group}"), before.to_string(), after.to_owned());
     Granted { reply: Reply::Group { group }, object, before, after }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Timestamp;
+    use crate::notices::Delivery;
+    use crate::testing::{START, kw, terminal};
+
+    fn sending(id: u64) -> Sending {
+        Sending { id: NoticeId(id), sent_at: START, expires_at: Timestamp::default(), delivery: Delivery::Sent }
+    }
+
+    #[test]
+    fn each_text_that_called_off_is_found_whoever_got_none() {
+        for pattern in 0_u32..1 << 7 {
+            let mut last = 7;
+            let told: Vec<Notice> = (0..7)
+                .map(|n| {
+                    let called_off = (pattern >> n & 1 == 1).then(|| {
+                        last += 3;
+                        sending(last)
+                    });
+                    let told = sending(n + 1);
+                    let terminal = terminal(&format!("T{n}"));
+                    Notice { terminal, rounds: vec![], power: kw(1), due: START, told, tripped: false, called_off }
+                })
+                .collect();
+            for id in 0..40 {
+                let wanted = told.iter().position(|it| it.called_off.as_ref().is_some_and(|it| it.id == NoticeId(id)));
+                assert_eq!(called_off_at(&told, NoticeId(id)), wanted, "{id} in {pattern:b}");
+            }
+        }
+    }
 }

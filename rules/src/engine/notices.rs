@@ -239,8 +239,9 @@ impl Engine {
     /// What became of a text. Whom it did not reach in time it may reach late; what was delivered stays so.
     pub(super) fn on_told(&mut self, notice: NoticeId, failed: Option<&str>) {
         let now = self.now;
-        let mut all = self.notices.sendings().chain(self.groups.sendings()).chain(self.measures.sendings());
-        let Some(sending) = all.find(|sending| sending.id == notice) else { return };
+        let mut all = self.notices.sendings().chain(self.measures.sendings());
+        let of_others = || all.find(|sending| sending.id == notice);
+        let Some(sending) = self.groups.sending_mut(notice).or_else(of_others) else { return };
         match (failed, &sending.delivery) {
             (_, Delivery::Delivered { .. }) => {}
             (None, _) => sending.delivery = Delivery::Delivered { at: now },
