@@ -218,6 +218,8 @@ pub enum MeasureState {
     Partly,
     /// Judged: as good as nothing is.
     NotDelivered,
+    /// Its load could not be seen when it was to be judged; it is counted on no more, and judged when it is seen again.
+    Unseen,
 }
 
 /// How a measure ended.
@@ -317,17 +319,18 @@ impl Measure {
             (MeasureState::Delivered, _) => "delivered",
             (MeasureState::Partly, _) => "partly",
             (MeasureState::NotDelivered, _) => "not delivered",
+            (MeasureState::Unseen, _) => "not seen",
         }
     }
 
     /// Whether it was judged, so that what is missing of it is not counted on any more.
     pub const fn is_judged(&self) -> bool {
-        matches!(self.state, MeasureState::Delivered | MeasureState::Partly | MeasureState::NotDelivered)
+        !matches!(self.state, MeasureState::Asked | MeasureState::Due)
     }
 
-    /// Whether it gave less than was agreed.
+    /// Whether it gave less than was agreed, as far as anybody can see.
     pub const fn fell_short(&self) -> bool {
-        matches!(self.state, MeasureState::Partly | MeasureState::NotDelivered)
+        matches!(self.state, MeasureState::Partly | MeasureState::NotDelivered | MeasureState::Unseen)
     }
 }
 

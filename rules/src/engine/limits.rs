@@ -148,9 +148,9 @@ impl Watch {
             && (!measured || self.supply.stays(rule, load, now))
     }
 
-    /// Since when the load has been above the limit, if it is.
-    pub(super) const fn over_since(&self) -> Option<Timestamp> {
-        self.over_since
+    /// Since when a breach has waited for measures: dips below the limit begin no new wait.
+    pub(super) fn waits_since(&self) -> Option<Timestamp> {
+        self.breach.map(|breach| breach.since).or(self.over_since)
     }
 
     /// Whether the load is above the limit.
@@ -411,9 +411,9 @@ impl Engine {
             return false;
         }
         let too_high = forecast.map_or(load, |forecast| forecast.load) - rule.target();
-        self.ask_measures(rule, load, watch.over_since, out);
+        self.ask_measures(rule, load, watch.over_since.and(watch.waits_since()), out);
         let going = self.effects.going_from(&self.grid, node);
-        let pending = self.pending_at(rule, load, watch.over_since);
+        let pending = self.pending_at(rule, load, watch.waits_since());
         let wanted = too_high - going - self.left_to_those_below(rule) - pending;
         if wanted <= Power::ZERO {
             // Trips of another rule or of an operator, what customers are about to do themselves, or what a node below is about
@@ -461,7 +461,7 @@ impl Engine {
 
     /// Has a plan checked, and tells it or why it is refused. Whether it may be carried out.
     pub(super) fn approve(&mut self, rule: &LimitRule, watch: &Watch, plan: &Plan, out: &mut Vec<Output>) -> bool {
-        let world = World { deaf: watch.deaf.clone(), over_since: watch.over_since, ..self.world() };
+        let world = World { deaf: watch.deaf.clone(), waits_since: watch.waits_since(), ..self.world() };
         let checked = check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan));
         let checked = checked.and_then(|()| check_pending(&world, plan, rule));
         match checked.and_then(|()| check_notice(&world, plan, rule)) {
@@ -523,7 +523,7 @@ impl Engine {
             ratings: &self.ratings,
             bounds: &self.bounds,
             measures: &self.measures,
-            over_since: None,
+            waits_since: None,
             dressings: &self.dressings,
             busy: self.ledger.busy(),
             now: self.now,

@@ -52,7 +52,7 @@ impl Engine {
             if let Some(load) = load.filter(|_| acts) {
                 // What measures are about to give below counts above by itself.
                 let given =
-                    self.effects.going_from(&self.grid, node) + self.pending_at(rule_below, load, watch.over_since());
+                    self.effects.going_from(&self.grid, node) + self.pending_at(rule_below, load, watch.waits_since());
                 let excess = load - given - rule_below.target();
                 pending = excess.min(sheddable(&self.facts(node, &watch.deaf))).max(Power::ZERO);
             }

@@ -130,7 +130,7 @@ impl Engine {
         if plan.shed.is_empty() {
             return waits;
         }
-        let world = World { deaf: watch.deaf.clone(), over_since: watch.over_since(), ..self.world() };
+        let world = World { deaf: watch.deaf.clone(), waits_since: watch.waits_since(), ..self.world() };
         let checked = check_plan(&world, plan, rule).and_then(|()| check_need(&world, plan));
         match checked.and_then(|()| check_pending(&world, plan, rule)) {
             Ok(()) => {

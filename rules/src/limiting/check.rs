@@ -176,8 +176,8 @@ pub(crate) struct World<'a> {
     pub(crate) bounds: &'a BTreeMap<NodeId, Bounds>,
     /// What customers were asked to do.
     pub(crate) measures: &'a MeasureBook,
-    /// Since when the node of the plan has been over its limit, if it is.
-    pub(crate) over_since: Option<Timestamp>,
+    /// Since when the node of the plan has been in breach, dips below the limit included, if it is.
+    pub(crate) waits_since: Option<Timestamp>,
     /// Values by hand.
     pub(crate) dressings: &'a Dressings,
     /// Points that an order holds.

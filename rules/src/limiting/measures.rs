@@ -13,6 +13,10 @@ use crate::notices::Delivery;
 use crate::policy::LimitRule;
 
 const WEEK: Span = Span::from_s(7 * 86_400);
+/// Where no rule says when an effect is judged.
+const VERIFY_AFTER: Span = Span::from_s(120);
+/// It is judged with the next tick.
+const TICK: Span = Span::from_s(1);
 
 /// What measures are wanted for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,7 +81,7 @@ pub(crate) fn check_asks(
     let needed = occasion.load
         - occasion.target
         - world.effects.going_from(world.grid, node)
-        - world.changes_by_measures(node, occasion.at);
+        - world.relief_by_measures(node, occasion.at, occasion.by);
     let (mut customers, mut sum) = (BTreeSet::new(), Power::ZERO);
     let mut last = None;
     for ask in asks {
@@ -127,12 +131,11 @@ pub(crate) fn check_pending(world: &World<'_>, plan: &Plan, rule: &LimitRule) ->
     if load > rule.limit.percent(i64::from(rule.notice.urgent_percent)) {
         return Ok(());
     }
-    let waits_to = world.over_since.unwrap_or(world.now).after(rule.measures.wait);
+    let waits_to = world.waits_since.unwrap_or(world.now).after(rule.measures.wait);
     if world.now >= waits_to.after(rule.verify_after) {
         return Ok(());
     }
-    let awaited = world.standing_below(node).filter(|it| it.due <= waits_to && world.is_awaited(it));
-    let pending: Power = awaited.map(|it| world.missing_of(it)).sum();
+    let pending = world.relief_by_measures(node, world.now.min(waits_to), waits_to).max(Power::ZERO);
     let foreseen = world.recent.forecast(node, world.now).filter(|_| rule.forecast > Span::ZERO);
     let load = foreseen.map_or(load, |forecast| forecast.load.max(load));
     let needed = load - world.effects.going_from(world.grid, node) - rule.target() - pending;
@@ -157,7 +160,10 @@ impl World<'_> {
     }
 
     fn is_awaited(&self, measure: &Measure) -> bool {
-        matches!(measure.state, MeasureState::Asked | MeasureState::Due)
+        // What nobody saw by the time at which it is judged is not waited for.
+        let verify_after = self.policy.rule(measure.node).map_or(VERIFY_AFTER, |rule| rule.verify_after);
+        self.now < measure.due.after(verify_after).after(TICK)
+            && matches!(measure.state, MeasureState::Asked | MeasureState::Due)
             && !matches!(measure.told.delivery, Delivery::NotReached { .. })
     }
 
@@ -166,17 +172,28 @@ impl World<'_> {
         (measure.expected - measure.gone).max(Power::ZERO)
     }
 
-    /// By how much measures that stand will have changed a node's load by a time.
-    fn changes_by_measures(&self, node: NodeId, at: Timestamp) -> Power {
-        let mut change = Power::ZERO;
+    /// By how much measures that stand make a node's load lower at best between two times: step by step what begins, and what
+    /// ends and comes back.
+    fn relief_by_measures(&self, node: NodeId, from: Timestamp, to: Timestamp) -> Power {
+        let mut steps = Vec::new();
         for it in self.standing_below(node) {
-            if it.until <= at {
-                change -= it.gone;
-            } else if self.is_awaited(it) {
-                change += self.missing_of(it);
+            let missing = if self.is_awaited(it) && it.due < it.until { self.missing_of(it) } else { Power::ZERO };
+            steps.push((it.due.min(it.until).max(from), missing));
+            steps.push((it.until.max(from), -missing - it.gone));
+        }
+        // What begins at the instant at which another ends gives nothing for that instant.
+        steps.sort_unstable();
+        let (mut relief, mut best) = (Power::ZERO, None::<Power>);
+        let mut steps = steps.into_iter().peekable();
+        while let Some((at, _)) = steps.peek().copied().filter(|(at, _)| *at <= to.max(from)) {
+            if at > from {
+                best = best.max(Some(relief));
+            }
+            while let Some((_, change)) = steps.next_if(|(then, _)| *then == at) {
+                relief += change;
             }
         }
-        change
+        best.map_or(relief, |best| best.max(relief))
     }
 
     /// What a customer may be asked for of a kind, to begin on an occasion, by what it agreed to.
@@ -246,7 +263,7 @@ impl World<'_> {
             return Err(outside);
         }
         let times = self.measures.times_of(customer);
-        if times.iter().any(|time| time.rest_until > due) {
+        if times.iter().any(|time| time.rest_until > due || time.unasked_until > self.now) {
             return Err(Violation::MeasureRests { terminal, kind });
         }
         if let Some(most) = agreed.per_week_max {
@@ -269,7 +286,7 @@ impl World<'_> {
         if power <= Power::ZERO {
             return Err(Violation::MeasurePower { terminal, kind, planned: power, gives: Power::ZERO });
         }
-        let failed = times.iter().rfind(|time| time.counts).is_some_and(|time| time.failed);
+        let failed = times.iter().rfind(|time| time.counts || time.failed).is_some_and(|time| time.failed);
         let counted = times.iter().filter(|time| time.counts).count();
         Ok(Found {
             rank: (kind, failed, counted),

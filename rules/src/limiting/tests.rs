@@ -127,7 +127,7 @@ impl Bench {
             ratings: &self.ratings,
             bounds: &self.bounds,
             measures: &self.measures,
-            over_since: None,
+            waits_since: None,
             dressings: &self.dressings,
             busy: self.busy.clone(),
             now: START,

@@ -127,6 +127,7 @@ impl fmt::Display for Happening {
                 let how = match state {
                     MeasureState::NotDelivered => "did not give",
                     MeasureState::Partly => "gave in part",
+                    MeasureState::Unseen => "was not seen to give",
                     _ => "gave",
                 };
                 write!(f, "{node}: {terminal} {how} its {kind} ({measure}): {gone} of {expected} gone")

@@ -18,8 +18,12 @@ pub(crate) struct Time {
     pub(crate) counts: bool,
     /// Nothing came of it.
     pub(crate) failed: bool,
-    /// The customer is not asked again before.
+    /// The customer is to begin nothing before.
     pub(crate) rest_until: Timestamp,
+    /// And is asked for nothing before, however long its notice: it was not reached, declined or gave nothing. Snapshots of
+    /// before know of no such time.
+    #[serde(default)]
+    pub(crate) unasked_until: Timestamp,
 }
 
 /// How it stands between a rule and its measures.

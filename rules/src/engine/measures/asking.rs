@@ -48,7 +48,7 @@ impl Engine {
         &mut self,
         rule: &LimitRule,
         load: Power,
-        over_since: Option<Timestamp>,
+        waits_since: Option<Timestamp>,
         out: &mut Vec<Output>,
     ) {
         if !rule.measures.asks || self.stopped().is_some() {
@@ -58,7 +58,7 @@ impl Engine {
         let forecast = self.forecast(rule);
         let load_at = |at| forecast.filter(|it| it.at <= at).map_or(load, |it| it.load.max(load));
         // What begins too late for a breach is asked for no more.
-        let by = over_since.unwrap_or(self.now).after(wait);
+        let by = waits_since.unwrap_or(self.now).after(wait);
         let foreseen = forecast.map_or(load, |it| it.load.max(load));
         let now = Occasion { at: self.now, by, load: foreseen, target: rule.target() };
         let mut occasions = vec![now];
@@ -66,7 +66,10 @@ impl Engine {
         let ends = self.measures_below(rule.node).map(|it| it.until).filter(|at| *at > self.now && *at <= soon);
         let ends: BTreeSet<Timestamp> = ends.collect();
         occasions.extend(ends.into_iter().map(|at| Occasion { at, by: at.after(wait), ..now }));
-        occasions.retain(|it| it.load - self.changes_by(rule.node, it.at).min(Power::ZERO) >= rule.measures_from());
+        occasions.retain(|it| {
+            let changes = self.changes_within(rule.node, it.at, it.by).min(Power::ZERO);
+            it.load - changes >= rule.measures_from()
+        });
         let ahead = self.lower_limits_ahead(rule, Agreed::SPAN_MAX + LEAD);
         occasions.extend(ahead.into_iter().map(|LimitAhead { at, aim, .. }| Occasion {
             at,
@@ -86,13 +89,13 @@ impl Engine {
         ahead
     }
 
-    /// By how much the load of a node will be lower at a time, by measures that stand: what they have still to take off, less
-    /// what comes back of those that will have ended.
+    /// By how much the load of a node will be lower at a time, by measures that stand: what those that are due by then have
+    /// still to take off, less what comes back of those that will have ended.
     pub(super) fn changes_by(&self, node: NodeId, at: Timestamp) -> Power {
         let of = |it: &crate::measures::Measure| {
             if it.until <= at {
                 -it.gone
-            } else if is_awaited(it) {
+            } else if is_awaited(it) && it.due <= at {
                 (it.expected - it.gone).max(Power::ZERO)
             } else {
                 Power::ZERO
@@ -101,10 +104,21 @@ impl Engine {
         self.measures_below(node).map(of).sum()
     }
 
+    /// The most by which the load of a node will be lower at any time between two. What one takes off that begins when another
+    /// ends makes it no lower.
+    pub(super) fn changes_within(&self, node: NodeId, from: Timestamp, to: Timestamp) -> Power {
+        let to = to.max(from);
+        let ends = self.measures_below(node).map(|it| it.until).filter(|end| from < *end && *end <= to);
+        // It is lowest just before some of them end, or at last.
+        let ends: BTreeSet<Timestamp> = ends.collect();
+        let before = ends.into_iter().map(|end| self.changes_by(node, Timestamp::new(end.get() - 1)));
+        before.fold(self.changes_by(node, to), Power::max)
+    }
+
     /// What measures are to take off on an occasion, besides what is on its way.
     fn wanted_of_measures(&self, rule: &LimitRule, occasion: &Occasion) -> Power {
         let going = self.effects.going_from(&self.grid, rule.node);
-        occasion.load - occasion.target - going - self.changes_by(rule.node, occasion.at)
+        occasion.load - occasion.target - going - self.changes_within(rule.node, occasion.at, occasion.by)
     }
 
     /// Asks for what is wanted on an occasion, as far as customers agreed to it and the checker finds nothing wrong.
@@ -194,8 +208,10 @@ impl Engine {
         })?;
         let due = self.now.after(agreed.notice).max(occasion.at);
         let times = self.measures.times_of(customer);
-        if let Some(rest) = times.iter().map(|time| time.rest_until).max().filter(|rest| *rest > due) {
-            return Err(Unasked::Resting { until: rest });
+        let begins_from = times.iter().map(|time| time.rest_until).max().filter(|rest| *rest > due);
+        let unasked_until = times.iter().map(|time| time.unasked_until).max().filter(|rest| *rest > self.now);
+        if let Some(until) = begins_from.max(unasked_until) {
+            return Err(Unasked::Resting { until });
         }
         if due > occasion.by {
             return Err(Unasked::TooLate { notice: agreed.notice });
@@ -221,7 +237,7 @@ impl Engine {
         let counted = times.iter().filter(|it| it.counts);
         Ok(Candidate {
             kind: agreed.kind,
-            failed: times.iter().rev().find(|it| it.counts).is_some_and(|it| it.failed),
+            failed: times.iter().rev().find(|it| it.counts || it.failed).is_some_and(|it| it.failed),
             times: counted.count(),
             customer,
             terminal,

@@ -60,18 +60,18 @@ impl Engine {
     }
 
     /// Power that measures below a node have still to take off, and for which the node's rule waits: those that begin soon
-    /// enough after the load went over the limit. None where the load is too high to wait for anybody.
-    pub(super) fn pending_at(&self, rule: &LimitRule, load: Power, over_since: Option<Timestamp>) -> Power {
+    /// enough after the breach began, less what comes back by then of those that end. None where the load is too high to wait
+    /// for anybody.
+    pub(super) fn pending_at(&self, rule: &LimitRule, load: Power, waits_since: Option<Timestamp>) -> Power {
         if self.measures.open.is_empty() || rule.notice.is_urgent(load, rule.limit) {
             return Power::ZERO;
         }
-        let since = over_since.unwrap_or(self.now);
+        let since = waits_since.unwrap_or(self.now);
         let by = since.after(rule.measures.wait);
         if self.now >= by.after(rule.verify_after) {
             return Power::ZERO;
         }
-        let awaited = self.measures_below(rule.node).filter(|it| is_awaited(it) && it.due <= by);
-        awaited.map(|it| (it.expected - it.gone).max(Power::ZERO)).sum()
+        self.changes_within(rule.node, self.now.min(by), by).max(Power::ZERO)
     }
 
     /// What is gone by a measure, by the customer's load now; none where that is not known. What trips took off there since
@@ -111,8 +111,9 @@ impl Engine {
         let Some(rule) = self.policy.rule(node) else { return };
         let rule = LimitRule { schedule: None, ..*rule };
         let Some(load) = self.grid.load(node).power() else { return };
-        let over_since = self.watches.get(&node).and_then(|watch| watch.over_since());
-        self.ask_measures(&rule, load, over_since, out);
+        let over = self.watches.get(&node).filter(|watch| watch.over());
+        let waits_since = over.and_then(|watch| watch.waits_since());
+        self.ask_measures(&rule, load, waits_since, out);
         self.release_measures(&rule, load, out);
     }
 
@@ -160,9 +161,13 @@ impl Engine {
         if let Some(gone) = self.gone_by(measure) {
             measure.gone = gone;
         }
-        // What nobody sees is not judged; it is not counted on any more all the same.
-        if measure.state == MeasureState::Due && self.now >= measure.due.after(verify_after) && load.is_some() {
+        let judged_at = measure.due.after(verify_after).min(measure.until);
+        let is_to_be_judged = matches!(measure.state, MeasureState::Due | MeasureState::Unseen) && load.is_some();
+        if is_to_be_judged && self.now >= judged_at {
             self.judge_measure(measure, effect_percent, out);
+        } else if !measure.is_judged() && self.now >= judged_at {
+            // It is counted on no more; once its load is seen again it is judged all the same.
+            self.note_unseen(measure, out);
         }
         (self.now >= measure.until).then(|| (MeasureEnding::Over, format!("agreed until {}", measure.until)))
     }
@@ -175,6 +180,21 @@ impl Engine {
         measure.counted_at = self.now;
     }
 
+    /// A measure whose effect nobody sees when it should be there.
+    fn note_unseen(&mut self, measure: &mut Measure, out: &mut Vec<Output>) {
+        let Measure { id, customer, terminal, node, expected, gone, .. } = *measure;
+        if measure.state == MeasureState::Asked {
+            measure.counted_at = self.now;
+        }
+        measure.state = MeasureState::Unseen;
+        if let Some(time) = self.measures.time_mut(customer, id) {
+            time.failed = true;
+        }
+        let kind = measure.agreed.kind;
+        let told = Happening::MeasureJudged { node, measure: id, terminal, kind, expected, gone, state: measure.state };
+        self.tell(told, out);
+    }
+
     fn judge_measure(&mut self, measure: &mut Measure, effect_percent: u8, out: &mut Vec<Output>) {
         let Measure { id, customer, terminal, node, expected, gone, .. } = *measure;
         measure.state = if gone >= expected.percent(DELIVERED_PERCENT) {
@@ -184,11 +204,11 @@ impl Engine {
         } else {
             MeasureState::NotDelivered
         };
-        if measure.state == MeasureState::NotDelivered {
-            if let Some(time) = self.measures.time_mut(customer, id) {
-                time.failed = true;
-            }
-        } else {
+        let failed = measure.state == MeasureState::NotDelivered;
+        if let Some(time) = self.measures.time_mut(customer, id) {
+            time.failed = failed;
+        }
+        if !failed {
             // Who gave has had a turn: among peers it is shed after those who gave nothing.
             self.count_turn(terminal);
         }
@@ -235,14 +255,20 @@ impl Engine {
         let rest = match how {
             MeasureEnding::NotReached => REST_NOT_REACHED,
             MeasureEnding::Declined => REST_DECLINED,
-            _ if measure.state == MeasureState::NotDelivered => REST_NOT_DELIVERED,
+            _ if matches!(measure.state, MeasureState::NotDelivered | MeasureState::Unseen) => REST_NOT_DELIVERED,
             MeasureEnding::CalledOff | MeasureEnding::Released | MeasureEnding::Over => on_time_min,
         };
         let began = measure.state != MeasureState::Asked;
         let rest_until = self.now.after(rest);
+        let in_vain = matches!(how, MeasureEnding::NotReached | MeasureEnding::Declined);
         if let Some(time) = self.measures.time_mut(customer, id) {
-            time.counts = began && !matches!(how, MeasureEnding::NotReached | MeasureEnding::Declined);
+            time.counts = began && !in_vain;
             time.rest_until = rest_until;
+            // Whom no text reaches comes after those who can be asked.
+            time.failed |= how == MeasureEnding::NotReached;
+            if in_vain || time.failed {
+                time.unasked_until = rest_until;
+            }
         }
         self.count_given(customer, energy);
         if let Some(from) = load.filter(|_| began && measure.gone > Power::ZERO) {
@@ -336,8 +362,9 @@ impl Engine {
         measure.told = self.send_text(terminal, text, expires_at, None, out);
         let oldest = Timestamp::new(self.now.get() - WEEK.get() * i64::from(self.policy.fairness_weeks.max(1)));
         let times = self.measures.times.entry(customer).or_default();
-        times.retain(|time| time.due >= oldest);
-        times.push(Time { measure: id, kind, due, counts: true, failed: false, rest_until: self.now });
+        times.retain(|time| time.due >= oldest && (time.counts || time.rest_until > self.now));
+        let (rest_until, unasked_until) = (self.now, self.now);
+        times.push(Time { measure: id, kind, due, counts: true, failed: false, rest_until, unasked_until });
         self.measures.open.insert(id, measure);
         id
     }

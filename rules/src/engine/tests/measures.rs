@@ -543,6 +543,81 @@ fn the_checker_refuses_a_plan_that_trips_what_measures_are_about_to_give() {
     assert!(matches!(refused, Err(Violation::MeasuresPending { pending, .. }) if pending == kw(20)), "{refused:?}");
     let urgent = LimitRule { notice: NoticeRule { urgent_percent: 100, ..rule.notice }, ..rule.clone() };
     assert_eq!(check_pending(&world, &plan, &urgent), Ok(()), "an urgent load waits for nobody");
-    let waited = World { over_since: Some(centre.now.after(s(-330))), ..centre.engine.world() };
+    let waited = World { waits_since: Some(centre.now.after(s(-330))), ..centre.engine.world() };
     assert_eq!(check_pending(&waited, &plan, &rule), Ok(()), "a breach waits no longer than the rule says");
+}
+
+#[test]
+fn a_dip_below_the_limit_begins_no_new_wait() {
+    let mut sites = sites();
+    sites[0].measures[0].notice = s(100);
+    for site in &mut sites[1..] {
+        site.measures[0].notice = s(240);
+    }
+    let mut centre = Centre::new(policy(vec![rule(115)]), &sites);
+    centre.run(200);
+    assert_eq!(stages(&centre), named(&[("T3", "told"), ("T2", "told")]));
+    // 110 is below the limit and not at the target.
+    centre.base("T1", 10);
+    centre.run(3);
+    centre.base("T1", 20);
+    centre.run(137);
+    assert_eq!(of(&centre, "T2").state, MeasureState::NotDelivered);
+    assert!(centre.off() > 0, "five minutes after the breach began its wait is over");
+}
+
+#[test]
+fn what_takes_the_place_of_a_measure_that_ends_is_no_reason_to_wait() {
+    let mut sites = sites();
+    sites[0].measures[0].notice = s(120);
+    let mut centre = Centre::new(policy(vec![rule(115)]), &sites);
+    centre.run(62);
+    for id in ["T2", "T3"] {
+        centre.base(id, 10);
+    }
+    assert!(centre.run_until(700, |centre| measures(centre).iter().any(|it| it.terminal == terminal("T1"))));
+    centre.base("T1", 38);
+    centre.run(20);
+    assert_eq!(of(&centre, "T1").stage(), "told", "10 kW, when 20 kW come back");
+    assert!(centre.off() > 0, "118 of 115 kW is not going to be less");
+}
+
+#[test]
+fn a_measure_that_nobody_can_see_is_counted_on_no_longer_than_until_it_is_judged() {
+    let mut centre = centre();
+    centre.run(20);
+    centre.reports("T3", false);
+    centre.run(42);
+    centre.base("T2", 10);
+    centre.base("T1", 26);
+    centre.run(100);
+    assert_eq!(of(&centre, "T3").stage(), "not seen");
+    let told = centre.events().find(|it| matches!(it, Happening::MeasureJudged { state: MeasureState::Unseen, .. }));
+    assert_eq!(told.unwrap().to_string(), "F: T3 was not seen to give its shift (M1): 0.0 kW of 10.0 kW gone");
+    assert!(measures(&centre).iter().any(|it| it.terminal == terminal("T1")), "asked instead");
+    centre.base("T3", 10);
+    centre.reports("T3", true);
+    centre.run(5);
+    assert_eq!(of(&centre, "T3").stage(), "delivered", "seen again");
+}
+
+#[test]
+fn whom_no_text_reaches_keeps_nobody_else_from_being_asked_however_long_its_notice() {
+    let mut sites = sites();
+    for site in &mut sites[1..] {
+        site.measures[0] =
+            crate::measures::Agreed { kind: MeasureKind::Shift, notice: s(600), ..site.measures[0].clone() };
+    }
+    let patient = LimitRule { measures: MeasureRule { wait: s(900), ..rule(122).measures }, ..rule(122) };
+    let mut centre = Centre::new(policy(vec![patient.clone()]), &sites);
+    centre.display("T2", Display::Refuses);
+    centre.run(60);
+    assert_eq!(stages(&centre), named(&[("T2", "not reached"), ("T3", "told")]));
+    let mut alone = Centre::new(policy(vec![patient]), &sites);
+    for id in ["T2", "T3"] {
+        alone.display(id, Display::Refuses);
+    }
+    alone.run(300);
+    let shifts = measures(&alone).iter().filter(|it| it.agreed.kind == MeasureKind::Shift).count();
+    assert_eq!(shifts, 2, "neither is asked again at once");
 }
