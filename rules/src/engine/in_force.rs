@@ -131,9 +131,9 @@ impl Engine {
     }
 
     pub(super) fn plan_next_turn(&mut self) {
-        let next = self.bounds.values().map(Bounds::next_turn).min().unwrap_or(NEVER);
-        // What should have begun and could not is tried again soon.
-        self.limits_turn_at = if next <= self.now { self.now.after(LOOK_AGAIN) } else { next };
+        // What should have begun and could not is tried again soon, and what begins elsewhere meanwhile does not wait for it.
+        let at = |turn: Timestamp| if turn <= self.now { self.now.after(LOOK_AGAIN) } else { turn };
+        self.limits_turn_at = self.bounds.values().map(|bounds| at(bounds.next_turn())).min().unwrap_or(NEVER);
     }
 
     fn slot_now(&self, rule: Option<&LimitRule>, node: NodeId) -> Option<Slot> {

@@ -282,3 +282,29 @@ fn the_checker_refuses_a_plan_for_a_limit_that_does_not_come_or_that_wants_too_m
     assert!(matches!(checked(wanted, &later), Err(Violation::NoSuchLimit { .. })), "further ahead than the notice");
     assert!(centre.is_closed("T1", round(1)) && terminal("T1") == made(wanted).shed[0].terminal);
 }
+
+#[test]
+fn a_target_that_cannot_begin_yet_makes_no_other_begin_late() {
+    let rules = policy(vec![limit("F", 200), limit("A2", 100)]);
+    let mut centre = Centre::new(rules, &sites());
+    centre.run(60);
+    let (from, to) = (centre.now.after(s(3_000)), centre.now.after(s(9_000)));
+    let of_area = Request::SetTarget { node: node("A2"), reduction: kw(5), from, to, reason: String::new() };
+    centre.ask("wang", of_area).unwrap();
+    centre.reports("T3", false);
+    centre.run(3_010);
+    let begun = |centre: &Centre, id: &str| {
+        let id = node(id);
+        centre.events().any(|event| matches!(event, Happening::TargetBegun { node, .. } if *node == id))
+    };
+    assert!(!begun(&centre, "A2"), "nobody knows what it would be taken off");
+    // Between two tries of the area's target, which come each second.
+    let from = Timestamp::new(centre.now.get() + 1_500);
+    let of_feeder = Request::SetTarget { node: node("F"), reduction: kw(5), from, to, reason: String::new() };
+    centre.ask("wang", of_feeder).unwrap();
+    for after_ms in [1_000, 1_600] {
+        let at = Timestamp::new(from.get() - 1_500 + after_ms);
+        centre.apply(crate::input::Input::Tick { at });
+    }
+    assert!(begun(&centre, "F"));
+}
