@@ -54,6 +54,8 @@ impl Engine {
         let foreseen = self.forecast(rule).filter(|forecast| forecast.at <= ahead.at);
         let expected = foreseen.map_or(load, |forecast| forecast.load.max(load));
         let going = self.effects.going_from(&self.grid, node) + self.announced_below(node, &ahead);
+        // What customers do themselves by then is not announced besides.
+        let going = going + self.measures_by(node, ahead.at);
         let wanted = expected - going - lowered.target();
         if expected - going <= ahead.limit || wanted <= Power::ZERO {
             return;

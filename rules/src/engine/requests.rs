@@ -299,9 +299,14 @@ impl Engine {
         self.grid.path(terminal).filter_map(|node| self.policy.rule(node))
     }
 
-    /// The load of a node with what is coming or promised there and `more`, which the rounds `anew` bring; none where its load is not
-    /// known.
+    /// The load of a node with what is coming or promised there, what customers come back with after measures that ended or end
+    /// soon, and `more`, which the rounds `anew` bring; none where its load is not known.
     pub(super) fn projected(&self, node: NodeId, more: Power, anew: &[(TerminalId, RoundNo)]) -> Option<Power> {
+        self.projected_with(node, more + self.returning_to(node) + self.returning_soon_to(node), anew)
+    }
+
+    /// The load of a node with what is coming or promised there and `more`.
+    pub(super) fn projected_with(&self, node: NodeId, more: Power, anew: &[(TerminalId, RoundNo)]) -> Option<Power> {
         let promised = self.promised.coming_to(&self.grid, node, anew);
         Some(self.grid.load(node).power()? + self.effects.coming_to(&self.grid, node, anew) + promised + more)
     }

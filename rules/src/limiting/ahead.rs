@@ -30,7 +30,8 @@ pub(crate) fn check_ahead(world: &World<'_>, plan: &Plan, ahead: &LimitAhead) ->
     let foreseen = world.recent.forecast(node, world.now).filter(|_| rule.forecast > Span::ZERO);
     let foreseen = foreseen.filter(|forecast| forecast.at <= at);
     let load = foreseen.map_or(load, |forecast| forecast.load.max(load));
-    let needed = load - world.effects.going_from(world.grid, node) - aim;
+    let given = world.relief_by_measures(node, at, at).max(Power::ZERO);
+    let needed = load - world.effects.going_from(world.grid, node) - given - aim;
     if plan.wanted > needed {
         return Err(Violation::Double { node, wanted: plan.wanted, needed });
     }

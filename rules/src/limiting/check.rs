@@ -436,6 +436,7 @@ pub(crate) fn check_stage(world: &World<'_>, rule: &LimitRule, stage: &[Choice])
         let load = world.grid.load(*node).power().ok_or(Violation::NodeUnknown { node: *node })?;
         world.check_measured(*node)?;
         let promised = world.promised.coming_to(world.grid, *node, &anew);
+        let promised = promised + world.returning_by_measures(*node);
         let load = load + world.effects.coming_to(world.grid, *node, &anew) + promised + *coming;
         if load > *limit {
             return Err(Violation::OverLimit { node: *node, load, limit: *limit });

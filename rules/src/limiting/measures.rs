@@ -15,6 +15,8 @@ use crate::policy::LimitRule;
 const WEEK: Span = Span::from_s(7 * 86_400);
 /// Where no rule says when an effect is judged.
 const VERIFY_AFTER: Span = Span::from_s(120);
+/// A customer whose measure ended is back within this time.
+const BACK_WITHIN: Span = Span::from_s(600);
 /// It is judged with the next tick.
 const TICK: Span = Span::from_s(1);
 
@@ -174,7 +176,7 @@ impl World<'_> {
 
     /// By how much measures that stand make a node's load lower at best between two times: step by step what begins, and what
     /// ends and comes back.
-    fn relief_by_measures(&self, node: NodeId, from: Timestamp, to: Timestamp) -> Power {
+    pub(super) fn relief_by_measures(&self, node: NodeId, from: Timestamp, to: Timestamp) -> Power {
         let mut steps = Vec::new();
         for it in self.standing_below(node) {
             let missing = if self.is_awaited(it) && it.due < it.until { self.missing_of(it) } else { Power::ZERO };
@@ -194,6 +196,25 @@ impl World<'_> {
             }
         }
         best.map_or(relief, |best| best.max(relief))
+    }
+
+    /// Load that comes back to a node by itself while rounds do: of measures that ended lately, as far as it is not seen yet, and
+    /// of those that end soon.
+    pub(crate) fn returning_by_measures(&self, node: NodeId) -> Power {
+        let soon = self.now.after(BACK_WITHIN);
+        let mut returning = Power::ZERO;
+        for it in self.standing_below(node).filter(|it| it.until <= soon) {
+            returning += it.gone;
+        }
+        for (terminal, it) in &self.measures.returning {
+            if self.now >= it.since.after(BACK_WITHIN) || !self.supplied_through(*terminal).contains(&node) {
+                continue;
+            }
+            let post = self.grid.posts.get(terminal);
+            let load = post.and_then(|post| post.load(self.now, self.policy.reading_age_max).ok()).unwrap_or(it.from);
+            returning += (it.power - (load - it.from).max(Power::ZERO)).max(Power::ZERO);
+        }
+        returning
     }
 
     /// What a customer may be asked for of a kind, to begin on an occasion, by what it agreed to.

@@ -104,6 +104,11 @@ impl Engine {
         self.measures_below(node).map(of).sum()
     }
 
+    /// What measures that stand will have taken off a node's load by a time, as far as it is still there; no less than nothing.
+    pub(in super::super) fn measures_by(&self, node: NodeId, at: Timestamp) -> Power {
+        self.changes_by(node, at).max(Power::ZERO)
+    }
+
     /// The most by which the load of a node will be lower at any time between two. What one takes off that begins when another
     /// ends makes it no lower.
     pub(super) fn changes_within(&self, node: NodeId, from: Timestamp, to: Timestamp) -> Power {

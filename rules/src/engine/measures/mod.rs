@@ -302,12 +302,17 @@ impl Engine {
     /// A text as the customer of a measure reads it.
     fn said_of(&self, text: &str, measure: &Measure) -> String {
         let offset = self.policy.calendar.as_ref().map(|calendar| calendar.utc_offset_minutes);
+        // Nobody is asked to go below its safety floor.
+        let power = match measure.agreed.kind {
+            MeasureKind::Shift | MeasureKind::Avoid => measure.expected,
+            MeasureKind::Limit => measure.agreed.power.max(self.grid.floor(measure.terminal)),
+        };
         let minutes = (measure.due.since(self.now).s() + 59).div_euclid(60).max(0);
         text_of(
             text,
             &[
                 ("{node}", measure.node.to_string()),
-                ("{kw}", (measure.agreed.power.get() / 1_000).to_string()),
+                ("{kw}", (power.get() / 1_000).to_string()),
                 ("{time}", on_the_clock(measure.due, offset)),
                 ("{until}", on_the_clock(measure.until, offset)),
                 ("{minutes}", minutes.to_string()),

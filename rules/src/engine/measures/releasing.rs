@@ -42,6 +42,13 @@ impl Engine {
             .sum()
     }
 
+    /// Load that comes back to a node after measures that end before a customer would be back from one that ended now.
+    pub(in super::super) fn returning_soon_to(&self, node: NodeId) -> Power {
+        let soon = self.now.after(BACK_WITHIN);
+        let ending = self.measures_below(node).filter(|it| it.until <= soon);
+        ending.map(|it| self.returns_with(it.terminal, it.gone)).sum()
+    }
+
     /// Whether customers are just coming back to a node, or to one above, after measures: rounds return when their load is seen.
     pub(in super::super) fn measures_return_to(&self, node: NodeId) -> bool {
         !self.measures.returning.is_empty()
@@ -116,7 +123,7 @@ impl Engine {
             let coming = self.lower_limits_ahead(above, KEPT_FOR).into_iter().map(|ahead| ahead.aim);
             let most = coming.fold(most, Power::min);
             let coming = self.returning_to(above.node) + returns;
-            self.projected(above.node, coming, &[]).is_some_and(|load| load <= most)
+            self.projected_with(above.node, coming, &[]).is_some_and(|load| load <= most)
         })
     }
 

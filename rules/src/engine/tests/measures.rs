@@ -621,3 +621,45 @@ fn whom_no_text_reaches_keeps_nobody_else_from_being_asked_however_long_its_noti
     let shifts = measures(&alone).iter().filter(|it| it.agreed.kind == MeasureKind::Shift).count();
     assert_eq!(shifts, 2, "neither is asked again at once");
 }
+
+#[test]
+fn what_customers_come_back_with_when_their_measures_end_soon_is_no_room_for_rounds() {
+    let mut centre = centre();
+    centre.run(62);
+    for id in ["T2", "T3"] {
+        centre.base(id, 10);
+    }
+    centre.run(60);
+    assert_eq!(centre.engine.projected(node("F"), Power::ZERO, &[]), Some(kw(120)), "100 kW, and 20 that come back");
+    assert_eq!(centre.engine.world().returning_by_measures(node("F")), kw(20), "the checker sees it by itself");
+}
+
+#[test]
+fn a_text_asks_nobody_to_go_below_its_safety_floor() {
+    let mut sites = sites();
+    sites[2].floor = kw(30);
+    let mut centre = Centre::new(policy(vec![rule(500)]), &sites);
+    centre.base("T3", 15);
+    centre.base("T1", 25);
+    centre.run(3);
+    centre.set_policy(policy(vec![rule(115)]));
+    centre.run(12);
+    assert!(centre.read("T3")[0].contains("please move 5 kW"), "{:?}", centre.read("T3"));
+}
+
+#[test]
+fn what_is_asked_of_customers_for_a_limit_that_comes_is_not_announced_as_trips_besides() {
+    let announcing =
+        LimitRule { notice: NoticeRule { before: s(300), urgent_percent: 200, ..rule(200).notice }, ..rule(200) };
+    let mut sites = sites();
+    for site in &mut sites {
+        site.measures[0].notice = s(600);
+    }
+    let mut centre = Centre::new(policy(vec![announcing]), &sites);
+    centre.run(20);
+    aim_later(&mut centre);
+    centre.run(870);
+    assert_eq!(measures(&centre).len(), 2);
+    let planned = |event: &Happening| matches!(event, Happening::Announced { .. } | Happening::PlanRefused { .. });
+    assert_eq!(centre.count(planned), 0);
+}
