@@ -4,6 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use crate::measures::{Asked, NotAsked};
 use crate::model::{Power, RoundNo, TerminalId};
 
 /// How much of the load is above the limit (有序用电 levels): blue up to 5 % of the load, yellow up to 10, orange up to 20.
@@ -64,8 +65,24 @@ pub struct Outlook {
     pub unsure: Power,
     /// How the burden lies on the node's customers.
     pub fairness: Fairness,
+    /// What customers were asked to do themselves; none where the rule asks nobody, and in plans of before there were measures.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub measures: Option<MeasuresSoFar>,
     /// What follows where this is not enough.
     pub next: Next,
+}
+
+/// Agreed measures below a node as a plan finds them.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MeasuresSoFar {
+    /// What is gone by those that stand.
+    pub gone: Power,
+    /// What they have still to give and the plan leaves to them.
+    pub pending: Power,
+    /// Those that gave less than was agreed.
+    pub fell_short: Vec<Asked>,
+    /// Agreed, and not asked for now, with why.
+    pub spared: Vec<NotAsked>,
 }
 
 /// Gini coefficients of the energy curtailed, over the node's customers that may be shed at all: 0 when all went without
@@ -151,15 +168,21 @@ impl fmt::Display for Next {
 
 impl Outlook {
     /// Line by line, as a screen shows it below a plan.
-    pub fn lines(&self) -> [String; 4] {
-        let Self { level, aim, customers, likely, unsure, fairness, next } = self;
+    pub fn lines(&self) -> Vec<String> {
+        let Self { level, aim, customers, likely, unsure, fairness, measures, next } = self;
         let level = level.map_or_else(String::new, |level| format!("level {level}, "));
-        [
+        let mut lines = vec![
             format!("{level}goes for {aim} at {customers} customers"),
             format!("likely to go: {likely} ± {unsure}"),
             format!("fairness (Gini of energy curtailed): {fairness}"),
             format!("if that is not enough: {next}"),
-        ]
+        ];
+        if let Some(MeasuresSoFar { gone, pending, fell_short, spared }) = measures {
+            lines.push(format!("agreed measures: {gone} gone, {pending} left to them"));
+            lines.extend(fell_short.iter().map(|it| format!("fell short: {it}")));
+            lines.extend(spared.iter().map(|it| format!("not asked: {it}")));
+        }
+        lines
     }
 }
 

@@ -216,6 +216,7 @@ pub(crate) fn no_outlook() -> Outlook {
         likely: Power::ZERO,
         unsure: Power::ZERO,
         fairness: Fairness::default(),
+        measures: None,
         next: Next::Operator { why: NoMore::NothingLeft },
     }
 }

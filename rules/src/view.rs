@@ -6,7 +6,7 @@ use crate::dressing::{Dressing, DressingId};
 use crate::expression::Value;
 use crate::groups::GroupLine;
 use crate::local_control::Parameters;
-use crate::measures::Measure;
+use crate::measures::{Asked, Measure, NotAsked};
 use crate::model::{
     CustomerId, Energy, NodeId, NodeKind, Power, PriorityClass, Quality, Reading, RoundNo, RuleId, Span,
     SwitchPosition, TerminalId, Timestamp,
@@ -131,6 +131,10 @@ pub struct DryRun {
     pub target: Power,
     /// How far the load is above the limit, if it is.
     pub level: Option<Level>,
+    /// What customers would be asked to do themselves first, and what those who stand asked are still to give is in it; the plans
+    /// are for the rest, unless the load is urgent. Answers of before there were measures have none.
+    #[serde(default)]
+    pub measures: DryMeasures,
     /// The plans in their order, each taken to come to what it expects.
     pub plans: Vec<Event>,
     /// By all of them together.
@@ -143,6 +147,39 @@ pub struct DryRun {
     pub missing: Power,
     /// Why the checker would refuse the next plan, if it would.
     pub refused: Option<String>,
+}
+
+/// The part of agreed measures in a dry run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DryMeasures {
+    /// What those that stand are still to give.
+    pub pending: Power,
+    /// What would be asked for besides.
+    pub asked: Vec<Asked>,
+    /// What would not, with why.
+    pub spared: Vec<NotAsked>,
+    /// Why the checker would refuse to ask, if it would.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused: Option<String>,
+}
+
+impl DryMeasures {
+    /// Line by line, as a screen shows it above the plans; none where no customer below agreed to anything.
+    pub fn lines(&self) -> Vec<String> {
+        let Self { pending, asked, spared, refused } = self;
+        let mut lines = Vec::new();
+        if *pending > Power::ZERO {
+            lines.push(format!("measures that stand are still to give {pending}"));
+        }
+        if !asked.is_empty() {
+            let sum: Power = asked.iter().map(|it| it.power).sum();
+            lines.push(format!("customers are asked for {sum} first"));
+        }
+        lines.extend(asked.iter().map(|it| format!("ask     {it}")));
+        lines.extend(spared.iter().map(|it| format!("not asked  {it}")));
+        lines.extend(refused.iter().map(|why| format!("the checker would refuse to ask: {why}")));
+        lines
+    }
 }
 
 /// Why there is no dry run.

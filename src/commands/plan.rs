@@ -43,9 +43,14 @@ pub async fn run(options: Options) -> anyhow::Result<()> {
 }
 
 fn in_words(run: &DryRun) -> String {
-    let DryRun { node, at, load, limit, target, level, plans, shed, rounds, customers, missing, refused } = run;
+    let DryRun { node, at, load, limit, target, level, measures, plans, shed, rounds, customers, missing, refused } =
+        run;
     let level = level.map_or_else(|| "below it".to_owned(), |level| format!("level {level}"));
     let mut text = format!("{node} at {at}: load {load}, limit {limit}, {level}; plans aim at {target}\n");
+    for line in measures.lines() {
+        text.push_str(&printable(&line));
+        text.push('\n');
+    }
     for event in plans {
         text.push('\n');
         text.push_str(&plan_lines(event));
@@ -93,6 +98,7 @@ mod tests {
             limit: Power::from_kw(900),
             target: Power::from_kw(855),
             level: Some(Level::Yellow),
+            measures: Default::default(),
             plans: Vec::new(),
             shed: Power::from_kw(100),
             rounds: 4,

@@ -7,7 +7,7 @@ use headroom_rules::output::Reply;
 
 use super::message::{Answer, Asked, Effect};
 use super::state::{Act, ActKey, Form, Overlay, Screen, State, Step, What};
-use super::{dress, dry_run, group, parameters, proposal, tags, target};
+use super::{dress, dry_run, group, measures, parameters, proposal, tags, target};
 
 /// The node on the screen or under the cursor.
 pub(super) fn chosen_node(state: &State) -> Option<NodeId> {
@@ -40,6 +40,7 @@ pub(super) fn open(state: &mut State) -> Vec<Effect> {
         Some(ActKey::Tag(id)) => tags::take_off(state, id),
         Some(ActKey::ByHand(id)) => dress::take_off(state, id),
         Some(ActKey::Target(id)) => target::drop(state, id),
+        Some(ActKey::Measure(id)) => measures::end(state, id),
         Some(ActKey::Proposal(id)) => proposal::decide(state, id),
         None => Vec::new(),
     }
@@ -53,7 +54,7 @@ pub(super) fn go_on(state: &mut State) -> Vec<Effect> {
     match act(state).map(|act| &act.what) {
         Some(What::HangTag(_)) => tags::review(state),
         Some(What::Dress { .. }) => dress::review(state),
-        Some(What::TakeOffTag(_) | What::Undress(_) | What::DropTarget(_)) => confirm_next(state),
+        Some(What::TakeOffTag(_) | What::Undress(_) | What::DropTarget(_) | What::Measure(_)) => confirm_next(state),
         Some(What::DraftGroup { .. }) => return group::draft(state),
         Some(What::GroupAtOnce(_)) => group::review_at_once(state),
         Some(What::SetTarget { .. }) => return target::review(state),
@@ -81,6 +82,8 @@ pub(super) fn confirm(state: &mut State, yes: bool) -> Vec<Effect> {
         What::SetTarget { node, wanted: Some(wanted), .. } => target::request(*node, *wanted, why),
         What::GroupAtOnce(group) => Request::ExecuteGroup { group: *group, at_once: Some(why) },
         What::DropTarget(target) => Request::CancelTarget { target: target.id, reason: why },
+        What::Measure(it) if yes => Request::ReleaseMeasure { measure: it.id, reason: why },
+        What::Measure(it) => Request::DeclineMeasure { measure: it.id, reason: why },
         What::Decide { proposal, .. } => Request::DecideProposal { proposal: proposal.id, approve: yes, reason: why },
         What::Parameters { .. } => return parameters::send(state),
         _ => return Vec::new(),
@@ -158,6 +161,7 @@ fn done(what: &What, reply: Reply) -> String {
             format!("target {target} of {node} is set: its rule sheds when it begins, as far as it has to")
         }
         (What::DropTarget(target), _) => format!("target {} of {} is dropped", target.id, target.node),
+        (What::Measure(it), _) => format!("measure {} of {} is over", it.id, it.terminal),
         (What::Decide { proposal, .. }, _) => format!("proposal {} is decided", proposal.id),
         _ => "done".to_owned(),
     }

@@ -50,6 +50,7 @@ pub(crate) enum Context {
     ConfirmLook,
     /// The last look at a proposal.
     Decide,
+    EndMeasure,
     /// Something to read.
     Look,
     /// A group order that waits for the second person.
@@ -61,9 +62,9 @@ pub(crate) enum Context {
 }
 
 use Context::{
-    Acts, Alarms, Asking, CheckBack, Comment, Confirm, ConfirmLook, Decide, Detail, Done, Entry, EntryLook, Events,
-    Filter, Following, GroupApprove, GroupCallOff, GroupExecute, Help, Limit, LimitConfirm, Look, Metering, Node,
-    Orders, Overview, Quit, Resume, Review, ReviewCap, Terminals, Waiting,
+    Acts, Alarms, Asking, CheckBack, Comment, Confirm, ConfirmLook, Decide, Detail, Done, EndMeasure, Entry, EntryLook,
+    Events, Filter, Following, GroupApprove, GroupCallOff, GroupExecute, Help, Limit, LimitConfirm, Look, Metering,
+    Node, Orders, Overview, Quit, Resume, Review, ReviewCap, Terminals, Waiting,
 };
 
 const SCREENS: &[Context] = &[Overview, Node, Terminals, Detail, Alarms, Orders, Events, Metering, Acts];
@@ -216,6 +217,8 @@ pub(crate) const TABLE: &[Binding] = &[
     bar(&[KeyCode::Char('y')], "y", "yes, do it", Command::Yes, &[Confirm, ConfirmLook]),
     bar(&[KeyCode::Char('y')], "y", "approve", Command::Yes, &[Decide]),
     bar(&[KeyCode::Char('n')], "n", "decline", Command::No, &[Decide]),
+    bar(&[KeyCode::Char('y')], "y", "end it", Command::Yes, &[EndMeasure]),
+    bar(&[KeyCode::Char('n')], "n", "the customer declined", Command::No, &[EndMeasure]),
     bar(&[KeyCode::Char('y')], "y", "approve as the second person", Command::ApproveGroup, &[GroupApprove]),
     bar(&[KeyCode::Char('x')], "x", "execute", Command::ExecuteGroup, &[GroupExecute]),
     quiet(
@@ -306,7 +309,7 @@ pub(crate) const TABLE: &[Binding] = &[
 ];
 
 /// Dialogues that are only looked at, to their end if need be.
-const LOOKS: &[Context] = &[Confirm, ConfirmLook, Decide, Look, GroupApprove, GroupExecute, GroupCallOff];
+const LOOKS: &[Context] = &[Confirm, ConfirmLook, Decide, EndMeasure, Look, GroupApprove, GroupExecute, GroupCallOff];
 /// Dialogues of one select, one limit, one comment, the help; those of acts are in [`LOOKS`] and [`FIELDS`].
 const OWN: &[Context] = &[Review, ReviewCap, Limit, LimitConfirm, Done, Help, Comment];
 /// Fields of acts.
@@ -369,6 +372,7 @@ pub(crate) fn context(state: &State) -> Context {
             (Step::Done(_) | Step::Failed(_), _) => Done,
             (Step::Confirm, What::SetTarget { .. } | What::TryAgain { .. }) => ConfirmLook,
             (Step::Confirm, What::Decide { .. }) => Decide,
+            (Step::Confirm, What::Measure(_)) => EndMeasure,
             (Step::Confirm, _) => Confirm,
             (Step::Entry, What::Group(_)) => match state.group_step() {
                 _ if !state.live() => Look,

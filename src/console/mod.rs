@@ -17,6 +17,7 @@ mod group;
 mod keys;
 mod layout;
 mod limit;
+mod measures;
 pub(crate) mod message;
 mod metering;
 mod node;

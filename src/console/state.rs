@@ -348,6 +348,8 @@ impl State {
         let mut keys: Vec<ActKey> = self.view.proposals.iter().map(|proposal| ActKey::Proposal(proposal.id)).collect();
         keys.extend(groups().filter(|line| !over(line)).map(|line| ActKey::Group(line.id)));
         keys.extend(self.view.targets.iter().map(|target| ActKey::Target(target.id)));
+        let standing = self.view.measures.iter().filter(|it| it.ended.is_none());
+        keys.extend(standing.map(|it| ActKey::Measure(it.id)));
         keys.extend(self.view.tags.iter().map(|tag| ActKey::Tag(tag.id)));
         keys.extend(self.view.dressings.iter().map(|it| ActKey::ByHand(it.id)));
         keys.extend(groups().filter(over).map(|line| ActKey::Group(line.id)));

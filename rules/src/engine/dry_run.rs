@@ -9,7 +9,7 @@ use crate::model::{NodeId, Power, RoundNo, SwitchPosition, TerminalId};
 use crate::outlook::Level;
 use crate::output::Event;
 use crate::policy::LimitRule;
-use crate::view::{DryRun, NotPlanned};
+use crate::view::{DryMeasures, DryRun, NotPlanned};
 
 impl Engine {
     /// What the rule of `node` would do now, were its limit `limit`; as it is in force, where none is given. Each plan is taken
@@ -36,6 +36,7 @@ impl Engine {
             limit,
             target: rule.target(),
             level: Level::of(load, limit),
+            measures: DryMeasures::default(),
             plans: Vec::new(),
             shed: Power::ZERO,
             rounds: 0,
@@ -49,6 +50,7 @@ impl Engine {
         if load <= limit {
             return Ok(run);
         }
+        wanted -= self.dry_measures(&rule, load, wanted, &mut run.measures);
         for pass in 1..=rule.passes_max {
             if wanted <= Power::ZERO {
                 break;

@@ -430,7 +430,8 @@ impl Engine {
             return false;
         }
         let task = Task { rule, pass: passes + 1, load, wanted };
-        let (stage, plan) = self.plan_with_notice(&task, watch);
+        let (stage, mut plan) = self.plan_with_notice(&task, watch);
+        plan.outlook.measures = self.measures_so_far(rule, pending);
         if let Some(forecast) = forecast {
             self.tell_foreseen(rule, load, forecast, out);
         }

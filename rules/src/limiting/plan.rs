@@ -192,6 +192,7 @@ pub(crate) fn plan(task: &Task<'_>, terminals: &[TerminalFacts]) -> Plan {
         likely,
         unsure,
         fairness: fairness(terminals.iter().filter(protected).map(account)),
+        measures: None,
         next: next(task, &selection),
     };
     Plan { node: rule.node, pass, load, wanted, expected, shed, spared, outlook }

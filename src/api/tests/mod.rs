@@ -378,6 +378,7 @@ fn a_dry_run(node: NodeId, limit: Option<Power>) -> Result<DryRun, NotPlanned> {
         limit,
         target: limit.percent(95),
         level: Level::of(RATED, limit),
+        measures: Default::default(),
         plans: Vec::new(),
         shed: Power::ZERO,
         rounds: 0,

@@ -2,6 +2,7 @@
 
 use headroom_rules::dressing::{DressOn, Dressing, DressingId};
 use headroom_rules::groups::{Group, GroupAct, GroupId, GroupLine, GroupState};
+use headroom_rules::measures::{Measure, MeasureId};
 use headroom_rules::model::{NodeId, Power, RoundNo, TerminalId, Timestamp};
 use headroom_rules::own::{Proposal, ProposalId};
 use headroom_rules::tags::{Tag, TagId, TagOn};
@@ -55,6 +56,8 @@ pub(crate) enum What {
         preview: Preview,
     },
     DropTarget(Target),
+    /// To be ended, or noted as declined.
+    Measure(Box<Measure>),
     Decide {
         proposal: Proposal,
         preview: Preview,
@@ -93,6 +96,7 @@ impl What {
             Self::GroupAtOnce(_) => "the execute before the notice's end",
             Self::SetTarget { .. } => "the target",
             Self::DropTarget(_) => "dropping the target",
+            Self::Measure(_) => "the end of the measure",
             Self::Decide { .. } => "the decision",
             Self::DryRun { .. } => "the dry run",
             Self::Parameters { .. } => "the parameters",
@@ -218,6 +222,7 @@ pub(crate) enum ActKey {
     Proposal(ProposalId),
     Group(GroupId),
     Target(TargetId),
+    Measure(MeasureId),
     Tag(TagId),
     ByHand(DressingId),
 }

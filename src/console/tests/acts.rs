@@ -9,6 +9,7 @@ use headroom_rules::groups::{
     Group, GroupAct, GroupId, GroupLine, GroupNotice, GroupScope, GroupState, Member, MemberState,
 };
 use headroom_rules::local_control::Parameters;
+use headroom_rules::measures::{Agreed, Measure, MeasureId, MeasureKind, MeasureState, Window};
 use headroom_rules::notices::{Delivery, Notice, NoticeId, Sending};
 use headroom_rules::own::{Place, Proposal, ProposalId, Subject};
 use headroom_rules::tags::{Tag, TagId, TagOn};
@@ -117,6 +118,7 @@ fn a_dry_run() -> DryRun {
         limit: Power::from_kw(3_810),
         target: Power::from_kw(3_810),
         level: Some(Level::Orange),
+        measures: Default::default(),
         plans: a_view().events.into_iter().take(1).collect(),
         shed: Power::from_kw(415),
         rounds: 2,
@@ -456,6 +458,74 @@ fn a_target_is_dropped_from_the_list_after_a_last_look() {
     refresh(&mut state, |view| view.targets.clear());
     update(&mut state, Message::Answer(Asked::Act("dropping the target"), Answer::Granted(Reply::Done)));
     assert!(shows(&state, "target R5 of F03 is dropped"));
+}
+
+fn a_measure() -> Measure {
+    let (due, until) = (ago(60), NOW.after(Span::from_s(3_600)));
+    let agreed = Agreed {
+        kind: MeasureKind::Avoid,
+        power: Power::from_kw(40),
+        notice: Span::from_s(600),
+        lasts_max: Span::from_s(3_660),
+        window: Window::ALWAYS,
+        per_week_max: None,
+    };
+    Measure {
+        id: MeasureId(4),
+        node: "F03".parse().unwrap(),
+        by: None,
+        customer: "C2".parse().unwrap(),
+        terminal: "T2".parse().unwrap(),
+        agreed,
+        asked_at: ago(660),
+        due,
+        until,
+        reference: Power::from_kw(100),
+        expected: Power::from_kw(40),
+        gone: Power::from_kw(25),
+        energy: Energy::new(400),
+        counted_at: NOW,
+        told: Sending {
+            id: NoticeId(9),
+            sent_at: ago(660),
+            expires_at: due,
+            delivery: Delivery::Delivered { at: ago(659) },
+        },
+        state: MeasureState::Due,
+        released: None,
+        ended: None,
+    }
+}
+
+#[test]
+fn a_measure_that_stands_is_ended_from_the_list_or_noted_as_declined() {
+    for (key, declined) in [('y', false), ('n', true)] {
+        let mut state = console(LARGE);
+        refresh(&mut state, |view| view.measures = vec![a_measure()]);
+        keys(&mut state, "7");
+        assert!(shows(&state, "◇ due"));
+        press(&mut state, KeyCode::Enter);
+        assert!(shows(&state, "T2 Steelworks: avoid 40.0 kW for F03"));
+        assert!(shows(&state, "due, 25.0 kW of 40.0 kW gone"));
+        keys(&mut state, "ok");
+        press(&mut state, KeyCode::Enter);
+        let (measure, reason) = (MeasureId(4), "ok".to_owned());
+        let wanted = if declined {
+            Request::DeclineMeasure { measure, reason }
+        } else {
+            Request::ReleaseMeasure { measure, reason }
+        };
+        assert_eq!(asks(&press(&mut state, KeyCode::Char(key))), [&wanted]);
+    }
+}
+
+#[test]
+fn a_nodes_screen_says_what_customers_were_asked_to_do_and_what_is_still_to_come() {
+    let mut state = at_f03(LARGE);
+    refresh(&mut state, |view| view.measures = vec![a_measure()]);
+    keys(&mut state, "v");
+    assert!(shows(&state, "MEASURES  1 avoid: 25.0 kW gone, 15.0 kW still to come (7 lists them)"));
+    assert!(shows(&state, "M4 T2 Steelworks: avoid 40.0 kW for F03, due, 25.0 kW gone, until 19:05:12Z"));
 }
 
 #[test]

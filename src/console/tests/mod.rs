@@ -116,6 +116,7 @@ fn an_outlook() -> Outlook {
         likely: Power::from_kw(398),
         unsure: Power::from_kw(31),
         fairness: Fairness { before_permille: 412, after_permille: 287 },
+        measures: None,
         next: Next::Plan { pass: 2, rounds: 1, available: Power::from_kw(95), first: vec![turn] },
     }
 }

@@ -3,6 +3,7 @@
 mod acts;
 pub(crate) mod detail;
 pub(crate) mod lists;
+mod measures;
 pub(crate) mod metering;
 pub(crate) mod node;
 mod notices;

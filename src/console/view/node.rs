@@ -9,7 +9,7 @@ use ratatui::symbols::Marker;
 use ratatui::text::{Line, Span};
 use ratatui::widgets::{Axis, Chart, Dataset, GraphType, Paragraph};
 
-use super::{below, heading, notices, restoration, text};
+use super::{below, heading, measures, notices, restoration, text};
 use crate::console::node::{BACK, Curve};
 use crate::console::state::State;
 
@@ -17,7 +17,8 @@ pub(super) fn draw(state: &State, frame: &mut Frame, body: Rect, id: NodeId) {
     let theme = state.theme;
     let ahead = ahead(state, id);
     let returning = restoration::lines(state, id, usize::from(body.width));
-    let told = notices::lines(state, id, usize::from(body.width));
+    let mut told = measures::lines(state, id, usize::from(body.width));
+    told.extend(notices::lines(state, id, usize::from(body.width)));
     let height = u16::try_from(4 + ahead.len() + told.len() + returning.len()).unwrap_or(u16::MAX);
     let [head, chart] = Layout::vertical([Constraint::Length(height), Constraint::Min(0)]).areas(body);
     let screen = &state.node_screen;

@@ -8,10 +8,12 @@ use super::{WEEK, is_awaited};
 use crate::limiting::measures::{Ask, Occasion, check_asks};
 use crate::measures::{Agreed, Asked, MeasureKind, NotAsked, Unasked};
 use crate::model::{CustomerId, NodeId, Power, Span, TerminalId, Timestamp};
+use crate::outlook::MeasuresSoFar;
 use crate::output::{Happening, Output};
 use crate::policy::LimitRule;
 use crate::state::grid::Unusable;
 use crate::target::LimitAhead;
+use crate::view::DryMeasures;
 
 /// A measure that is shorter than this is worth no message, unless that is all that was agreed.
 const WORTH: Span = Span::from_s(300);
@@ -38,6 +40,18 @@ pub(super) struct Candidate {
 impl Candidate {
     const fn rank(&self) -> (MeasureKind, bool, usize) {
         (self.kind, self.failed, self.times)
+    }
+
+    const fn ask(&self) -> Ask {
+        Ask { terminal: self.terminal, kind: self.kind, power: self.gives, due: self.due, until: self.until }
+    }
+
+    const fn asked(&self) -> Asked {
+        Asked { terminal: self.terminal, kind: self.kind, power: self.gives, due: self.due }
+    }
+
+    const fn not_needed(&self) -> NotAsked {
+        NotAsked { terminal: self.terminal, kind: self.kind, why: Unasked::NotNeeded }
     }
 }
 
@@ -138,19 +152,12 @@ impl Engine {
         }
         let (candidates, mut spared) = self.candidates(node, &occasion);
         let (chosen, left) = choose(candidates, wanted);
-        spared.extend(left.into_iter().map(|it| NotAsked {
-            terminal: it.terminal,
-            kind: it.kind,
-            why: Unasked::NotNeeded,
-        }));
+        spared.extend(left.iter().map(Candidate::not_needed));
         spared.sort();
         if chosen.is_empty() {
             return;
         }
-        let asks: Vec<Ask> = chosen
-            .iter()
-            .map(|it| Ask { terminal: it.terminal, kind: it.kind, power: it.gives, due: it.due, until: it.until })
-            .collect();
+        let asks: Vec<Ask> = chosen.iter().map(Candidate::ask).collect();
         if let Err(violation) = check_asks(&self.world(), rule, &occasion, &asks) {
             self.tell(Happening::PlanRefused { node, violation: violation.to_string() }, out);
             return;
@@ -161,13 +168,68 @@ impl Engine {
         if chosen.is_empty() {
             return;
         }
-        let told = |it: &Candidate| Asked { terminal: it.terminal, kind: it.kind, power: it.gives, due: it.due };
-        let asked = chosen.iter().map(told).collect();
+        let asked = chosen.iter().map(Candidate::asked).collect();
         let load = occasion.load;
         self.tell(Happening::MeasuresAsked { node, load, wanted, by: None, asked, spared }, out);
         for Candidate { customer, terminal, agreed, due, until, load, gives, .. } in chosen {
             self.begin_measure(node, None, (customer, terminal, agreed), (due, until), (load, gives), out);
         }
+    }
+
+    /// What a plan says of agreed measures.
+    pub(in super::super) fn measures_so_far(&self, rule: &LimitRule, pending: Power) -> Option<MeasuresSoFar> {
+        if !rule.measures.asks {
+            return None;
+        }
+        let occasion =
+            Occasion { at: self.now, by: self.now.after(rule.measures.wait), load: Power::ZERO, target: Power::ZERO };
+        let (left, mut spared) = self.candidates(rule.node, &occasion);
+        spared.extend(left.iter().map(Candidate::not_needed));
+        spared.sort();
+        let short = self.measures_below(rule.node).filter(|it| it.fell_short());
+        let asked = |it: &crate::measures::Measure| {
+            let (kind, power) = (it.agreed.kind, it.expected - it.gone);
+            Asked { terminal: it.terminal, kind, power, due: it.due }
+        };
+        Some(MeasuresSoFar {
+            gone: self.measures_below(rule.node).map(|it| it.gone).sum(),
+            pending,
+            fell_short: short.map(asked).collect(),
+            spared,
+        })
+    }
+
+    /// What customers would be asked for first if the load of a node were too high by `wanted` for good; how much less is then
+    /// left to plans.
+    pub(in super::super) fn dry_measures(
+        &self,
+        rule: &LimitRule,
+        load: Power,
+        wanted: Power,
+        dry: &mut DryMeasures,
+    ) -> Power {
+        if !rule.measures.asks {
+            return Power::ZERO;
+        }
+        let node = rule.node;
+        let (at, by) = (self.now, self.now.after(rule.measures.wait));
+        dry.pending = self.changes_within(node, at, by).max(Power::ZERO);
+        let occasion = Occasion { at, by, load, target: rule.target() };
+        let (candidates, mut spared) = self.candidates(node, &occasion);
+        let (chosen, left) = choose(candidates, wanted - dry.pending);
+        spared.extend(left.iter().map(Candidate::not_needed));
+        spared.sort();
+        let asks: Vec<Ask> = chosen.iter().map(Candidate::ask).collect();
+        dry.spared = spared;
+        if let Err(violation) = check_asks(&self.world(), rule, &occasion, &asks) {
+            dry.refused = Some(violation.to_string());
+        } else {
+            dry.asked = chosen.iter().map(Candidate::asked).collect();
+        }
+        if rule.notice.is_urgent(load, rule.limit) {
+            return Power::ZERO;
+        }
+        dry.pending + dry.asked.iter().map(|it| it.power).sum()
     }
 
     /// All that may be asked for below a node on an occasion, in order; and what may not, with why.

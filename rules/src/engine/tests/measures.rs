@@ -443,6 +443,27 @@ fn who_declined_is_not_counted_on_and_not_asked_again_for_a_day() {
     assert!(matches!(unasked(&centre, "T3"), Some(Unasked::Resting { .. })));
 }
 
+#[test]
+fn a_dry_run_asks_first_and_plans_for_the_rest_and_a_plan_says_what_became_of_measures() {
+    let mut centre = Centre::new(policy(vec![rule(500)]), &sites());
+    centre.run(3);
+    let run = centre.engine.dry_run(node("F"), Some(kw(110))).unwrap();
+    // 120 aiming at 104.5: shift and avoid give 20.
+    let asked: Vec<String> = run.measures.asked.iter().map(|it| it.terminal.to_string()).collect();
+    assert_eq!(asked, ["T3", "T2"]);
+    assert_eq!((run.plans.len(), run.missing), (0, Power::ZERO));
+    let urgent = centre.engine.dry_run(node("F"), Some(kw(100))).unwrap();
+    assert!(!urgent.measures.asked.is_empty() && urgent.rounds > 0, "what is urgent is asked for and tripped");
+    let mut centre = self::centre();
+    centre.run(220);
+    let so_far = centre.events().find_map(|event| match event {
+        Happening::Planned { outlook: Some(outlook), .. } => outlook.measures.clone(),
+        _ => None,
+    });
+    let short: Vec<String> = so_far.unwrap().fell_short.iter().map(|it| it.terminal.to_string()).collect();
+    assert!(short.contains(&"T3".to_owned()), "{short:?}");
+}
+
 /// What a rule would ask for now, and what the checker says of that with one thing changed.
 fn checked(sites: &[Site], change: impl Fn(&mut Vec<Ask>, &mut Occasion)) -> Result<(), Violation> {
     checked_after(sites, |_| (), change)

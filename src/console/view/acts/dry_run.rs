@@ -50,7 +50,7 @@ fn verdict(state: &State, run: &DryRun) -> Lines {
 
 fn plans(state: &State, run: &DryRun) -> Lines {
     let theme = state.theme;
-    let mut lines = Lines::new();
+    let mut lines: Lines = run.measures.lines().into_iter().map(|line| (format!("◇ {line}"), theme.normal())).collect();
     for event in &run.plans {
         let Happening::Planned { pass, wanted, expected, shed, spared, outlook, .. } = &event.what else { continue };
         let words = format!("plan {pass}: {wanted} wanted, {expected} from {} rounds", shed.len());

@@ -1,4 +1,4 @@
-//! The screen of all that people have in hand: proposals, group orders, targets, tags, values by hand.
+//! The screen of all that people have in hand: proposals, group orders, targets, agreed measures, tags, values by hand.
 
 use headroom_rules::groups::{GroupLine, GroupState};
 use ratatui::Frame;
@@ -8,6 +8,7 @@ use ratatui::text::{Line, Span};
 
 use super::TAG;
 use super::dress::BY_HAND;
+use super::measures;
 use crate::console::layout;
 use crate::console::state::{ActKey, GroupStep, State};
 use crate::console::view::lists::full_text;
@@ -37,7 +38,7 @@ pub(in crate::console::view) fn draw(state: &State, frame: &mut Frame, body: Rec
     let rows = below(list);
     let keys = state.act_keys();
     if keys.is_empty() {
-        let words = " Nothing: no proposal, group order, target, tag or value by hand. o, d, h, e begin one where a node or terminal is.";
+        let words = " Nothing: no proposal, group order, target, agreed measure, tag or value by hand. o, d, h, e begin one where a node or terminal is.";
         frame.render_widget(Line::raw(text::fit(words, usize::from(rows.width))), rows);
     }
     let what = usize::from(list.width).saturating_sub(48);
@@ -111,6 +112,26 @@ fn shown(state: &State, key: ActKey) -> Option<Shown> {
             full.push("Enter drops it.".to_owned());
             let since = it.begun.map_or_else(String::new, |_| age(it.from));
             Shown { kind: "target", id: id.to_string(), at: at.to_owned(), style, since, what, full }
+        }
+        ActKey::Measure(id) => {
+            let it = view.measures.iter().find(|it| it.id == id)?;
+            let style = if it.fell_short() { theme.medium() } else { theme.active() };
+            let what = format!("{}, {} gone", measures::named(state, it), it.gone);
+            let by = it.by.as_ref().map(|by| format!(", asked by {by}")).unwrap_or_default();
+            let times = format!("{}Z to {}Z at most{by}", text::date_clock(it.due), text::date_clock(it.until));
+            Shown {
+                kind: "measure",
+                id: id.to_string(),
+                at: format!("◇ {}", it.stage()),
+                style,
+                since: age(it.asked_at),
+                full: vec![
+                    format!("{id} {what}"),
+                    times,
+                    "Enter ends it, or notes that the customer declined.".to_owned(),
+                ],
+                what,
+            }
         }
         ActKey::Tag(id) => {
             let it = view.tags.iter().find(|it| it.id == id)?;

@@ -5,12 +5,14 @@ mod dry_run;
 pub(super) mod forbids;
 mod group;
 mod list;
+mod measures;
 mod parameters;
 mod tags;
 mod target;
 mod try_again;
 
 pub(super) use list::draw;
+pub(super) use measures::named as measure_named;
 
 use ratatui::style::Style;
 
@@ -36,6 +38,7 @@ pub(super) fn lines(state: &State, act: &Act) -> (&'static str, Lines) {
             ("Target reduction", target::set(state, &act.form, *node, *wanted, preview))
         }
         What::DropTarget(target) => ("Drop a target", target::drop(state, &act.form, target)),
+        What::Measure(measure) => ("Agreed measure", measures::end(state, &act.form, measure)),
         What::Decide { proposal, preview } => ("Proposal", target::decide(state, &act.form, proposal, preview)),
         What::DryRun { node, preview } => ("What if", dry_run::look(state, &act.form, *node, preview)),
         What::Parameters { terminal, change } => {
