@@ -177,6 +177,17 @@ pub(crate) fn on_the_clock(at: Timestamp, utc_offset_minutes: Option<i16>) -> St
     format!("{:02}:{:02}{zone}", minute / 60, minute % 60)
 }
 
+/// As [`on_the_clock`], with the month and the day before it where that is not today's.
+pub(crate) fn on_the_day(at: Timestamp, today: Timestamp, utc_offset_minutes: Option<i16>) -> String {
+    let clock = on_the_clock(at, utc_offset_minutes);
+    let local = |at: Timestamp| at.after(Span::from_s(i64::from(utc_offset_minutes.unwrap_or(0)) * 60)).to_string();
+    let (of, now) = (local(at), local(today));
+    match (of.get(..10), now.get(..10), of.get(5..10)) {
+        (Some(of), Some(now), Some(day)) if of != now => format!("{day} {clock}"),
+        _ => clock,
+    }
+}
+
 /// Number of a text that was sent, rising from 1 over the whole life of a journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

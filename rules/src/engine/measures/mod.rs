@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use super::Engine;
 use crate::measures::{Agreed, Measure, MeasureEnd, MeasureEnding, MeasureId, MeasureKind, MeasureState};
 use crate::model::{CustomerId, NodeId, Power, Span, TerminalId, Timestamp};
-use crate::notices::{Delivery, MeasureTexts, Sending, on_the_clock, text_of};
+use crate::notices::{Delivery, MeasureTexts, Sending, on_the_day, text_of};
 use crate::output::{Happening, Output};
 use crate::policy::LimitRule;
 use crate::state::measures::{MeasureBook, Returning, Time};
@@ -313,8 +313,8 @@ impl Engine {
             &[
                 ("{node}", measure.node.to_string()),
                 ("{kw}", (power.get() / 1_000).to_string()),
-                ("{time}", on_the_clock(measure.due, offset)),
-                ("{until}", on_the_clock(measure.until, offset)),
+                ("{time}", on_the_day(measure.due, self.now, offset)),
+                ("{until}", on_the_day(measure.until, self.now, offset)),
                 ("{minutes}", minutes.to_string()),
             ],
         )

@@ -684,3 +684,17 @@ fn what_is_asked_of_customers_for_a_limit_that_comes_is_not_announced_as_trips_b
     let planned = |event: &Happening| matches!(event, Happening::Announced { .. } | Happening::PlanRefused { .. });
     assert_eq!(centre.count(planned), 0);
 }
+
+#[test]
+fn a_text_names_the_day_where_that_is_not_today() {
+    let mut sites = sites();
+    sites[0].measures[0].lasts_max = s(86_400);
+    let mut centre = Centre::new(policy(vec![limit("F", 500)]), &sites);
+    centre.run(3);
+    let ask = Request::AskMeasure { terminal: terminal("T1"), kind: MeasureKind::Limit, reason: String::new() };
+    centre.ask("ada", ask).unwrap();
+    let text = centre.read("T1")[0].clone();
+    let (from, until) = text.split_once(" to ").unwrap();
+    assert!(from.ends_with(" from 22:14Z"), "{text}");
+    assert!(until.contains("-") && until.ends_with(" 22:14Z at most."), "{text}");
+}
