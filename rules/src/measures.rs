@@ -323,6 +323,11 @@ impl Measure {
         }
     }
 
+    /// What the customer comes back with when it ends: no less than it was found to give, whatever else it draws by now.
+    pub fn held_back(&self) -> Power {
+        if self.state == MeasureState::Delivered { self.gone.max(self.expected) } else { self.gone }
+    }
+
     /// Whether it was judged, so that what is missing of it is not counted on any more.
     pub const fn is_judged(&self) -> bool {
         !matches!(self.state, MeasureState::Asked | MeasureState::Due)

@@ -204,7 +204,9 @@ impl World<'_> {
         let soon = self.now.after(BACK_WITHIN);
         let mut returning = Power::ZERO;
         for it in self.standing_below(node).filter(|it| it.until <= soon) {
-            returning += it.gone;
+            // Who was found to give comes back with that, whatever it draws otherwise by now.
+            let given = if it.state == MeasureState::Delivered { it.expected } else { Power::ZERO };
+            returning += it.gone.max(given);
         }
         for (terminal, it) in &self.measures.returning {
             if self.now >= it.since.after(BACK_WITHIN) || !self.supplied_through(*terminal).contains(&node) {

@@ -25,6 +25,8 @@ pub enum Refusal {
     NotGivenUp { node: NodeId },
     #[error("measure {measure} does not exist, or is over")]
     UnknownMeasure { measure: MeasureId },
+    #[error("releasing {measure} of {terminal} would take {node} to {load}, above its limit of {limit}")]
+    ReleaseOverLimit { terminal: TerminalId, measure: MeasureId, node: NodeId, load: Power, limit: Power },
     #[error("{terminal}: {kind} is not asked for: {why}; nothing was sent")]
     MeasureNotAsked { terminal: TerminalId, kind: MeasureKind, why: String },
     #[error("order {order} does not exist")]

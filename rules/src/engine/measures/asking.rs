@@ -33,7 +33,8 @@ pub(super) struct Candidate {
     agreed: Agreed,
     pub(super) due: Timestamp,
     pub(super) until: Timestamp,
-    pub(super) load: Power,
+    /// What it is measured against.
+    pub(super) reference: Power,
     pub(super) gives: Power,
 }
 
@@ -171,8 +172,8 @@ impl Engine {
         let asked = chosen.iter().map(Candidate::asked).collect();
         let load = occasion.load;
         self.tell(Happening::MeasuresAsked { node, load, wanted, by: None, asked, spared }, out);
-        for Candidate { customer, terminal, agreed, due, until, load, gives, .. } in chosen {
-            self.begin_measure(node, None, (customer, terminal, agreed), (due, until), (load, gives), out);
+        for Candidate { customer, terminal, agreed, due, until, reference, gives, .. } in chosen {
+            self.begin_measure(node, None, (customer, terminal, agreed), (due, until), (reference, gives), out);
         }
     }
 
@@ -311,7 +312,7 @@ impl Engine {
             agreed: agreed.clone(),
             due,
             until,
-            load: load - going,
+            reference: self.drawn_but_for_trips(terminal).unwrap_or(load),
             gives,
         })
     }

@@ -7,6 +7,7 @@ use crate::limiting::measures::Occasion;
 use crate::measures::{Asked, Measure, MeasureEnding, MeasureId, MeasureKind, MeasureState};
 use crate::model::{NodeId, Power, TerminalId, Timestamp};
 use crate::output::{Happening, Output, Refusal, Reply};
+use crate::policy::LimitRule;
 
 impl Engine {
     /// Asks a customer for what it agreed to, as soon as its notice permits.
@@ -50,7 +51,7 @@ impl Engine {
                     };
                     self.tell(told, out);
                     let of = (customer, terminal, agreed);
-                    let measure = self.begin_measure(node, Some(by), of, (due, until), (may.load, gives), out);
+                    let measure = self.begin_measure(node, Some(by), of, (due, until), (may.reference, gives), out);
                     return Ok(Granted {
                         reply: Reply::Measure { measure },
                         object: format!("{terminal} {measure}"),
@@ -79,9 +80,12 @@ impl Engine {
         reason: &str,
         out: &mut Vec<Output>,
     ) -> Result<Granted, Refusal> {
-        let Measure { terminal, state, .. } =
-            *self.measures.open().find(|it| it.id == id).ok_or(Refusal::UnknownMeasure { measure: id })?;
+        let standing = self.measures.open().find(|it| it.id == id).ok_or(Refusal::UnknownMeasure { measure: id })?;
+        let Measure { terminal, state, .. } = *standing;
         self.may_command(origin, terminal)?;
+        if !declined && let Some(refusal) = self.forbids_release(standing) {
+            return Err(refusal);
+        }
         let Some(measure) = self.measures.open.remove(&id) else {
             return Err(Refusal::UnknownMeasure { measure: id });
         };
@@ -95,5 +99,19 @@ impl Engine {
         let why = if reason.is_empty() { format!("by {by}") } else { format!("by {by}: {reason}") };
         self.end_measure(measure, how, why, true, out);
         Ok(Granted { reply: Reply::Done, object: format!("{terminal} {id}"), before, after: how.as_str().to_owned() })
+    }
+
+    /// The limit that would not be kept if a customer came back, as for a round that is restored.
+    fn forbids_release(&self, measure: &Measure) -> Option<Refusal> {
+        let Measure { id, terminal, state, .. } = *measure;
+        if state == MeasureState::Asked {
+            return None;
+        }
+        let comes = self.returns_with(terminal, measure.held_back());
+        self.limits_above(terminal).find_map(|rule| {
+            let LimitRule { node, limit, .. } = *rule;
+            let load = self.projected_with(node, self.returning_to(node) + comes, &[])?;
+            (load > limit).then_some(Refusal::ReleaseOverLimit { terminal, measure: id, node, load, limit })
+        })
     }
 }

@@ -74,13 +74,18 @@ impl Engine {
         self.changes_within(rule.node, self.now.min(by), by).max(Power::ZERO)
     }
 
-    /// What is gone by a measure, by the customer's load now; none where that is not known. What trips took off there since
-    /// is none of it.
+    /// What a customer draws, with what is off there by orders counted as if it were on; none where its load is not known. By
+    /// this it is measured, so that neither a trip is taken for a measure, nor the return of a round for its end.
+    fn drawn_but_for_trips(&self, terminal: TerminalId) -> Option<Power> {
+        let load = self.grid.posts.get(&terminal)?.load(self.now, self.grid.age_max).ok()?;
+        let off = self.sheds.get(&terminal).into_iter().flat_map(BTreeMap::values);
+        Some(load + off.map(|shed| shed.power).sum())
+    }
+
+    /// What is gone by a measure, by the customer's load now; none where that is not known.
     fn gone_by(&self, measure: &Measure) -> Option<Power> {
-        let load = self.grid.posts.get(&measure.terminal)?.load(self.now, self.grid.age_max).ok()?;
-        let shed = self.sheds.get(&measure.terminal).into_iter().flat_map(BTreeMap::values);
-        let tripped: Power = shed.filter(|shed| shed.since >= measure.asked_at).map(|shed| shed.power).sum();
-        Some((measure.reference - load - tripped).clamp(Power::ZERO, measure.reference.max(Power::ZERO)))
+        let drawn = self.drawn_but_for_trips(measure.terminal)?;
+        Some((measure.reference - drawn).clamp(Power::ZERO, measure.reference.max(Power::ZERO)))
     }
 
     /// Follows what stands, and looks at each rule that asks.
@@ -150,8 +155,9 @@ impl Engine {
         if let (MeasureState::Asked, true, Some(load)) = (measure.state, self.now >= measure.due, load) {
             measure.state = MeasureState::Due;
             measure.counted_at = self.now;
-            if load > measure.reference {
-                measure.reference = load;
+            let drawn = self.drawn_but_for_trips(terminal).unwrap_or(load);
+            if drawn > measure.reference {
+                measure.reference = drawn;
                 measure.expected = measure.agreed.gives(load, self.grid.floor(terminal));
             }
         }
@@ -271,8 +277,9 @@ impl Engine {
             }
         }
         self.count_given(customer, energy);
-        if let Some(from) = load.filter(|_| began && measure.gone > Power::ZERO) {
-            let power = self.returns_with(terminal, measure.gone);
+        let held_back = measure.held_back();
+        if let Some(from) = load.filter(|_| began && held_back > Power::ZERO) {
+            let power = self.returns_with(terminal, held_back);
             self.measures.returning.insert(terminal, Returning { since: self.now, from, power });
         }
         // How long it lasts at most was told with it, and whoever declined knows.

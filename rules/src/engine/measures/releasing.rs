@@ -46,7 +46,7 @@ impl Engine {
     pub(in super::super) fn returning_soon_to(&self, node: NodeId) -> Power {
         let soon = self.now.after(BACK_WITHIN);
         let ending = self.measures_below(node).filter(|it| it.until <= soon);
-        ending.map(|it| self.returns_with(it.terminal, it.gone)).sum()
+        ending.map(|it| self.returns_with(it.terminal, it.held_back())).sum()
     }
 
     /// Whether customers are just coming back to a node, or to one above, after measures: rounds return when their load is seen.
@@ -81,7 +81,7 @@ impl Engine {
         }
         let in_force = self.measures.open().filter(of_rule).filter(|it| it.state != MeasureState::Asked);
         let Some(next) = in_force.max_by_key(|it| (it.agreed.kind, it.asked_at, it.id)) else { return };
-        let (id, terminal, gone) = (next.id, next.terminal, next.gone);
+        let (id, terminal, gone) = (next.id, next.terminal, next.held_back());
         let course = self.measures.courses.get(&node).copied().unwrap_or_default();
         let room = calm && self.may_release(rule, terminal, gone);
         let room_since = match course.room_since {

@@ -10,6 +10,7 @@ use crate::limiting::plan::{Task, plan};
 use crate::measures::{Measure, MeasureEnding, MeasureKind, MeasureRule, MeasureState, Unasked, Window};
 use crate::model::Power;
 use crate::notices::{Delivery, NoticeRule};
+use crate::orders::{Action, OrderState};
 use crate::output::{Happening, Output, Refusal, Reply};
 use crate::policy::LimitRule;
 use crate::testing::{Site, kw, limit, node, policy, round, s, site, terminal};
@@ -425,6 +426,43 @@ fn a_person_asks_for_one_by_hand_and_releases_it_whatever_the_rules_do() {
         (audit.object.as_str(), audit.before.as_str(), audit.after.as_str()),
         ("T1 M1", "delivered", "released")
     );
+}
+
+#[test]
+fn neither_is_a_trip_part_of_a_measure_nor_the_return_of_a_round_its_end() {
+    let mut centre = Centre::new(policy(vec![limit("F", 500)]), &sites());
+    centre.run(3);
+    assert_eq!(centre.operate("T3", Action::Trip { round: round(1) }), OrderState::Confirmed);
+    let ask = Request::AskMeasure { terminal: terminal("T3"), kind: MeasureKind::Shift, reason: String::new() };
+    centre.ask("ada", ask).unwrap();
+    centre.run(62);
+    centre.base("T3", 10);
+    centre.run(30);
+    assert_eq!(centre.operate("T3", Action::Restore { round: round(1) }), OrderState::Confirmed);
+    centre.run(30);
+    assert_eq!((of(&centre, "T3").stage(), of(&centre, "T3").gone), ("delivered", kw(10)));
+    assert_eq!(centre.operate("T3", Action::Trip { round: round(1) }), OrderState::Confirmed);
+    centre.run(30);
+    assert_eq!(of(&centre, "T3").gone, kw(10));
+}
+
+#[test]
+fn a_person_releases_nobody_into_a_load_that_leaves_no_room() {
+    let mut centre = centre();
+    centre.run(62);
+    for id in ["T2", "T3"] {
+        centre.base(id, 10);
+    }
+    centre.run(60);
+    centre.base("T1", 30);
+    // What it gave comes back, though it draws otherwise by now.
+    centre.base("T3", 15);
+    centre.run(5);
+    let measure = of(&centre, "T3").id;
+    let refused = centre.ask("ada", Request::ReleaseMeasure { measure, reason: String::new() }).unwrap_err();
+    assert_eq!(refused.to_string(), "releasing M1 of T3 would take F to 125.0 kW, above its limit of 115.0 kW");
+    assert_eq!(of(&centre, "T3").stage(), "delivered");
+    centre.ask("ada", Request::DeclineMeasure { measure, reason: "it called".into() }).unwrap();
 }
 
 #[test]
